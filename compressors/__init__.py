@@ -1,0 +1,1 @@
+"""Compression methods, one file each; the file name is the name."""

@@ -1,0 +1,1 @@
+"""Simulate neural-network accelerators, and what compression is worth on them."""

@@ -1,0 +1,1 @@
+"""Machines, one YAML file each; the file name is the name."""

@@ -1,0 +1,1 @@
+"""Importers: PyTorch modules to hwsim networks."""

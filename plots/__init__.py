@@ -1,0 +1,1 @@
+"""Plots, one drawing per file: draw(report) -> Figure."""

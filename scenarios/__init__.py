@@ -1,0 +1,1 @@
+"""Scenarios, one YAML file each; the file name is the name."""
