@@ -1,0 +1,73 @@
+"""Reads users' YAML into frozen pydantic models; a complaint names file, key and value."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from hwsim.errors import ConfigError, InputError
+
+
+class Config(BaseModel):
+    """A frozen record that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping, safely loaded. Raises InputError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold keys and values, not {type(content).__name__}")
+    return content
+
+
+def parse(content: dict[str, Any], model: type[ConfigType], *, file: object) -> ConfigType:
+    """`content` as a `model`. Raises ConfigError naming the first key at fault."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in detail["loc"]) or "(whole file)"
+        raise ConfigError(
+            file=file, key=key, value=_brief(detail["input"]), reason=_reason(detail, model)
+        ) from error
+
+
+def load(path: Path, model: type[ConfigType]) -> ConfigType:
+    """A YAML file as a `model`. Raises InputError."""
+    return parse(read_yaml(path), model, file=path)
+
+
+def _brief(value: object) -> object:
+    return value if len(repr(value)) < 80 else f"{repr(value)[:77]}..."
+
+
+def _reason(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    if detail["type"] != "extra_forbidden":
+        return detail["msg"].removeprefix("Value error, ")
+    known = sorted(_keys(model))
+    near = get_close_matches(str(detail["loc"][-1]), known, n=1)
+    return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    """Every key a file of this model may hold, at any depth."""
+    keys = set(model.model_fields)
+    schema = model.model_json_schema()
+    for part in schema.get("$defs", {}).values():
+        keys |= set(part.get("properties", {}))
+    return keys

@@ -1,0 +1,223 @@
+"""What a machine is: a hierarchy of memories and PE arrays, read from one YAML file.
+
+The hierarchy is listed outermost first, from DRAM to the pads beside each MAC. An `Array` between
+two levels multiplies everything below it: with axes X = 14 and Y = 12 there are 168 instances of
+each memory that follows. Energies left out are taken from `technology`.
+"""
+
+from functools import cached_property
+from math import prod
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from hwsim.config import Config, load
+from hwsim.registry import yaml_path
+from hwsim.workload import Op, Primitive, Storage
+
+TensorName = Literal["ifmap", "weight", "ofmap"]
+Positive = Annotated[int, Field(gt=0, le=2**50)]
+Bits = Annotated[int, Field(ge=1, le=64)]
+Energy = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Bandwidth = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+
+
+class Memory(Config):
+    """One memory, for the tensors it names (ofmap stands for psums too).
+
+    `slot_bits`: an element takes a whole number of slots (16: an 8-bit word gains nothing; 1: words
+    are packed). `buffering`: `single` stalls the machine while a tile is filled, `double` holds two
+    tiles and hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows).
+    `formats`: how tensors are coded in this memory where that saves bits.
+    """
+
+    tensors: tuple[TensorName, ...] = Field(min_length=1)
+    cell: Literal["dram", "sram", "register_file"]
+    capacity_bits: Positive | None = None
+    slot_bits: Bits = 1
+    read_bits_per_cycle: Bandwidth | None = None
+    write_bits_per_cycle: Bandwidth | None = None
+    shared_port: bool = False
+    buffering: Literal["single", "double", "stream"] = "stream"
+    bypass: bool = True
+    formats: dict[TensorName, Storage] = Field(default_factory=dict)
+    read_pj_per_bit: Energy | None = None
+    write_pj_per_bit: Energy | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _dram_is_unbounded(self) -> Self:
+        if (self.cell == "dram") != (self.capacity_bits is None):
+            raise ValueError("a dram has no capacity_bits; every other cell needs one")
+        return self
+
+    def element_bits(self, bits: int) -> int:
+        """The bits that an element of `bits` occupies here."""
+        return -(-bits // self.slot_bits) * self.slot_bits
+
+    @property
+    def usable_bits(self) -> float:
+        """The capacity that one tile of every tensor may fill."""
+        if self.capacity_bits is None:
+            return float("inf")
+        return self.capacity_bits / (2 if self.buffering == "double" else 1)
+
+
+class MemoryLevel(Config):
+    """The memories at one depth of the hierarchy; each tensor has at most one of them.
+
+    `component` is the heading under which reports add up its energy.
+    """
+
+    level: str = Field(min_length=1)
+    component: Literal["DRAM", "GLB", "spad"]
+    memories: tuple[Memory, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_memory_a_tensor(self) -> Self:
+        tensors = [tensor for memory in self.memories for tensor in memory.tensors]
+        if len(tensors) != len(set(tensors)):
+            raise ValueError(f"level {self.level}: a tensor has two memories")
+        return self
+
+    def memory(self, tensor: str) -> Memory | None:
+        """The memory of a tensor at this level, if it has one."""
+        return next((memory for memory in self.memories if tensor in memory.tensors), None)
+
+
+class Array(Config):
+    """A grid of instances of everything that follows it in the hierarchy, and its NoC.
+
+    `multicast` lists the tensors of which one read serves every instance that needs the word.
+    `reduces`: psums of different instances are added on their way up. `noc_pj_per_bit` is paid for
+    each word delivered to an instance and each psum passed to a neighbour (ISCA 2016's inter-PE
+    cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC.
+    """
+
+    axes: dict[str, Positive] = Field(min_length=1)
+    multicast: tuple[TensorName, ...] = ("ifmap", "weight", "ofmap")
+    reduces: bool = True
+    noc_pj_per_bit: Energy | None = None
+    noc_slot_bits: Bits = 1
+    bus_bits_per_cycle: dict[TensorName, Bandwidth] = Field(default_factory=dict)
+
+    @property
+    def instances(self) -> int:
+        """How many there are of everything below."""
+        return prod(self.axes.values())
+
+
+class Mac(Config):
+    """The arithmetic of a PE.
+
+    Operands narrower than the datapath run at its full width; wider ones are refused.
+    `zero_gating`: a zero ifmap word saves the MAC's and the operand pads' energy, no cycles.
+    """
+
+    ifmap_bits: Bits = 16
+    weight_bits: Bits = 16
+    psum_bits: Bits = 32
+    primitives: tuple[Primitive, ...] = (Primitive.MULTIPLY_ADD,)
+    zero_gating: bool = False
+    multiply_add_pj: Energy | None = None
+    source: str = ""
+
+
+class Technology(Config):
+    """The process that energies are scaled to, and the kind of DRAM."""
+
+    node_nm: Literal[180, 130, 90, 65, 45, 32, 20, 16, 14, 10, 7] = 45
+    voltage: Annotated[float, Field(gt=0.3, lt=3.0)] = 0.9
+    dram: Literal["LPDDR4", "LPDDR", "DDR3", "GDDR5", "HBM2", "horowitz"] = "LPDDR4"
+
+
+class Control(Config):
+    """Energy that no access accounts for: the clock network, by cycle, and leakage, by time."""
+
+    clock_pj_per_cycle: Energy = 0.0
+    leakage_mw: Energy = 0.0
+    source: str = ""
+
+
+def _part(value: Any) -> str:
+    is_array = "axes" in value if isinstance(value, dict) else isinstance(value, Array)
+    return "array" if is_array else "memory_level"
+
+
+Part = Annotated[
+    Annotated[MemoryLevel, Tag("memory_level")] | Annotated[Array, Tag("array")],
+    Discriminator(_part),
+]
+
+
+class Accelerator(Config):
+    """A machine. `fused` operators ride on their producer's output and move no data of their own.
+
+    `stores_padding`: zero padding is fetched and kept like data (the Eyeriss chip does so);
+    otherwise it is made up where it is used.
+    """
+
+    name: str = ""
+    description: str
+    source: str
+    dataflow: Literal[
+        "row_stationary",
+        "weight_stationary",
+        "output_stationary",
+        "input_stationary",
+        "no_local_reuse",
+        "free",
+    ]
+    clock_mhz: Annotated[float, Field(gt=0, le=1e5)]
+    technology: Technology = Technology()
+    hierarchy: tuple[Part, ...] = Field(min_length=2)
+    mac: Mac = Mac()
+    control: Control = Control()
+    fused: tuple[Op, ...] = (Op.ACTIVATION, Op.NORMALISATION)
+    stores_padding: bool = False
+
+    @model_validator(mode="after")
+    def _starts_with_dram(self) -> Self:
+        outermost = self.hierarchy[0]
+        if not isinstance(outermost, MemoryLevel) or outermost.component != "DRAM":
+            raise ValueError("hierarchy: must start with a DRAM level")
+        if not all(outermost.memory(t) for t in ("ifmap", "weight", "ofmap")):
+            raise ValueError("hierarchy: the outermost level must hold ifmap, weight and ofmap")
+        names = [level.level for level in self.levels]
+        axes = [axis for array in self.arrays for axis in array.axes]
+        if len(set(names)) < len(names) or len(set(axes)) < len(axes):
+            raise ValueError("hierarchy: two levels or two axes share a name")
+        return self
+
+    @cached_property
+    def levels(self) -> tuple[MemoryLevel, ...]:
+        """The memory levels, outermost first."""
+        return tuple(part for part in self.hierarchy if isinstance(part, MemoryLevel))
+
+    @cached_property
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays, outermost first."""
+        return tuple(part for part in self.hierarchy if isinstance(part, Array))
+
+    @property
+    def pes(self) -> int:
+        """MAC units in the whole machine."""
+        return prod(array.instances for array in self.arrays)
+
+    def level(self, name: str) -> MemoryLevel:
+        """The memory level of that name. Raises KeyError."""
+        return next(level for level in self.levels if level.level == name)
+
+    def depth(self, name: str) -> int:
+        """The position in the hierarchy of a level, or of the array that has that axis."""
+        for position, part in enumerate(self.hierarchy):
+            if name in (part.axes if isinstance(part, Array) else (part.level,)):
+                return position
+        raise KeyError(name)
+
+
+def load_machine(name: str) -> Accelerator:
+    """A shipped machine by name, or a user's by path. Raises InputError."""
+    path = yaml_path("machine", name)
+    machine = load(path, Accelerator)
+    return machine if machine.name else machine.model_copy(update={"name": path.stem})

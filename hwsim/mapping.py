@@ -1,0 +1,251 @@
+"""Where and when every MAC of a layer runs: loops and the points at which tiles are kept.
+
+A mapping is one list of nodes, outermost first. A `Loop` steps through what is left of a dimension
+in tiles, in time, or in space along an array axis. A `Store` keeps, at one memory level, the tiles
+of some tensors that the nodes after it work on. A tensor without a `Store` at a level bypasses it.
+The last tile of a loop may be smaller than the others (a ragged edge); it is counted exactly.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from math import ceil, prod
+from typing import Any
+
+from hwsim.errors import MappingError
+from hwsim.hardware import Accelerator, Array, Memory
+from hwsim.workload import DIMS, RELEVANT, Layer
+
+REDUCED = frozenset("CRS")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Steps through the rest of `dim` in tiles of `tile`; in space if `axis` names an array axis."""
+
+    dim: str
+    tile: int
+    axis: str | None = None
+
+    def __str__(self) -> str:
+        how = f"spatially over {self.axis}: " if self.axis else ""
+        return f"{how}{self.dim} in tiles of {self.tile}"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Keeps the current tiles of `tensors` at memory level `level`."""
+
+    level: str
+    tensors: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"[{self.level} keeps {', '.join(self.tensors)}]"
+
+
+Node = Loop | Store
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A loop nest with storage points, outermost first."""
+
+    nodes: tuple[Node, ...]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __str__(self) -> str:
+        depth, lines = 0, []
+        for node in self.nodes:
+            lines.append("  " * depth + str(node))
+            depth += isinstance(node, Loop)
+        return "\n".join(lines)
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops alone, outermost first."""
+        return tuple(node for node in self.nodes if isinstance(node, Loop))
+
+    def stores(self, tensor: str) -> tuple[tuple[str, int], ...]:
+        """(level, loops before it) of each store of a tensor, outermost first."""
+        found, before = [], 0
+        for node in self.nodes:
+            if isinstance(node, Loop):
+                before += 1
+            elif tensor in node.tensors:
+                found.append((node.level, before))
+        return tuple(found)
+
+    def tile(self, layer: Layer, before: int) -> dict[str, int]:
+        """The largest extent of each dimension below the first `before` loops."""
+        extent = dict(layer.bounds)
+        for loop in self.loops[:before]:
+            extent[loop.dim] = min(extent[loop.dim], loop.tile)
+        return extent
+
+    def fanouts(self, layer: Layer) -> dict[Loop, int]:
+        """Instances that each spatial loop occupies at most."""
+        extent, found = dict(layer.bounds), {}
+        for loop in self.loops:
+            if loop.axis:
+                found[loop] = ceil(extent[loop.dim] / loop.tile)
+            extent[loop.dim] = min(extent[loop.dim], loop.tile)
+        return found
+
+    def active_pes(self, layer: Layer) -> int:
+        """PEs that the mapping occupies."""
+        return prod(self.fanouts(layer).values())
+
+    def to_yaml(self) -> list[dict[str, Any]]:
+        """Plain records, as a user's file holds them; `from_yaml` reads them back."""
+        return [
+            {"store": node.level, "tensors": list(node.tensors)}
+            if isinstance(node, Store)
+            else {"for": node.dim, "tile": node.tile} | ({"axis": node.axis} if node.axis else {})
+            for node in self.nodes
+        ]
+
+    @staticmethod
+    def from_yaml(records: Sequence[dict[str, Any]]) -> "Mapping":
+        """The mapping that `to_yaml` wrote. Raises MappingError naming the record."""
+        return Mapping(tuple(_node(index, record) for index, record in enumerate(records)))
+
+
+def _node(index: int, record: dict[str, Any]) -> Node:
+    match record:
+        case {"store": str(level), "tensors": [*tensors], **rest} if not rest:
+            return Store(level, tuple(str(tensor) for tensor in tensors))
+        case {"for": str(dim), "tile": int(tile), **rest} if set(rest) <= {"axis"}:
+            return Loop(dim, tile, rest.get("axis"))
+    raise MappingError(
+        f"mapping[{index}] = {record!r}: needs 'store' and 'tensors', or 'for', 'tile' and 'axis'"
+    )
+
+
+def ifmap_extent(tile: int, window: int, *, stride: int, dilation: int) -> int:
+    """Distinct ifmap rows that `tile` ofmap rows and `window` filter rows touch, padding included.
+
+    Fewer than the hull where the stride skips rows or the dilation leaves gaps.
+    """
+    if window == 1 or tile == 1:
+        return tile if window == 1 else window
+    if dilation % stride and stride % dilation:
+        return len({p * stride + r * dilation for p in range(tile) for r in range(window)})
+    step, ratio, count, other = (
+        (stride, dilation // stride, tile, window)
+        if dilation % stride == 0
+        else (dilation, stride // dilation, window, tile)
+    )
+    del step
+    return count + (other - 1) * min(ratio, count)
+
+
+def tile_words(layer: Layer, tensor: str, extent: dict[str, int]) -> int:
+    """Elements of `tensor` in a tile of the given extents."""
+    if tensor != "ifmap":
+        return prod(extent[dim] for dim in RELEVANT[tensor])
+    rows = ifmap_extent(extent["P"], extent["R"], stride=layer.stride_h, dilation=layer.dilation_h)
+    columns = ifmap_extent(
+        extent["Q"], extent["S"], stride=layer.stride_w, dilation=layer.dilation_w
+    )
+    rows = min(rows, layer.H + 2 * layer.pad_h)
+    columns = min(columns, layer.W + 2 * layer.pad_w)
+    return layer.operands * extent["N"] * extent["G"] * extent["C"] * rows * columns
+
+
+def kept_bits(layer: Layer, memory: Memory, tensor: str) -> int:
+    """Bits that one element of a tensor takes in a memory; an ofmap is kept as psums on chip."""
+    bits = layer.psum.bits if tensor == "ofmap" else layer.tensor(tensor).bits
+    return memory.element_bits(bits)
+
+
+def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
+    """Which tensors exceed which level, and by how much; None where everything fits."""
+    for level in machine.levels[1:]:
+        for memory in level.memories:
+            sizes = {
+                tensor: kept_bits(layer, memory, tensor)
+                * tile_words(layer, tensor, mapping.tile(layer, before))
+                for tensor in memory.tensors
+                for name, before in mapping.stores(tensor)
+                if name == level.level and tensor in layer.tensors
+            }
+            if sum(sizes.values()) > memory.usable_bits:
+                listed = " + ".join(f"{tensor} {bits}" for tensor, bits in sizes.items())
+                return f"{level.level}: {listed} bits exceed {memory.usable_bits:.0f}"
+    return None
+
+
+def validate(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
+    """Raises MappingError, in one line, unless the machine can run the mapping."""
+    _check_loops(mapping, layer)
+    _check_stores(mapping, layer, machine)
+    _check_arrays(mapping, layer, machine)
+    excess = overflow(mapping, layer, machine)
+    if excess:
+        raise MappingError(f"layer {layer.name!r}: {excess}")
+
+
+def _check_loops(mapping: Mapping, layer: Layer) -> None:
+    extent = dict(layer.bounds)
+    for loop in mapping.loops:
+        if loop.dim not in extent or not 1 <= loop.tile <= extent[loop.dim]:
+            raise MappingError(
+                f"layer {layer.name!r}: {loop}: dimension must be one of {' '.join(DIMS)} and the "
+                f"tile within 1..{extent.get(loop.dim, 0)}"
+            )
+        extent[loop.dim] = loop.tile
+    left = {dim: size for dim, size in extent.items() if size > 1}
+    if left:
+        raise MappingError(f"layer {layer.name!r}: no loop goes through {left}")
+
+
+def _check_stores(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
+    known = [level.level for level in machine.levels]
+    for tensor in layer.tensors:
+        names = [name for name, _ in mapping.stores(tensor)]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise MappingError(f"layer {layer.name!r}: {machine.name} has no level {unknown[0]!r}")
+        depths = [known.index(name) for name in names]
+        if not names or mapping.stores(tensor)[0] != (known[0], 0):
+            raise MappingError(f"layer {layer.name!r}: {known[0]} must keep {tensor} first of all")
+        if any(inner <= outer for outer, inner in pairwise(depths)):
+            raise MappingError(f"layer {layer.name!r}: {tensor} is kept inner level first: {names}")
+        for level in machine.levels:
+            memory = level.memory(tensor)
+            if memory is None and level.level in names:
+                raise MappingError(f"layer {layer.name!r}: {level.level} cannot keep {tensor}")
+            if memory is not None and not memory.bypass and level.level not in names:
+                raise MappingError(f"layer {layer.name!r}: {tensor} may not bypass {level.level}")
+
+
+def _check_arrays(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
+    sizes = {axis: size for array in machine.arrays for axis, size in array.axes.items()}
+    used = dict.fromkeys(sizes, 1)
+    fanouts = mapping.fanouts(layer)
+    deepest = 0
+    for node in mapping:
+        place = node.level if isinstance(node, Store) else node.axis
+        if place is None:
+            continue
+        if isinstance(node, Loop) and place not in sizes:
+            raise MappingError(f"layer {layer.name!r}: {machine.name} has no axis {place!r}")
+        depth = machine.depth(place)
+        if depth < deepest and _crosses_array(machine, depth, deepest):
+            raise MappingError(f"layer {layer.name!r}: {node} lies on the wrong side of an array")
+        deepest = max(deepest, depth)
+        if isinstance(node, Loop):
+            used[place] *= fanouts[node]
+    for axis, size in sizes.items():
+        if used[axis] > size:
+            raise MappingError(
+                f"layer {layer.name!r}: axis {axis} of {machine.name} has {size} places, "
+                f"the mapping needs {used[axis]}"
+            )
+
+
+def _crosses_array(machine: Accelerator, depth: int, deepest: int) -> bool:
+    return any(isinstance(part, Array) for part in machine.hierarchy[depth : deepest + 1])

@@ -1,0 +1,216 @@
+"""The layer contract: what a network is to the simulator.
+
+A `Layer` is a seven-dimensional loop nest plus groups: every MAC is one point (n, g, k, c, p, q,
+r, s) of `N x G x K x C x P x Q x R x S`. Dimensions K and C count channels *per group*. An ofmap
+point reads the ifmap at row `p * stride_h + r * dilation_h - pad_h`, column likewise.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from math import prod
+
+import networkx
+
+from hwsim.errors import InputError
+
+DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
+TENSORS = ("ifmap", "weight", "ofmap")
+
+RELEVANT: Mapping[str, frozenset[str]] = {
+    "ifmap": frozenset("NGCPQRS"),
+    "weight": frozenset("GKCRS"),
+    "ofmap": frozenset("NGKPQ"),
+}
+
+
+class Op(StrEnum):
+    """What a layer computes; the last eight have no weights and cost memory traffic."""
+
+    CONV = "conv"
+    LINEAR = "linear"
+    MATMUL = "matmul"
+    POOL = "pool"
+    ACTIVATION = "activation"
+    NORMALISATION = "normalisation"
+    ADD = "add"
+    MULTIPLY = "multiply"
+    CONCAT = "concat"
+    SOFTMAX = "softmax"
+    COPY = "copy"
+
+
+WEIGHTED = frozenset({Op.CONV, Op.LINEAR, Op.MATMUL})
+
+
+class Primitive(StrEnum):
+    """The arithmetic that each multiply-accumulate became."""
+
+    MULTIPLY_ADD = "multiply_add"
+    ADD = "add"
+    SHIFT_ADD = "shift_add"
+    XNOR_POPCOUNT = "xnor_popcount"
+    LOOKUP_ADD = "lookup_add"
+
+
+class Storage(StrEnum):
+    """How a tensor's elements lie in memory."""
+
+    DENSE = "dense"
+    BITMAP = "bitmap"
+    RUN_LENGTH = "run_length"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """What the simulator knows of a tensor: `bits` an element, `density` the share of non-zeros."""
+
+    bits: int = 16
+    density: float = 1.0
+    storage: Storage = Storage.DENSE
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 64:
+            raise InputError(f"tensor: bits = {self.bits}: must lie in 1..64")
+        if not 0.0 <= self.density <= 1.0:
+            raise InputError(f"tensor: density = {self.density}: must lie in 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer of a network: loop bounds, window geometry, tensors and arithmetic.
+
+    `H` and `W` are the ifmap's rows and columns without padding; `operands` is how many ifmaps of
+    that shape an element-wise layer reads. Raises InputError on impossible sizes.
+    """
+
+    name: str
+    op: Op = Op.CONV
+    N: int = 1
+    G: int = 1
+    K: int = 1
+    C: int = 1
+    P: int = 1
+    Q: int = 1
+    R: int = 1
+    S: int = 1
+    H: int = 0
+    W: int = 0
+    stride_h: int = 1
+    stride_w: int = 1
+    dilation_h: int = 1
+    dilation_w: int = 1
+    pad_h: int = 0
+    pad_w: int = 0
+    operands: int = 1
+    ifmap: Tensor = field(default_factory=Tensor)
+    weight: Tensor = field(default_factory=Tensor)
+    ofmap: Tensor = field(default_factory=Tensor)
+    psum: Tensor = field(default_factory=Tensor)
+    primitive: Primitive = Primitive.MULTIPLY_ADD
+
+    def __post_init__(self) -> None:
+        for key in (*DIMS, "stride_h", "stride_w", "dilation_h", "dilation_w", "operands"):
+            if not 1 <= getattr(self, key) <= 2**31:
+                raise InputError(
+                    f"layer {self.name!r}: {key} = {getattr(self, key)}: must lie in 1..2^31"
+                )
+        if min(self.pad_h, self.pad_w, self.H, self.W) < 0:
+            raise InputError(f"layer {self.name!r}: padding and ifmap sizes must not be negative")
+        object.__setattr__(self, "H", self.H or self._rows(self.P, self.R))
+        object.__setattr__(self, "W", self.W or self._columns(self.Q, self.S))
+
+    def _rows(self, P: int, R: int) -> int:
+        return (P - 1) * self.stride_h + (R - 1) * self.dilation_h + 1 - 2 * self.pad_h
+
+    def _columns(self, Q: int, S: int) -> int:
+        return (Q - 1) * self.stride_w + (S - 1) * self.dilation_w + 1 - 2 * self.pad_w
+
+    @cached_property
+    def bounds(self) -> dict[str, int]:
+        """The eight loop bounds by dimension."""
+        return {dim: getattr(self, dim) for dim in DIMS}
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the layer multiplies by a second tensor."""
+        return self.op in WEIGHTED
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors the layer touches."""
+        return TENSORS if self.weighted else ("ifmap", "ofmap")
+
+    @property
+    def operations(self) -> int:
+        """Points of the loop nest: MACs of a weighted layer, ALU operations of another."""
+        return prod(self.bounds.values())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates; 0 for a layer without weights."""
+        return self.operations if self.weighted else 0
+
+    def words(self, tensor: str) -> int:
+        """Elements of a whole tensor, without padding."""
+        if tensor == "ifmap":
+            return self.operands * self.N * self.G * self.C * self.H * self.W
+        if tensor == "weight" and not self.weighted:
+            return 0
+        return prod(self.bounds[dim] for dim in RELEVANT[tensor])
+
+    def tensor(self, tensor: str) -> Tensor:
+        """The record of one tensor by name."""
+        return {"ifmap": self.ifmap, "weight": self.weight, "ofmap": self.ofmap}[tensor]
+
+    def at_bits(self, *, ifmap: int, weight: int, ofmap: int, psum: int) -> "Layer":
+        """The same layer at other bit-widths, densities kept."""
+        return replace(
+            self,
+            ifmap=replace(self.ifmap, bits=ifmap),
+            weight=replace(self.weight, bits=weight),
+            ofmap=replace(self.ofmap, bits=ofmap),
+            psum=replace(self.psum, bits=psum),
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """A directed acyclic graph of layers, in an order of execution.
+
+    `edges` holds (producer, consumer) pairs of layer names. `views` names the operators that move
+    no data and so are no layers (reshapes, dropout at inference, folded batch-norms).
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    edges: tuple[tuple[str, str], ...] = ()
+    views: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if not names:
+            raise InputError(f"network {self.name!r} has no layers to simulate")
+        if len(set(names)) < len(names):
+            raise InputError(f"network {self.name!r} has two layers of one name")
+        if not networkx.is_directed_acyclic_graph(self.graph):
+            raise InputError(f"network {self.name!r}: its layers form a cycle")
+
+    @cached_property
+    def graph(self) -> "networkx.DiGraph[str]":
+        """The graph of layer names."""
+        graph: networkx.DiGraph[str] = networkx.DiGraph()
+        graph.add_nodes_from(layer.name for layer in self.layers)
+        graph.add_edges_from(self.edges)
+        return graph
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def with_layers(self, layers: Mapping[str, Layer]) -> "Network":
+        """The network with the named layers replaced."""
+        return replace(self, layers=tuple(layers.get(layer.name, layer) for layer in self.layers))
