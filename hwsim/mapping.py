@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import ceil, prod
+from math import ceil, gcd, prod
 from typing import Any
 
 from hwsim.errors import MappingError
@@ -22,7 +22,7 @@ REDUCED = frozenset("CRS")
 
 @dataclass(frozen=True)
 class Loop:
-    """Steps through the rest of `dim` in tiles of `tile`; in space if `axis` names an array axis."""
+    """Steps through the rest of `dim` in tiles of `tile`; in space where `axis` names one."""
 
     dim: str
     tile: int
@@ -85,18 +85,17 @@ class Mapping:
             extent[loop.dim] = min(extent[loop.dim], loop.tile)
         return extent
 
-    def fanouts(self, layer: Layer) -> dict[Loop, int]:
-        """Instances that each spatial loop occupies at most."""
-        extent, found = dict(layer.bounds), {}
+    def trips(self, layer: Layer) -> tuple[int, ...]:
+        """How many tiles each loop goes through, or spreads over its axis, at most."""
+        extent, found = dict(layer.bounds), []
         for loop in self.loops:
-            if loop.axis:
-                found[loop] = ceil(extent[loop.dim] / loop.tile)
+            found.append(ceil(extent[loop.dim] / loop.tile))
             extent[loop.dim] = min(extent[loop.dim], loop.tile)
-        return found
+        return tuple(found)
 
     def active_pes(self, layer: Layer) -> int:
         """PEs that the mapping occupies."""
-        return prod(self.fanouts(layer).values())
+        return prod(n for n, loop in zip(self.trips(layer), self.loops, strict=True) if loop.axis)
 
     def to_yaml(self) -> list[dict[str, Any]]:
         """Plain records, as a user's file holds them; `from_yaml` reads them back."""
@@ -127,19 +126,12 @@ def _node(index: int, record: dict[str, Any]) -> Node:
 def ifmap_extent(tile: int, window: int, *, stride: int, dilation: int) -> int:
     """Distinct ifmap rows that `tile` ofmap rows and `window` filter rows touch, padding included.
 
-    Fewer than the hull where the stride skips rows or the dilation leaves gaps.
+    Fewer than the hull where the stride skips rows. Row p * stride + r * dilation is reached again
+    from (p + dilation / g, r - stride / g), g their greatest common divisor.
     """
-    if window == 1 or tile == 1:
-        return tile if window == 1 else window
-    if dilation % stride and stride % dilation:
-        return len({p * stride + r * dilation for p in range(tile) for r in range(window)})
-    step, ratio, count, other = (
-        (stride, dilation // stride, tile, window)
-        if dilation % stride == 0
-        else (dilation, stride // dilation, window, tile)
-    )
-    del step
-    return count + (other - 1) * min(ratio, count)
+    g = gcd(stride, dilation)
+    again = max(tile - dilation // g, 0) * max(window - stride // g, 0)
+    return tile * window - again
 
 
 def tile_words(layer: Layer, tensor: str, extent: dict[str, int]) -> int:
@@ -223,28 +215,32 @@ def _check_stores(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
 
 
 def _check_arrays(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
-    sizes = {axis: size for array in machine.arrays for axis, size in array.axes.items()}
-    used = dict.fromkeys(sizes, 1)
-    fanouts = mapping.fanouts(layer)
+    _check_sides(mapping, layer, machine)
+    used = {axis: 1 for array in machine.arrays for axis in array.axes}
+    for loop, trips in zip(mapping.loops, mapping.trips(layer), strict=True):
+        if loop.axis:
+            used[loop.axis] *= trips
+    for array in machine.arrays:
+        for axis, size in array.axes.items():
+            if used[axis] > size:
+                raise MappingError(
+                    f"layer {layer.name!r}: axis {axis} of {machine.name} has {size} places, "
+                    f"the mapping needs {used[axis]}"
+                )
+
+
+def _check_sides(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
     deepest = 0
     for node in mapping:
         place = node.level if isinstance(node, Store) else node.axis
         if place is None:
             continue
-        if isinstance(node, Loop) and place not in sizes:
+        if isinstance(node, Loop) and not any(place in array.axes for array in machine.arrays):
             raise MappingError(f"layer {layer.name!r}: {machine.name} has no axis {place!r}")
         depth = machine.depth(place)
         if depth < deepest and _crosses_array(machine, depth, deepest):
             raise MappingError(f"layer {layer.name!r}: {node} lies on the wrong side of an array")
         deepest = max(deepest, depth)
-        if isinstance(node, Loop):
-            used[place] *= fanouts[node]
-    for axis, size in sizes.items():
-        if used[axis] > size:
-            raise MappingError(
-                f"layer {layer.name!r}: axis {axis} of {machine.name} has {size} places, "
-                f"the mapping needs {used[axis]}"
-            )
 
 
 def _crosses_array(machine: Accelerator, depth: int, deepest: int) -> bool:
