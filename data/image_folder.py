@@ -97,7 +97,7 @@ def labelled_images(folder: Path, *, classes: int) -> list[LabelledImage]:
 def listed_images(table: Path, *, classes: int) -> list[LabelledImage]:
     """The images a labels.csv names, relative to its folder."""
     try:
-        with table.open(newline="", encoding="utf-8") as stream:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
             rows = csv.DictReader(stream)
             missing = {"file", "label"} - set(rows.fieldnames or ())
             if missing:
@@ -105,9 +105,11 @@ def listed_images(table: Path, *, classes: int) -> list[LabelledImage]:
             return [
                 LabelledImage(
                     table.parent / str(row["file"]),
-                    class_number(row["label"], classes=classes, where=f"{table}: line {line}"),
+                    class_number(
+                        row["label"], classes=classes, where=f"{table}: line {rows.line_num}"
+                    ),
                 )
-                for line, row in enumerate(rows, start=2)
+                for row in rows
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise InputError(f"{table}: not a readable table: {fault}") from fault
