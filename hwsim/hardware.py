@@ -95,11 +95,16 @@ class Array(Config):
     """
 
     axes: dict[str, Positive] = Field(min_length=1)
-    multicast: tuple[TensorName, ...] = ("ifmap", "weight", "ofmap")
+    multicast: tuple[Literal["ifmap", "weight"], ...] = ("ifmap", "weight")
     reduces: bool = True
     noc_pj_per_bit: Energy | None = None
     noc_slot_bits: Bits = 1
     bus_bits_per_cycle: dict[TensorName, Bandwidth] = Field(default_factory=dict)
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Tensors of which one word serves, or gathers, all instances."""
+        return frozenset(self.multicast) - {"ofmap"} | ({"ofmap"} if self.reduces else set())
 
     @property
     def instances(self) -> int:
@@ -203,6 +208,11 @@ class Accelerator(Config):
     def pes(self) -> int:
         """MAC units in the whole machine."""
         return prod(array.instances for array in self.arrays)
+
+    @cached_property
+    def shared(self) -> dict[str, frozenset[str]]:
+        """By axis, the tensors of which one word serves, or gathers, all instances along it."""
+        return {axis: array.shared for array in self.arrays for axis in array.axes}
 
     def level(self, name: str) -> MemoryLevel:
         """The memory level of that name. Raises KeyError."""
