@@ -1,0 +1,360 @@
+"""What a run says: two sides, baseline and compressed, as one versioned record and its files.
+
+`side` turns a simulated network into plain numbers, `compare` joins two sides, `write` puts
+report.json, layers.csv and the plots into a folder, `read` brings report.json back.
+Totals are sums over the layer rows, floats by `math.fsum`, so their order does not matter.
+"""
+
+import csv
+import json
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO, StringIO
+from itertools import pairwise
+from math import fsum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from hwsim import registry
+from hwsim.config import Config, parse
+from hwsim.cost import COMPONENTS
+from hwsim.errors import InputError
+from hwsim.hardware import Accelerator, Memory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hwsim.simulate import LayerResult, NetworkResult
+
+Count = Annotated[int, Field(ge=0)]
+Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+ComponentEnergy = dict[str, Real]
+MappingRecord = dict[str, int | str | list[str]]
+
+PNG_DOTS_PER_INCH = 160
+# Neither dates nor versions of libraries: the same report gives the same bytes.
+IMAGE_METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Creator": None, "Date": None},
+}
+
+
+class LayerRow(Config):
+    """One layer on one side.
+
+    `operations` are points of the loop nest, `macs` those of weighted layers. `bounds` holds the
+    loop bounds of the dimensions larger than 1. `ifmap_bits`, `weight_bits`, `ofmap_bits` and
+    `psum_bits` are bits an element; `dram_bits` is the layer's whole traffic. A layer with
+    `fused_into` rides on that layer's output: no cycles, no traffic, no energy of its own.
+    """
+
+    name: str
+    op: str
+    bounds: dict[str, Count]
+    macs: Count
+    operations: Count
+    cycles: Count
+    compute_cycles: Count
+    bound: str
+    utilization: Real
+    energy_pj: Real
+    energy_by_component_pj: ComponentEnergy
+    dram_bits: Count
+    dram_read_bits: Count
+    dram_write_bits: Count
+    ifmap_bits: Count
+    weight_bits: Count
+    ofmap_bits: Count
+    psum_bits: Count
+    ifmap_density: Fraction
+    weight_density: Fraction
+    fused_into: str | None
+    mapping: tuple[MappingRecord, ...]
+
+
+class Side(Config):
+    """A network on a machine: totals over its `layers`, and the roofs of the machine.
+
+    `ifmap_bits` and `weight_bits` list the bits an element that occur among weighted layers;
+    `top1` is a share in 0..1, None where no images were classified; `utilization` is the layers'
+    weighted by cycles; `dram_bits_per_cycle` is None where nothing bounds the DRAM.
+    """
+
+    label: str
+    network: str
+    machine: str
+    clock_mhz: Real
+    batch: Count
+    ifmap_bits: tuple[Count, ...]
+    weight_bits: tuple[Count, ...]
+    top1: Fraction | None
+    macs: Count
+    cycles: Count
+    latency_ms: Real
+    utilization: Real
+    energy_pj: Real
+    energy_by_component_pj: ComponentEnergy
+    dram_bits: Count
+    peak_macs_per_cycle: Count
+    dram_bits_per_cycle: Real | None
+    layers: tuple[LayerRow, ...]
+
+
+class Ratios(Config):
+    """Baseline divided by compressed: above 1 the compressed side is better; None: over zero."""
+
+    energy: Real | None
+    latency: Real | None
+    cycles: Real | None
+    dram: Real | None
+    macs: Real | None
+
+
+class Report(Config):
+    """Everything that a run found; `images` counts those that top-1 was measured on."""
+
+    schema_version: Literal[1] = 1
+    hwsim_version: str
+    scenario: str
+    description: str
+    seed: int
+    images: Count
+    ratios: Ratios
+    baseline: Side
+    compressed: Side
+
+    @property
+    def sides(self) -> tuple[tuple[str, Side], ...]:
+        """Both sides with the names of their keys."""
+        return (("baseline", self.baseline), ("compressed", self.compressed))
+
+    @property
+    def pairs(self) -> tuple[tuple[LayerRow | None, LayerRow | None], ...]:
+        """Each layer's (baseline, compressed) rows in execution order; None: not on that side."""
+        before = {row.name: row for row in self.baseline.layers}
+        after = {row.name: row for row in self.compressed.layers}
+        order = list(before)
+        for previous, name in pairwise(["", *after]):
+            if name not in before:
+                order.insert(order.index(previous) + 1 if previous else 0, name)
+        return tuple((before.get(name), after.get(name)) for name in order)
+
+
+def side(result: "NetworkResult", *, label: str, top1: float | None = None) -> Side:
+    """A simulated network as plain numbers under a label such as `16-bit`."""
+    rows = tuple(_row(layer) for layer in result.layers)
+    cycles = sum(row.cycles for row in rows)
+    weighted = [found.layer for found in result.layers if found.layer.weighted]
+    return Side(
+        label=label,
+        network=result.network.name,
+        machine=result.machine.name,
+        clock_mhz=result.machine.clock_mhz,
+        batch=result.network.layers[0].N,
+        ifmap_bits=tuple(sorted({layer.ifmap.bits for layer in weighted})),
+        weight_bits=tuple(sorted({layer.weight.bits for layer in weighted})),
+        top1=top1,
+        macs=sum(row.macs for row in rows),
+        cycles=cycles,
+        latency_ms=cycles / (result.machine.clock_mhz * 1e3),
+        utilization=fsum(row.utilization * row.cycles for row in rows) / max(cycles, 1),
+        energy_pj=fsum(row.energy_pj for row in rows),
+        energy_by_component_pj={
+            name: fsum(row.energy_by_component_pj[name] for row in rows) for name in COMPONENTS
+        },
+        dram_bits=sum(row.dram_bits for row in rows),
+        peak_macs_per_cycle=result.machine.pes,
+        dram_bits_per_cycle=_dram_bits_per_cycle(result.machine),
+        layers=rows,
+    )
+
+
+def _row(found: "LayerResult") -> LayerRow:
+    layer, cost = found.layer, found.cost
+    return LayerRow(
+        name=layer.name,
+        op=str(layer.op),
+        bounds={dim: size for dim, size in layer.bounds.items() if size > 1},
+        macs=layer.macs,
+        operations=layer.operations,
+        cycles=cost.cycles,
+        compute_cycles=cost.compute_cycles,
+        bound=cost.bound,
+        utilization=cost.utilization,
+        energy_pj=cost.energy_pj,
+        energy_by_component_pj={
+            name: cost.energy_by_component_pj.get(name, 0.0) for name in COMPONENTS
+        },
+        dram_bits=cost.dram_bits,
+        dram_read_bits=cost.dram_read_bits,
+        dram_write_bits=cost.dram_write_bits,
+        ifmap_bits=layer.ifmap.bits,
+        weight_bits=layer.weight.bits,
+        ofmap_bits=layer.ofmap.bits,
+        psum_bits=layer.psum.bits,
+        ifmap_density=layer.ifmap.density,
+        weight_density=layer.weight.density,
+        fused_into=found.fused_into,
+        mapping=tuple(found.mapping.to_yaml()),
+    )
+
+
+def _dram_bits_per_cycle(machine: Accelerator) -> float | None:
+    """The most that all DRAM ports together can move; None where one is unbounded."""
+    ports = [_port_bits_per_cycle(memory) for memory in machine.levels[0].memories]
+    bounded = [bits for bits in ports if bits is not None]
+    return fsum(bounded) if len(bounded) == len(ports) else None
+
+
+def _port_bits_per_cycle(memory: Memory) -> float | None:
+    read, write = memory.read_bits_per_cycle, memory.write_bits_per_cycle
+    if read is None or write is None:
+        return None
+    return max(read, write) if memory.shared_port else read + write
+
+
+def compare(
+    baseline: Side,
+    compressed: Side,
+    *,
+    scenario: str,
+    description: str,
+    seed: int,
+    images: int = 0,
+) -> Report:
+    """The report on two sides, with their ratios."""
+    return Report(
+        hwsim_version=_version(),
+        scenario=scenario,
+        description=description,
+        seed=seed,
+        images=images,
+        ratios=Ratios(
+            energy=_ratio(baseline.energy_pj, compressed.energy_pj),
+            latency=_ratio(baseline.latency_ms, compressed.latency_ms),
+            cycles=_ratio(baseline.cycles, compressed.cycles),
+            dram=_ratio(baseline.dram_bits, compressed.dram_bits),
+            macs=_ratio(baseline.macs, compressed.macs),
+        ),
+        baseline=baseline,
+        compressed=compressed,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("hwsim")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "not installed"
+
+
+def _ratio(before: float, after: float) -> float | None:
+    return before / after if after else None
+
+
+def to_json(report: Report) -> str:
+    """The text of report.json."""
+    return report.model_dump_json(indent=1) + "\n"
+
+
+def to_csv(report: Report) -> str:
+    """The text of layers.csv: a row per side and layer; mappings are left to report.json."""
+    text = StringIO()
+    records = [
+        {"side": key, "label": side.label} | _flat(row)
+        for key, side in report.sides
+        for row in side.layers
+    ]
+    table = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(records)
+    return text.getvalue()
+
+
+def _flat(row: LayerRow) -> dict[str, object]:
+    record = row.model_dump(exclude={"mapping", "bounds", "energy_by_component_pj"})
+    energies = row.energy_by_component_pj
+    return record | {f"energy_{name}_pj": energies[name] for name in COMPONENTS}
+
+
+def contents(report: Report) -> dict[str, bytes]:
+    """Every file of a results folder by name, plots included."""
+    texts = {"report.json": to_json(report), "layers.csv": to_csv(report)}
+    return {name: text.encode() for name, text in texts.items()} | dict(_plots(report))
+
+
+def _plots(report: Report) -> Iterable[tuple[str, bytes]]:
+    for name in registry.names("plot"):
+        draw = registry.hook(registry.module("plot", name), "draw")
+        figure = draw(report)
+        for suffix in IMAGE_METADATA:
+            yield f"{name}.{suffix}", _image(figure, suffix)  # type: ignore[arg-type]
+
+
+def _image(figure: "Figure", suffix: str) -> bytes:
+    from matplotlib import rc_context
+
+    image = BytesIO()
+    with rc_context({"svg.hashsalt": "hwsim", "svg.fonttype": "path"}):
+        figure.savefig(image, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=IMAGE_METADATA[suffix])
+    return image.getvalue()
+
+
+def check_writable(folder: Path) -> None:
+    """Raises InputError unless results can be written to `folder`; leaves nothing behind."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        TemporaryDirectory(dir=existing, prefix=".hwsim-").cleanup()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write(report: Report, folder: Path) -> tuple[Path, ...]:
+    """Writes report.json, layers.csv and the plots; returns their paths.
+
+    Everything is drawn before the disk is touched and lies complete on the disk before the first
+    file moves into place. Other files in the folder stay. Raises InputError naming the folder.
+    """
+    files = contents(report)
+    try:
+        _move_into(folder, files)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return tuple(folder / name for name in files)
+
+
+def _move_into(folder: Path, files: dict[str, bytes]) -> None:
+    # An existing folder may be a mount point: staging inside it keeps the moves atomic.
+    beside = folder if folder.is_dir() else folder.absolute().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=beside, prefix=".hwsim-") as stage:
+        fresh = Path(stage, "fresh")
+        fresh.mkdir()
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        if beside != folder:
+            fresh.rename(folder)
+            return
+        for name in files:
+            (fresh / name).replace(folder / name)
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: results cannot be written there: {error.strerror or error}")
+
+
+def read(path: Path) -> Report:
+    """The report that `write` left at `path`. Raises InputError naming file, key and value."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not a report: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a report: holds a {type(content).__name__}")
+    return parse(content, Report, file=path)

@@ -1,0 +1,171 @@
+"""The report as a table for the terminal: both sides of each layer, totals, ratios, accuracy."""
+
+from collections.abc import Iterable
+from math import floor, log10
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hwsim.cost import COMPONENTS
+from hwsim.report import LayerRow, Report, Side
+
+# Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
+MIN_COLUMNS = 100
+NAME_COLUMNS = 20
+OPTIONAL_COMPONENTS = ("clock", "leakage")
+BITS_A_KILOBYTE = 8e3
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the table, no number cut, however narrow the console says it is."""
+    console.print(table(report), width=max(console.width, MIN_COLUMNS), crop=False)
+
+
+def table(report: Report) -> RenderableType:
+    """Per layer the baseline's line above the compressed one's; then totals and ratios."""
+    return Group(_layers(report), *_fused(report), "", _summary(report))
+
+
+def digits(value: float) -> str:
+    """Three significant digits without exponent: 1,234, 12.3, 0.0123; <0.001 below that."""
+    if value == 0:
+        return "0"
+    if value < 0.001:
+        return "<0.001"
+    places = 2 - floor(log10(value))
+    rounded = round(value, places)
+    return f"{rounded:,.{max(2 - floor(log10(rounded)), 0)}f}"
+
+
+def _layers(report: Report) -> Table:
+    components = _components(report)
+    found = Table(
+        box=box.HORIZONTALS,
+        title=f"{report.scenario}: per layer, upper line {_title(report.baseline)}, "
+        f"lower line {_title(report.compressed)}",
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    found.add_column("layer", overflow="fold", min_width=10)
+    heads = ["bits", "cycles", "PE %", *(f"{name}\nµJ" for name in components)]
+    for head in [*heads, "energy\nµJ", "DRAM\nkB"]:
+        found.add_column(head, justify="right", no_wrap=True)
+    for before, after in report.pairs:
+        rows = [row for row in (before, after) if row and row.fused_into is None]
+        if rows:
+            cells = (_layer_cells(row, components) for row in (before, after))
+            found.add_row(_folded(rows[0].name), *_stacked(cells))
+    found.add_section()
+    totals = (_side_cells(side, components) for _, side in report.sides)
+    found.add_row("total", *_stacked(totals), style="bold")
+    return found
+
+
+def _components(report: Report) -> list[str]:
+    """The components to show: clock and leakage only where a side has some."""
+    energies = [side.energy_by_component_pj for _, side in report.sides]
+    return [
+        name
+        for name in COMPONENTS
+        if name not in OPTIONAL_COMPONENTS or any(energy[name] for energy in energies)
+    ]
+
+
+def _title(side: Side) -> str:
+    return f"{side.label} on {side.machine}"
+
+
+def _folded(name: str) -> str:
+    """A long dotted name on two lines, broken at the last dot that keeps the first one short."""
+    dot = name.rfind(".", 0, NAME_COLUMNS)
+    return f"{name[: dot + 1]}\n{name[dot + 1 :]}" if len(name) > NAME_COLUMNS and dot > 0 else name
+
+
+def _stacked(lines: Iterable[list[str]]) -> list[Text]:
+    """Cells of two lines each, the lower one in colour, from the cells of two lines."""
+    upper, lower = lines
+    return [
+        Text.assemble(first, "\n", (second, "cyan"), justify="right")
+        for first, second in zip(upper, lower, strict=True)
+    ]
+
+
+def _layer_cells(row: LayerRow | None, components: list[str]) -> list[str]:
+    if row is None or row.fused_into is not None:
+        return ["-", *[""] * (len(components) + 4)]
+    widths = [row.ifmap_bits, row.weight_bits] if row.macs else [row.ifmap_bits]
+    return ["/".join(map(str, dict.fromkeys(widths))), *_quantities(row, components)]
+
+
+def _side_cells(side: Side, components: list[str]) -> list[str]:
+    return ["", *_quantities(side, components)]
+
+
+def _quantities(found: LayerRow | Side, components: list[str]) -> list[str]:
+    energies = [found.energy_by_component_pj[name] for name in components]
+    return [
+        f"{found.cycles:,}",
+        f"{100 * found.utilization:.1f}",
+        *(digits(energy / 1e6) for energy in [*energies, found.energy_pj]),
+        digits(found.dram_bits / BITS_A_KILOBYTE),
+    ]
+
+
+def _fused(report: Report) -> list[RenderableType]:
+    """A paragraph on the fused layers of each side, one for both where they are the same."""
+    before, after = (
+        (side.label, [row.name for row in side.layers if row.fused_into])
+        for _, side in report.sides
+    )
+    lists = [("", before[1])] if before[1] == after[1] else [before, after]
+    return [
+        Padding(Text(_fused_line(label, names), style="dim"), (1, 0, 0, 0))
+        for label, names in lists
+        if names
+    ]
+
+
+def _fused_line(label: str, names: list[str]) -> str:
+    where = f"in {label} " if label else ""
+    count = f"{len(names)} layers {where}ride" if len(names) > 1 else f"1 layer {where}rides"
+    return f"{count} on the output of another, at no cycles and no traffic: {', '.join(names)}"
+
+
+def _summary(report: Report) -> Table:
+    before, after, ratios = report.baseline, report.compressed, report.ratios
+    found = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    found.add_column(_batch(before), no_wrap=True)
+    for head in (before.label, after.label, "gain"):
+        found.add_column(head, justify="right", no_wrap=True)
+    for name, first, second, ratio in (
+        ("energy µJ", before.energy_pj / 1e6, after.energy_pj / 1e6, ratios.energy),
+        ("latency ms", before.latency_ms, after.latency_ms, ratios.latency),
+        ("DRAM traffic kB", *_kilobytes(report), ratios.dram),
+    ):
+        gain = "-" if ratio is None else f"{ratio:.2f}x"
+        found.add_row(name, digits(first), digits(second), gain, style="bold")
+    found.add_row(*_accuracy(report), style="bold")
+    return found
+
+
+def _kilobytes(report: Report) -> tuple[float, float]:
+    before, after = (side.dram_bits / BITS_A_KILOBYTE for _, side in report.sides)
+    return before, after
+
+
+def _batch(side: Side) -> str:
+    return f"{side.network}, batch of {side.batch}"
+
+
+def _accuracy(report: Report) -> list[str]:
+    shares = [side.top1 for _, side in report.sides]
+    name = f"top-1 % of {report.images:,} images" if report.images else "top-1 %"
+    cells = ["not measured" if share is None else f"{100 * share:.2f}" for share in shares]
+    known = [share for share in shares if share is not None]
+    change = f"{100 * (known[1] - known[0]):+.2f} points" if len(known) == 2 else "-"
+    return [name, *cells, change]
