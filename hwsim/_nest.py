@@ -13,7 +13,7 @@ loop of the whole nest that advances:
   last index to their first, in every state of those further out;
 - `move[depth]`: the axis's own loop at that depth advances by one.
 
-A row holds four sums: indices that a group of sharing instances needs, those of them that every
+A row of a table holds four sums: indices that a group of sharing instances needs, those of them that every
 instance in need already had, and the same two added up over single instances.
 """
 
@@ -154,14 +154,19 @@ def _add_step(
 
 @njit(cache=True)
 def _axis_sums(
-    loops: Array2D, bounds: Array1D, geometry: Array1D, marks: Array2D, clock: Array1D
+    loops: Array2D,
+    bounds: Array1D,
+    geometry: Array1D,
+    marks: Array2D,
+    clock: Array1D,
+    keeps: bool,
 ) -> Any:
-    """The tables `stay` and `move` of one axis, one row a depth."""
+    """The tables `stay` and `move` of one axis; unless it keeps tiles, the deepest row alone."""
     size = loops.shape[0]
     temporal = np.nonzero(loops[:, KIND] == TEMPORAL)[0]
     stay = np.zeros((temporal.size + 1, 4), np.int64)
     move = np.zeros((temporal.size + 1, 4), np.int64)
-    for depth in range(temporal.size + 1):
+    for depth in range(0 if keeps else temporal.size, temporal.size + 1):
         end = temporal[depth] if depth < temporal.size else size
         prefix = np.zeros(size, np.int64)
         more = True
@@ -177,6 +182,17 @@ def _axis_sums(
                 _add_step(loops, old, new, bounds, geometry, marks, clock, move[depth])
             more = _advance(loops, prefix, bounds, end)
     return stay, move
+
+
+@njit(cache=True)
+def _first_step(
+    loops: Array2D, bounds: Array1D, geometry: Array1D, marks: Array2D, clock: Array1D
+) -> Any:
+    """The four sums at the very first step, when nothing is held yet."""
+    sums = np.zeros(4, np.int64)
+    old, new = np.zeros(loops.shape[0], np.int64), np.zeros(loops.shape[0], np.int64)
+    _add_step(loops, old, new, bounds, geometry, marks, clock, sums)
+    return sums
 
 
 @njit(cache=True)
@@ -233,10 +249,13 @@ def _axis_bounds(bounds: Array1D, axis_of: Array1D, axis: int) -> Array1D:
 def _tables(
     bounds: Array1D, loops: Array2D, axis_of: Array1D, geometry: Array2D, keeps: bool
 ) -> Any:
-    """The tables `stay` and `move` of every axis, and its sums at the very first step."""
+    """The tables `stay` and `move` of every axis, and its sums at the very first step.
+
+    Where nothing is kept, every step is a first one: `first` holds all and `move` nothing.
+    """
     axes = bounds.size
     stay = np.ones((axes, loops.shape[0] + 1, 4), np.int64)
-    move = np.ones((axes, loops.shape[0] + 1, 4), np.int64)
+    move = np.zeros((axes, loops.shape[0] + 1, 4), np.int64)
     first = np.ones((axes, 4), np.int64)
     marks = np.zeros((4, geometry[:, END].max()), np.int64)
     clock = np.zeros(1, np.int64)
@@ -248,10 +267,10 @@ def _tables(
             own_stay, own_move = _static_sums(own, pair)
             first[axis] = _instances(own)
         else:
-            own_stay, own_move = _axis_sums(own, pair, geometry[axis], marks, clock)
-            first[axis] = 0
-            state = np.zeros(own.shape[0], np.int64)
-            _add_step(own, state, state.copy(), pair, geometry[axis], marks, clock, first[axis])
+            own_stay, own_move = _axis_sums(own, pair, geometry[axis], marks, clock, keeps)
+            first[axis] = own_stay[-1]
+            if keeps:
+                first[axis] = _first_step(own, pair, geometry[axis], marks, clock)
         stay[axis, : own_stay.shape[0]] = own_stay
         move[axis, : own_move.shape[0]] = own_move
     return stay, move, first
@@ -278,8 +297,8 @@ def link_totals(
             for axis in range(bounds.size):
                 if axis != moving:
                     product *= stay[axis, depth[axis]]
-            shared += product[0] - product[1] if keeps else product[0]
-            single += product[2] - product[3] if keeps else product[2]
+            shared += product[0] - product[1]
+            single += product[2] - product[3]
             depth[moving] += 1
     return shared, single
 

@@ -15,7 +15,7 @@ from hwsim.config import Config, load
 from hwsim.registry import yaml_path
 from hwsim.workload import Op, Primitive, Storage
 
-TensorName = Literal["ifmap", "weight", "ofmap"]
+TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
 Positive = Annotated[int, Field(gt=0, le=2**50)]
 Bits = Annotated[int, Field(ge=1, le=64)]
 Energy = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -116,7 +116,8 @@ class Mac(Config):
     """The arithmetic of a PE.
 
     Operands narrower than the datapath run at its full width; wider ones are refused.
-    `zero_gating`: a zero ifmap word saves the MAC's and the operand pads' energy, no cycles.
+    `zero_gating`: a zero ifmap word saves the MAC's energy and the read of its weight from the pad
+    (JSSC 2017, Sec. V-B), no cycles.
     """
 
     ifmap_bits: Bits = 16

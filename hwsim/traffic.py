@@ -1,0 +1,130 @@
+"""What a mapping moves, in bits: through which memory's ports, and over which NoC."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from hwsim.hardware import Accelerator, Array, Memory
+from hwsim.mapping import Mapping, kept_bits, tile_words
+from hwsim.reuse import MAC, Link, access_counts
+from hwsim.sparsity import stored_bits
+from hwsim.workload import Layer, Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """One link between two memories, or a memory and the MACs (`child` is None).
+
+    Bits are totals over all instances. `noc_words` is each word once per array instance it reaches
+    or passes; `bus_words` each word once. `pipeline_bits` is what of the parent's traffic the rest
+    waits for: the first tile in, or an ofmap's last tile out.
+    """
+
+    link: Link
+    parent: Memory
+    child: Memory | None
+    parent_instances: int
+    child_instances: int
+    arrays: tuple[Array, ...]
+    parent_read_bits: float
+    parent_write_bits: float
+    child_read_bits: float
+    child_write_bits: float
+    noc_words: int
+    bus_words: int
+    word_bits: int
+    pipeline_bits: float
+
+    @property
+    def tensor(self) -> str:
+        """The tensor that moves."""
+        return self.link.tensor
+
+
+def transfers(layer: Layer, mapping: Mapping, machine: Accelerator) -> tuple[Transfer, ...]:
+    """Every link of every tensor, outermost first."""
+    links = iter(
+        access_counts(layer, mapping, shared=machine.shared, padding=machine.stores_padding)
+    )
+    return tuple(
+        _transfer(layer, mapping, machine, next(links), parent[1], child[1])
+        for tensor in layer.tensors
+        for parent, child in pairwise((*mapping.stores(tensor), (MAC, len(mapping.loops))))
+    )
+
+
+def _transfer(
+    layer: Layer,
+    mapping: Mapping,
+    machine: Accelerator,
+    link: Link,
+    above_parent: int,
+    above_child: int,
+) -> Transfer:
+    parent = machine.level(link.parent).memory(link.tensor)
+    child = None if link.child == MAC else machine.level(link.child).memory(link.tensor)
+    assert parent is not None
+    read_bits, write_bits = _parent_bits(layer, link, parent)
+    child_bits = kept_bits(layer, child, link.tensor) if child else 0
+    instances = _instances(layer, mapping)
+    moved = link.writes + link.reads
+    tile = tile_words(layer, link.tensor, mapping.tile(layer, above_child))
+    share = min(1.0, tile * instances[above_child] / instances[above_parent] / max(moved, 1))
+    return Transfer(
+        link=link,
+        parent=parent,
+        child=child,
+        parent_instances=instances[above_parent],
+        child_instances=instances[above_child],
+        arrays=_arrays(machine, link),
+        parent_read_bits=read_bits,
+        parent_write_bits=write_bits,
+        child_read_bits=link.collected * child_bits,
+        child_write_bits=link.delivered * child_bits,
+        noc_words=_noc_words(link),
+        bus_words=moved,
+        word_bits=layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits,
+        pipeline_bits=share * (read_bits + write_bits),
+    )
+
+
+def _parent_bits(layer: Layer, link: Link, parent: Memory) -> tuple[float, float]:
+    """Bits read from and written to the parent. DRAM keeps finished ofmaps at their own width."""
+    if link.tensor != "ofmap":
+        return link.reads * coded_bits(layer, parent, link.tensor), 0.0
+    psum_bits = kept_bits(layer, parent, "ofmap")
+    if parent.cell != "dram":
+        return link.reads * psum_bits, link.writes * psum_bits
+    finished = layer.words("ofmap")
+    unfinished = link.writes - finished
+    return (
+        link.reads * psum_bits,
+        finished * coded_bits(layer, parent, "ofmap") + unfinished * psum_bits,
+    )
+
+
+def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
+    """Bits that an element takes in a memory that may code the tensor."""
+    record = layer.tensor(tensor)
+    bits = memory.element_bits(record.bits)
+    storage = memory.formats.get(tensor, Storage.DENSE)
+    return stored_bits(storage, bits=bits, density=record.density)
+
+
+def _noc_words(link: Link) -> int:
+    """Words delivered to instances, and psums passed to a neighbour that adds its own."""
+    return link.delivered + link.collected - link.writes
+
+
+def _arrays(machine: Accelerator, link: Link) -> tuple[Array, ...]:
+    """The arrays that lie between the two ends of a link."""
+    outer = machine.depth(link.parent)
+    inner = len(machine.hierarchy) if link.child == MAC else machine.depth(link.child)
+    return tuple(part for part in machine.hierarchy[outer:inner] if isinstance(part, Array))
+
+
+def _instances(layer: Layer, mapping: Mapping) -> list[int]:
+    """Instances busy below the first 0, 1, 2, ... loops."""
+    trips = mapping.trips(layer)
+    spatial = [n if loop.axis else 1 for n, loop in zip(trips, mapping.loops, strict=True)]
+    return [prod(spatial[:count]) for count in range(len(spatial) + 1)]
