@@ -96,8 +96,10 @@ def test_alexnet_layers_have_the_macs_eyeriss_lists() -> None:
 
 def test_fashion_network_is_the_half_width_body() -> None:
     _, net, image = shapes_only("mobilenet_v1_fashion")
+    assert sum(parameter.numel() for parameter in net.parameters()) == 823_434
     _, full, _ = shapes_only("mobilenet_v1")
     macs = macs_by_layer(net, image)
+    assert sum(macs.values()) == 11_872_256
     assert macs.keys() == macs_by_layer(full, torch.empty(1, 3, 32, 32, device="meta")).keys()
     assert macs["stem.conv"] == 32 * 32 * 16 * 9
     assert macs["blocks.12.pointwise.conv"] == 2 * 2 * 512 * 512
