@@ -1,8 +1,8 @@
 """MobileNetV1, width 0.5, for 32x32 grey images in 10 classes, trained on Fashion-MNIST.
 
 The body of Howard et al., arXiv:1704.04861, table 1; the stem has stride 1 instead of 2, since
-the images are 7 times smaller than ImageNet's. 11,872,256 MACs and 823,434 parameters. The weights, in half
-precision, score 94.10 % top-1 on the 10,000 test images; `python -m
+the images are 7 times smaller than ImageNet's. 11,872,256 MACs and 823,434 parameters. The
+weights, in half precision, score 94.10 % top-1 on the 10,000 test images; `python -m
 models._train_mobilenet_v1_fashion` reproduces them in 25 epochs.
 """
 
