@@ -16,14 +16,15 @@ What is counted, as `tests/oracle.py` walks it:
 """
 
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
 from hwsim._nest import KIND, SEPARATE, SHARED, TEMPORAL, Array1D, Array2D, link_totals, total_steps
-from hwsim.mapping import Mapping
+from hwsim.mapping import Loop, Mapping
 from hwsim.workload import DIMS, RELEVANT, Layer
 
 MAC = "MAC"
@@ -97,15 +98,35 @@ def _link(
     if tensor != "ofmap":
         operands = layer.operands if tensor == "ifmap" else 1
         return Link(tensor, parent[0], child[0], operands * words, operands * instance_words)
-    back = words - _first_visits(layer, mapping, parent[1])
+    back = words - _first_visits(layer, mapping, parent[1], busy=child[0] == MAC)
     return Link(tensor, parent[0], child[0], back, back, instance_words, words)
 
 
-def _first_visits(layer: Layer, mapping: Mapping, above_parent: int) -> int:
-    """Psum words that the parent's instances see for the first time."""
-    outside = zip(mapping.loops[:above_parent], mapping.trips(layer), strict=False)
-    copies = (n for loop, n in outside if loop.axis and loop.dim not in RELEVANT["ofmap"])
+def _first_visits(layer: Layer, mapping: Mapping, above_parent: int, *, busy: bool) -> int:
+    """Psum words that the parent's instances see for the first time.
+
+    Every instance along a reduced dimension sees each of its psums once; with `busy`, an instance
+    past a ragged edge sees none, since no MAC below it ever works.
+    """
+    loops = mapping.loops[:above_parent]
+    copies = (
+        _instances([loop for loop in loops if loop.dim == dim], length, busy=busy)
+        for dim, length in layer.bounds.items()
+        if dim not in RELEVANT["ofmap"]
+    )
     return layer.words("ofmap") * prod(copies)
+
+
+def _instances(loops: Sequence[Loop], length: int, *, busy: bool) -> int:
+    """Instances that the spatial ones among one dimension's loops tell apart."""
+    if not loops:
+        return 1
+    tile, inner = min(loops[0].tile, length), loops[1:]
+    if not loops[0].axis:
+        return _instances(inner, tile, busy=busy)
+    full, ragged = divmod(length, tile) if busy else (ceil(length / tile), 0)
+    edge = _instances(inner, ragged, busy=busy) if ragged else 0
+    return full * _instances(inner, tile, busy=busy) + edge
 
 
 def _rows(layer: Layer, mapping: Mapping, count: int, spatial_kind: int) -> Array2D:
