@@ -9,10 +9,11 @@ from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from hwsim.config import Config, load
-from hwsim.registry import yaml_path
+from hwsim.errors import UnknownNameError
+from hwsim.registry import names, yaml_path
 from hwsim.workload import Op, Primitive, Storage
 
 TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
@@ -166,14 +167,7 @@ class Accelerator(Config):
     name: str = ""
     description: str
     source: str
-    dataflow: Literal[
-        "row_stationary",
-        "weight_stationary",
-        "output_stationary",
-        "input_stationary",
-        "no_local_reuse",
-        "free",
-    ]
+    dataflow: str
     clock_mhz: Annotated[float, Field(gt=0, le=1e5)]
     technology: Technology = Technology()
     hierarchy: tuple[Part, ...] = Field(min_length=2)
@@ -182,6 +176,15 @@ class Accelerator(Config):
     fused: tuple[Op, ...] = (Op.ACTIVATION, Op.NORMALISATION)
     stores_padding: bool = False
 
+    @field_validator("dataflow")
+    @classmethod
+    def _dataflow_exists(cls, name: str) -> str:
+        if name not in names("dataflow"):
+            raise ValueError(
+                str(UnknownNameError(kind="dataflow", name=name, known=names("dataflow")))
+            )
+        return name
+
     @model_validator(mode="after")
     def _starts_with_dram(self) -> Self:
         outermost = self.hierarchy[0]
@@ -189,9 +192,9 @@ class Accelerator(Config):
             raise ValueError("hierarchy: must start with a DRAM level")
         if not all(outermost.memory(t) for t in ("ifmap", "weight", "ofmap")):
             raise ValueError("hierarchy: the outermost level must hold ifmap, weight and ofmap")
-        names = [level.level for level in self.levels]
+        levels = [level.level for level in self.levels]
         axes = [axis for array in self.arrays for axis in array.axes]
-        if len(set(names)) < len(names) or len(set(axes)) < len(axes):
+        if len(set(levels)) < len(levels) or len(set(axes)) < len(axes):
             raise ValueError("hierarchy: two levels or two axes share a name")
         return self
 

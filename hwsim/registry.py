@@ -13,6 +13,7 @@ PACKAGES = {
     "compressor": ("compressors", ".py"),
     "data set": ("data", ".py"),
     "plot": ("plots", ".py"),
+    "dataflow": ("hwsim.dataflows", ".py"),
     "machine": ("hwsim.accelerators", ".yaml"),
     "scenario": ("scenarios", ".yaml"),
 }
@@ -34,10 +35,10 @@ def module(kind: str, name: str) -> ModuleType:
 
 def hook(found: ModuleType, attribute: str) -> Callable[..., object]:
     """The function a module offers under the name its kind prescribes. Raises InputError."""
-    function = getattr(found, attribute, None)
+    function: object = getattr(found, attribute, None)
     if not callable(function):
         raise InputError(f"{found.__file__}: {attribute}: the file defines no such function")
-    return function  # type: ignore[no-any-return]  # callable() does not narrow a getattr
+    return function
 
 
 def yaml_path(kind: str, name: str) -> Path:

@@ -1,0 +1,1 @@
+"""Dataflows, one file each: mappings(layer, machine) -> the mappings the dataflow allows."""

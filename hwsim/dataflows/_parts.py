@@ -1,0 +1,119 @@
+"""Pieces that every dataflow's loop nests are made of."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from hwsim.hardware import Accelerator, Array, MemoryLevel
+from hwsim.mapping import Loop, Mapping, Node, Store, kept_bits, overflow
+from hwsim.workload import Layer
+
+
+def outer_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
+    """Memory levels between DRAM and the first array."""
+    return tuple(
+        level
+        for level in machine.levels[1:]
+        if not machine.arrays or machine.depth(level.level) < first_array(machine)
+    )
+
+
+def inner_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
+    """Memory levels below the first array: the pads."""
+    return tuple(level for level in machine.levels[1:] if level not in outer_levels(machine))
+
+
+def first_array(machine: Accelerator) -> int:
+    """Position of the outermost array in the hierarchy, its end where there is none."""
+    positions = (i for i, part in enumerate(machine.hierarchy) if isinstance(part, Array))
+    return next(positions, len(machine.hierarchy))
+
+
+def grid(machine: Accelerator) -> tuple[tuple[str | None, int], tuple[str | None, int]]:
+    """((columns' axis, size), (rows' axis, size)) of the outermost array; size 1 where absent."""
+    axes: list[tuple[str | None, int]] = [(None, 1), (None, 1)]
+    if machine.arrays:
+        axes = [*machine.arrays[0].axes.items(), *axes]
+    return axes[0], axes[1]
+
+
+def start(layer: Layer, machine: Accelerator) -> list[Node]:
+    """DRAM keeps everything."""
+    return [Store(machine.levels[0].level, layer.tensors)]
+
+
+def keep(levels: Iterable[MemoryLevel], layer: Layer, *tensors: str) -> list[Node]:
+    """Every level that can keeps the tensors, outermost first."""
+    nodes: list[Node] = []
+    for level in levels:
+        kept = tuple(t for t in tensors if t in layer.tensors and level.memory(t))
+        if kept:
+            nodes.append(Store(level.level, kept))
+    return nodes
+
+
+def fits(levels: Sequence[MemoryLevel], layer: Layer, words: dict[str, int]) -> bool:
+    """Whether tiles of so many words fit every level that keeps those tensors."""
+    return all(
+        sum(words[t] * kept_bits(layer, memory, t) for t in memory.tensors if t in words)
+        <= memory.usable_bits
+        for level in levels
+        for memory in level.memories
+    )
+
+
+def nest(layer: Layer, nodes: Iterable[Node]) -> Mapping:
+    """The mapping of these nodes: tiles cut to what is left, loops of one trip left out."""
+    extent, kept = dict(layer.bounds), list[Node]()
+    for node in nodes:
+        if isinstance(node, Loop):
+            tile = min(node.tile, extent[node.dim])
+            if tile == extent[node.dim]:
+                continue
+            extent[node.dim] = tile
+            node = Loop(node.dim, tile, node.axis)
+        kept.append(node)
+    return Mapping(tuple(kept))
+
+
+def fitting(layer: Layer, machine: Accelerator, candidates: Iterable[Mapping]) -> Iterator[Mapping]:
+    """The candidates that fit, optional stores dropped where only they are too large."""
+    for candidate in candidates:
+        if overflow(candidate, layer, machine) is None:
+            yield candidate
+            continue
+        lean = without_optional(candidate, machine)
+        if lean != candidate and overflow(lean, layer, machine) is None:
+            yield lean
+
+
+def without_optional(mapping: Mapping, machine: Accelerator) -> Mapping:
+    """The mapping with weights past every buffer that they may bypass above the array."""
+    dropped = {
+        Store(level.level, ("weight",)) for level in outer_levels(machine) if _optional(level)
+    }
+    return Mapping(tuple(node for node in mapping if node not in dropped))
+
+
+def _optional(level: MemoryLevel) -> bool:
+    memory = level.memory("weight")
+    return memory is not None and memory.bypass
+
+
+def tile_sizes(bound: int, most: int | None = None) -> list[int]:
+    """The smallest tile for each number of tiles that a bound can be cut into, largest first."""
+    sizes, tile = [], bound if most is None else min(bound, most)
+    while tile >= 1:
+        tile = even_tile(bound, tile)
+        sizes.append(tile)
+        tile -= 1
+    return sizes
+
+
+def even_tile(bound: int, most: int) -> int:
+    """The smallest tile that cuts a bound into no more tiles than tiles of `most` do."""
+    return -(-bound // -(-bound // most))
+
+
+def largest(bound: int, allowed: Callable[[int], bool]) -> int:
+    """The largest size in 1..bound that is allowed, all smaller ones being so too; 0 if none is."""
+    return bisect_left(range(1, bound + 1), True, key=lambda size: not allowed(size))

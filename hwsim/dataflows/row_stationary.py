@@ -1,0 +1,179 @@
+"""Row stationary, as on the Eyeriss chip (ISCA 2016; JSSC 2017, Table III).
+
+A PE keeps rows of filter weights and slides along an ifmap row. A PE set is R rows by e columns;
+sets wider than the array fold onto further rows of PEs. Sets are replicated r times over input
+channels and t times over filters (and, beyond the chip's table, g times over groups).
+
+    m  filters whose psums the GLB keeps         n  images of one pass
+    e  ofmap rows of one strip                   p  filters of one PE
+    q  channels of one PE
+"""
+
+from collections.abc import Iterator
+from functools import cache, partial
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.dataflows._parts import (
+    even_tile,
+    fits,
+    fitting,
+    grid,
+    inner_levels,
+    keep,
+    largest,
+    nest,
+    outer_levels,
+    start,
+    tile_sizes,
+)
+from hwsim.hardware import Accelerator
+from hwsim.mapping import Loop, Mapping, Node, tile_words
+from hwsim.workload import Layer
+
+
+class Sets(NamedTuple):
+    """How many PE sets work along one axis: over channels, filters, groups."""
+
+    r: int
+    t: int
+    g: int
+
+
+class Pass(NamedTuple):
+    """One choice of the dataflow's parameters."""
+
+    m: int
+    n: int
+    e: int
+    p: int
+    q: int
+    across: Sets
+    down: Sets
+
+    @property
+    def r(self) -> int:
+        return self.across.r * self.down.r
+
+    @property
+    def t(self) -> int:
+        return self.across.t * self.down.t
+
+    @property
+    def g(self) -> int:
+        return self.across.g * self.down.g
+
+
+def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
+    """The mappings of every choice of parameters that no other beats in all its loops."""
+    choices = _undominated(layer, list(_choices(layer, machine)))
+    return fitting(layer, machine, (mapping(layer, machine, choice) for choice in choices))
+
+
+def mapping(layer: Layer, machine: Accelerator, choice: Pass) -> Mapping:
+    """The loop nest of one choice of parameters."""
+    (x, columns), (y, rows) = grid(machine)
+    outer, inner = outer_levels(machine), inner_levels(machine)
+    p, q, across = choice.p, choice.q, choice.across
+    nodes: list[Node] = [
+        *start(layer, machine),
+        Loop("G", choice.g),
+        Loop("K", choice.m),
+        Loop("N", choice.n),
+        Loop("P", choice.e),
+        *keep(outer, layer, "ofmap"),
+        Loop("C", q * choice.r),
+        *keep(outer, layer, "ifmap"),
+        Loop("K", p * choice.t),
+        *keep(outer, layer, "weight"),
+        Loop("R", rows),
+        Loop("G", across.g, y),
+        Loop("G", 1, x),
+        Loop("K", p * across.t, y),
+        Loop("K", p, x),
+        Loop("C", q * across.r, y),
+        Loop("C", q, x),
+        Loop("R", 1, y),
+        Loop("P", columns, y),
+        Loop("P", 1, x),
+        *keep(inner, layer, "weight"),
+        Loop("N", 1),
+        Loop("Q", 1),
+        *keep(inner, layer, "ifmap", "ofmap"),
+        Loop("S", 1),
+        Loop("C", 1),
+        Loop("K", 1),
+    ]
+    return nest(layer, nodes)
+
+
+def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
+    (_, columns), (_, rows) = grid(machine)
+    folds = rows // min(layer.R, rows)
+    pe_tiles = _pe_tiles(layer, machine)
+    filters = cache(partial(_filters_in_buffer, layer, machine))
+    for e in tile_sizes(layer.P, columns * folds):
+        across_sets = _sets(columns // min(e, columns), layer)
+        down_sets = _sets(folds // -(-e // columns), layer)
+        for n, across, down in product(tile_sizes(layer.N), across_sets, down_sets):
+            for p, q in pe_tiles:
+                choice = Pass(layer.K, n, e, p, q, across, down)
+                m = filters(n, e, min(layer.C, q * choice.r), min(layer.G, choice.g))
+                if m:
+                    yield choice._replace(m=even_tile(layer.K, m))
+
+
+def _sets(places: int, layer: Layer) -> list[Sets]:
+    """Ways to fill places with sets: more channels leave fewer filters, then groups."""
+    found = []
+    for r in tile_sizes(layer.C, places):
+        t = min(places // r, layer.K)
+        found.append(Sets(r, t, min(places // (r * t), layer.G)))
+    return found
+
+
+def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
+    """(p, q) whose rows fit the pads: for each q the most filters, evenly spread."""
+    pads = inner_levels(machine)
+
+    def fit(p: int, q: int) -> bool:
+        words = {"ifmap": q * layer.S, "weight": p * q * layer.S, "ofmap": p}
+        return fits(pads, layer, words)
+
+    channels = largest(layer.C, partial(fit, 1))
+    filters = {q: largest(layer.K, partial(fit, q=q)) for q in tile_sizes(layer.C, channels)}
+    return [(even_tile(layer.K, p), q) for q, p in filters.items()]
+
+
+def _filters_in_buffer(
+    layer: Layer, machine: Accelerator, n: int, e: int, channels: int, groups: int
+) -> int:
+    """The most filters m whose psums fit above the array beside one pass's ifmap; 0 if none do."""
+    extent = layer.bounds | {"G": groups, "N": n, "P": e, "C": channels, "K": 1}
+    levels = outer_levels(machine)
+    ifmap, ofmap = (tile_words(layer, tensor, extent) for tensor in ("ifmap", "ofmap"))
+    return largest(layer.K, lambda m: fits(levels, layer, {"ifmap": ifmap, "ofmap": m * ofmap}))
+
+
+def _undominated(layer: Layer, choices: list[Pass]) -> list[Pass]:
+    """Choices that no other matches or beats in steps and in every loop's trips at once."""
+    if not choices:
+        return []
+    trips = np.array([_trips(layer, choice) for choice in choices])
+    order, kept = list(np.lexsort(trips.T[::-1])), []
+    while order:
+        kept.append(choices[order[0]])
+        beaten = (trips[order] >= trips[order[0]]).all(axis=1)
+        order = [index for index, gone in zip(order, beaten, strict=True) if not gone]
+    return kept
+
+
+def _trips(layer: Layer, choice: Pass) -> tuple[int, ...]:
+    """Time steps of a layer, and the trips of the loops that decide traffic."""
+    channels = -(-layer.C // (choice.q * choice.r))
+    filters = -(-layer.K // (choice.p * choice.t))
+    strips, groups = -(-layer.P // choice.e), -(-layer.G // choice.g)
+    steps = groups * strips * channels * choice.q * filters * choice.p
+    return steps, -(-layer.K // choice.m), strips, -(-layer.N // choice.n), channels, filters

@@ -1,0 +1,112 @@
+"""Runs a network on a machine: each layer under the best mapping its dataflow allows."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from hwsim.cost import Cost, cost, fused_cost
+from hwsim.errors import InputError, MappingError
+from hwsim.hardware import Accelerator
+from hwsim.mapping import Mapping
+from hwsim.registry import hook, module
+from hwsim.workload import Layer, Network
+
+Objective = Literal["energy", "cycles", "edp"]
+
+OBJECTIVES: dict[Objective, Callable[[Cost], float]] = {
+    "energy": lambda found: found.energy_pj,
+    "cycles": lambda found: found.cycles,
+    "edp": lambda found: found.energy_pj * found.cycles,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerResult:
+    """A simulated layer; one that is fused into its producer has no mapping of its own."""
+
+    layer: Layer
+    mapping: Mapping | None
+    cost: Cost
+    fused_into: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkResult:
+    """A simulated network, layers in order of execution."""
+
+    network: Network
+    machine: Accelerator
+    layers: tuple[LayerResult, ...]
+
+
+def simulate(
+    network: Network,
+    machine: Accelerator,
+    *,
+    objective: Objective = "edp",
+    progress: Callable[[str], None] | None = None,
+) -> NetworkResult:
+    """Every layer's cost, one after the other; `progress` is told each name. Equal layers are
+    mapped once.
+
+    Raises MappingError for a layer that fits no mapping, InputError for one wider than the MACs.
+    """
+    known: dict[Layer, tuple[Mapping, Cost]] = {}
+    results = []
+    for layer in network:
+        if progress:
+            progress(layer.name)
+        results.append(_simulate_layer(network, layer, machine, objective, known))
+    return NetworkResult(network=network, machine=machine, layers=tuple(results))
+
+
+def best_mapping(
+    layer: Layer, machine: Accelerator, *, objective: Objective = "edp"
+) -> tuple[Mapping, Cost]:
+    """The mapping of least energy, cycles or energy-delay product and its cost; among equals the
+    dataflow's first. Raises MappingError, InputError."""
+    _check_operands(layer, machine)
+    evaluated = ((found, cost(layer, found, machine)) for found in _mappings(layer, machine))
+    best = min(evaluated, key=lambda pair: OBJECTIVES[objective](pair[1]), default=None)
+    if best is None:
+        raise MappingError(
+            f"layer {layer.name!r} fits no {machine.dataflow} mapping on {machine.name}: "
+            "even its smallest tiles exceed a buffer or a pad"
+        )
+    return best
+
+
+def _simulate_layer(
+    network: Network,
+    layer: Layer,
+    machine: Accelerator,
+    objective: Objective,
+    known: dict[Layer, tuple[Mapping, Cost]],
+) -> LayerResult:
+    producers = list(network.graph.predecessors(layer.name))
+    if layer.op in machine.fused and len(producers) == 1:
+        fused = fused_cost(layer, machine)
+        return LayerResult(layer=layer, mapping=None, cost=fused, fused_into=producers[0])
+    nameless = replace(layer, name="")
+    if nameless not in known:
+        known[nameless] = best_mapping(layer, machine, objective=objective)
+    mapping, found = known[nameless]
+    return LayerResult(layer=layer, mapping=mapping, cost=found)
+
+
+def _mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
+    name = machine.dataflow if layer.weighted else "streaming"
+    mappings = hook(module("dataflow", name), "mappings")
+    yield from cast(Iterable[Mapping], mappings(layer, machine))
+
+
+def _check_operands(layer: Layer, machine: Accelerator) -> None:
+    if not layer.weighted:
+        return
+    widths = {"ifmap": machine.mac.ifmap_bits, "weight": machine.mac.weight_bits}
+    for tensor, width in widths.items():
+        if layer.tensor(tensor).bits > width:
+            raise InputError(
+                f"layer {layer.name!r}: {tensor} of {layer.tensor(tensor).bits} bits is wider than "
+                f"the {width}-bit MACs of {machine.name}"
+            )
