@@ -13,8 +13,8 @@ loop of the whole nest that advances:
   last index to their first, in every state of those further out;
 - `move[depth]`: the axis's own loop at that depth advances by one.
 
-A row of a table holds four sums: indices that a group of sharing instances needs, those of them that every
-instance in need already had, and the same two added up over single instances.
+A row of a table holds four sums: indices that a group of sharing instances needs, those of them
+that every instance in need already had, and the same two added up over single instances.
 """
 
 from typing import Any
@@ -159,15 +159,14 @@ def _axis_sums(
     geometry: Array1D,
     marks: Array2D,
     clock: Array1D,
-    keeps: bool,
-) -> Any:
-    """The tables `stay` and `move` of one axis; unless it keeps tiles, the deepest row alone."""
-    size = loops.shape[0]
-    temporal = np.nonzero(loops[:, KIND] == TEMPORAL)[0]
-    stay = np.zeros((temporal.size + 1, 4), np.int64)
-    move = np.zeros((temporal.size + 1, 4), np.int64)
-    for depth in range(0 if keeps else temporal.size, temporal.size + 1):
-        end = temporal[depth] if depth < temporal.size else size
+    stay: Array2D,
+    move: Array2D,
+) -> None:
+    """Fills the tables of one axis."""
+    depth, size = 0, loops.shape[0]
+    for end in range(size + 1):
+        if end < size and loops[end, KIND] != TEMPORAL:
+            continue
         prefix = np.zeros(size, np.int64)
         more = True
         while more:
@@ -181,58 +180,66 @@ def _axis_sums(
                 _finish(loops, old, bounds, end + 1)
                 _add_step(loops, old, new, bounds, geometry, marks, clock, move[depth])
             more = _advance(loops, prefix, bounds, end)
-    return stay, move
+        depth += 1
 
 
 @njit(cache=True)
-def _first_step(
-    loops: Array2D, bounds: Array1D, geometry: Array1D, marks: Array2D, clock: Array1D
-) -> Any:
-    """The four sums at the very first step, when nothing is held yet."""
-    sums = np.zeros(4, np.int64)
-    old, new = np.zeros(loops.shape[0], np.int64), np.zeros(loops.shape[0], np.int64)
-    _add_step(loops, old, new, bounds, geometry, marks, clock, sums)
-    return sums
+def _all_steps(
+    loops: Array2D,
+    bounds: Array1D,
+    geometry: Array1D,
+    marks: Array2D,
+    clock: Array1D,
+    sums: Array1D,
+) -> None:
+    """Adds every state of one axis to `sums`, as if it were the first."""
+    state, more = np.zeros(loops.shape[0], np.int64), True
+    while more:
+        _add_step(loops, state, state.copy(), bounds, geometry, marks, clock, sums)
+        more = _advance(loops, state, bounds, loops.shape[0])
 
 
 @njit(cache=True)
-def _static_sums(loops: Array2D, bounds: Array1D) -> Any:
-    """The tables of an axis that the tensor does not have: the tile outlives every step."""
-    size = loops.shape[0]
-    temporal = np.nonzero(loops[:, KIND] == TEMPORAL)[0]
-    stay = np.zeros((temporal.size + 1, 4), np.int64)
-    move = np.zeros((temporal.size + 1, 4), np.int64)
-    instances = _instances(loops)
-    for depth in range(temporal.size + 1):
-        end = temporal[depth] if depth < temporal.size else size
+def _static_sums(loops: Array2D, bounds: Array1D, stay: Array2D, move: Array2D) -> None:
+    """Fills the tables of an axis that the tensor does not have: its tile outlives every step."""
+    depth, size = 0, loops.shape[0]
+    for end in range(size + 1):
+        if end < size and loops[end, KIND] != TEMPORAL:
+            continue
         prefix = np.zeros(size, np.int64)
         more = True
         while more:
-            stay[depth] += instances
+            _add_instances(loops, 1, stay[depth])
             if end < size:
-                move[depth] += instances * (_trips(loops, prefix, bounds, end) - 1)
+                _add_instances(loops, _trips(loops, prefix, bounds, end) - 1, move[depth])
             more = _advance(loops, prefix, bounds, end)
-    return stay, move
+        depth += 1
 
 
 @njit(cache=True)
-def _instances(loops: Array2D) -> Array1D:
-    """How many sharing groups there are, and how many instances, laid out as the four sums."""
-    counts = np.ones(4, np.int64)
+def _add_instances(loops: Array2D, times: int, sums: Array1D) -> None:
+    """Adds the number of sharing groups and of instances, `times` over, as the four sums."""
+    groups, instances = times, times
     for i in range(loops.shape[0]):
         if loops[i, KIND] == SEPARATE:
-            counts[:2] *= loops[i, MOST]
+            groups *= loops[i, MOST]
         if loops[i, KIND] != TEMPORAL:
-            counts[2:] *= loops[i, MOST]
-    return counts
+            instances *= loops[i, MOST]
+    for column in range(4):
+        sums[column] += groups if column < 2 else instances
 
 
 @njit(cache=True)
 def _axis_loops(loops: Array2D, axis_of: Array1D, axis: int) -> Any:
     """The rows of one axis, their dimension replaced by 0 (the axis's own) or 1."""
-    rows = loops[axis_of[loops[:, DIM]] == axis].copy()
-    rows[:, DIM] = rows[:, DIM] != axis
-    return rows
+    rows, count = np.zeros(loops.shape, np.int64), 0
+    for i in range(loops.shape[0]):
+        if axis_of[loops[i, DIM]] == axis:
+            rows[count, DIM] = 0 if loops[i, DIM] == axis else 1
+            for column in range(TILE, MOST + 1):
+                rows[count, column] = loops[i, column]
+            count += 1
+    return rows[:count]
 
 
 @njit(cache=True)
@@ -251,29 +258,42 @@ def _tables(
 ) -> Any:
     """The tables `stay` and `move` of every axis, and its sums at the very first step.
 
-    Where nothing is kept, every step is a first one: `first` holds all and `move` nothing.
+    Where nothing is kept, every step is a first one: `first` holds all and the tables nothing.
     """
-    axes = bounds.size
-    stay = np.ones((axes, loops.shape[0] + 1, 4), np.int64)
-    move = np.zeros((axes, loops.shape[0] + 1, 4), np.int64)
-    first = np.ones((axes, 4), np.int64)
-    marks = np.zeros((4, geometry[:, END].max()), np.int64)
-    clock = np.zeros(1, np.int64)
-    for axis in range(axes):
+    stay = np.zeros((bounds.size, loops.shape[0] + 1, 4), np.int64)
+    move = np.zeros((bounds.size, loops.shape[0] + 1, 4), np.int64)
+    first = np.zeros((bounds.size, 4), np.int64)
+    longest = 1
+    for axis in range(bounds.size):
+        longest = max(longest, geometry[axis, END])
+    marks, clock = np.zeros((4, longest), np.int64), np.zeros(1, np.int64)
+    for axis in range(bounds.size):
         if axis_of[axis] != axis:
             continue
         own, pair = _axis_loops(loops, axis_of, axis), _axis_bounds(bounds, axis_of, axis)
-        if keeps and not geometry[axis, RELEVANT]:
-            own_stay, own_move = _static_sums(own, pair)
-            first[axis] = _instances(own)
+        row = geometry[axis]
+        if not keeps:
+            _all_steps(own, pair, row, marks, clock, first[axis])
+        elif row[RELEVANT]:
+            state = np.zeros(own.shape[0], np.int64)
+            _add_step(own, state, state.copy(), pair, row, marks, clock, first[axis])
+            _axis_sums(own, pair, row, marks, clock, stay[axis], move[axis])
         else:
-            own_stay, own_move = _axis_sums(own, pair, geometry[axis], marks, clock, keeps)
-            first[axis] = own_stay[-1]
-            if keeps:
-                first[axis] = _first_step(own, pair, geometry[axis], marks, clock)
-        stay[axis, : own_stay.shape[0]] = own_stay
-        move[axis, : own_move.shape[0]] = own_move
+            _add_instances(own, 1, first[axis])
+            _static_sums(own, pair, stay[axis], move[axis])
     return stay, move, first
+
+
+@njit(cache=True)
+def _product(
+    stay: NDArray[np.int64], depth: Array1D, axis_of: Array1D, skip: int, column: int
+) -> int:
+    """The product of one column of `stay` over the axes, each at its depth, but for one."""
+    product = 1
+    for axis in range(axis_of.size):
+        if axis != skip and axis_of[axis] == axis:
+            product *= stay[axis, depth[axis], column]
+    return product
 
 
 @njit(cache=True)
@@ -289,28 +309,30 @@ def link_totals(
     """
     stay, move, first = _tables(bounds, loops, axis_of, geometry, keeps)
     depth = np.zeros(bounds.size, np.int64)
-    shared, single = np.prod(first[:, 0]), np.prod(first[:, 2])
+    totals = np.ones(2, np.int64)
+    for axis in range(bounds.size):
+        if axis_of[axis] == axis:
+            totals[0] *= first[axis, 0]
+            totals[1] *= first[axis, 2]
     for i in range(loops.shape[0]):
-        if loops[i, KIND] == TEMPORAL:
+        if keeps and loops[i, KIND] == TEMPORAL:
             moving = axis_of[loops[i, DIM]]
-            product = move[moving, depth[moving]].copy()
-            for axis in range(bounds.size):
-                if axis != moving:
-                    product *= stay[axis, depth[axis]]
-            shared += product[0] - product[1]
-            single += product[2] - product[3]
+            for column in range(4):
+                words = move[moving, depth[moving], column]
+                words *= _product(stay, depth, axis_of, moving, column)
+                totals[column // 2] += words if column % 2 == 0 else -words
             depth[moving] += 1
-    return shared, single
+    return totals[0], totals[1]
 
 
 @njit(cache=True)
 def total_steps(bounds: Array1D, loops: Array2D) -> int:
     """Time steps of a nest: every state of its temporal loops."""
-    total = 1
-    axis_of = np.arange(bounds.size)
+    total, axis_of = 1, np.arange(bounds.size)
     for axis in range(bounds.size):
-        own = _axis_loops(loops, axis_of, axis)
-        own[:, MOST] = 1
-        stay, _ = _static_sums(own, _axis_bounds(bounds, axis_of, axis))
-        total *= stay[-1, 0]
+        own, pair = _axis_loops(loops, axis_of, axis), _axis_bounds(bounds, axis_of, axis)
+        state, states = np.zeros(own.shape[0], np.int64), 1
+        while _advance(own, state, pair, own.shape[0]):
+            states += 1
+        total *= states
     return total
