@@ -1,0 +1,264 @@
+"""Energy against sums done by hand and against a loop walk's counts times stated energies."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.cost import COMPONENTS, GATED_SHARE, cost, fused_cost
+from hwsim.errors import InputError
+from hwsim.hardware import Accelerator, Array, Control, Mac, Memory, MemoryLevel
+from hwsim.mapping import Loop, Mapping, Store, validate
+from hwsim.reuse import Link
+from hwsim.simulate import best_mapping
+from hwsim.workload import Layer, Op, Primitive, Storage, Tensor
+from tests import machines, oracle
+from tests.strategies import layers, mappings
+
+# A matrix product of [2, 4] by [4, 3]: N = 2 rows, C = 4 summed over, K = 3 columns. 24 MACs.
+MATMUL = Layer(name="matmul", op=Op.MATMUL, N=2, C=4, K=3).at_bits(
+    ifmap=8, weight=4, ofmap=8, psum=16
+)
+# Columns of PEs take different k, rows different c; each PE keeps one weight for both n.
+SQUARE = machines.machine(
+    machines.dram_level(),
+    machines.glb_level(machines.GLB.model_copy(update={"tensors": ("ifmap", "ofmap")})),
+    machines.grid(2, 2),
+    machines.spad_level(machines.PADS[1]),
+)
+STATIONARY = Mapping(
+    (
+        Store("DRAM", ("ifmap", "weight", "ofmap")),
+        Store("GLB", ("ifmap", "ofmap")),
+        Loop("K", 2),
+        Loop("C", 2),
+        Loop("K", 1, "X"),
+        Loop("C", 1, "Y"),
+        Store("spad", ("weight",)),
+        Loop("N", 1),
+    )
+)
+
+
+def test_a_matrix_product_worked_by_hand() -> None:
+    """K goes in tiles of 2 and 1, so the second column of PEs idles through the second tile.
+
+    Steps: 2 K-tiles x 2 C-tiles x 2 n = 8, of 4, 4, 4, 4, 2, 2, 2, 2 MACs.
+
+    Words, at 8 bits an ifmap, 4 a weight, 16 a psum, 8 a finished ofmap:
+    ifmap   DRAM -> GLB 8, once each; GLB -> PEs 2 a step (the columns share them) = 16, which
+            reach 24 PEs
+    weight  DRAM -> pads 12, once each; pads -> MACs 24, one an operation
+    ofmap   24 psums leave MACs, rows add theirs in pairs: 12 pass to a neighbour, 12 reach the GLB;
+            each of the 6 is made in 2 C-tiles, so 6 are read back first; 6 go on to DRAM
+    """
+    validate(STATIONARY, MATMUL, SQUARE)
+    found = cost(MATMUL, STATIONARY, SQUARE)
+    assert found.energy_by_component_pj == {
+        "DRAM": (8 * 8 + 12 * 4) * 211 + 6 * 8 * 223,
+        "GLB": 16 * 8 * 29 + 8 * 8 * 31 + (6 + 6) * 16 * 29 + 12 * 16 * 31,
+        "NoC": (24 * 8 + 12 * 4 + (6 + 12) * 16) * 17,
+        "spad": 24 * 4 * 5 + 12 * 4 * 7,
+        "MAC": 24 * 19,
+        "clock": 8 * 37,
+        "leakage": 8 * 41,  # 1 mW for 1 ns is 1 pJ
+    }
+    assert found.energy_pj == 34336 + 17216 + 8976 + 816 + 456 + 296 + 328
+    assert (found.cycles, found.utilization) == (8, 24 / (8 * 4))
+    assert (found.dram_read_bits, found.dram_write_bits, found.dram_bits) == (112, 48, 160)
+
+
+def test_a_gating_machine_saves_the_weight_read_and_the_mac_alone() -> None:
+    gating = SQUARE.model_copy(
+        update={"mac": machines.MAC.model_copy(update={"zero_gating": True})}
+    )
+    sparse = replace(MATMUL, ifmap=Tensor(bits=8, density=0.25))
+    dense, gated = (cost(layer, STATIONARY, gating) for layer in (MATMUL, sparse))
+    saved = {
+        name: dense.energy_by_component_pj[name] - gated.energy_by_component_pj[name]
+        for name in COMPONENTS
+    }
+    assert saved.pop("MAC") == pytest.approx(0.75 * 24 * 19 * (1 - GATED_SHARE))
+    assert saved.pop("spad") == 0.75 * 24 * 4 * 5
+    assert not any(saved.values())
+    assert gated.cycles == dense.cycles
+
+
+def primed(first: int) -> tuple[Memory, ...]:
+    """A pad for each tensor, at energies that no other memory has."""
+    return tuple(
+        pad.model_copy(
+            update={"read_pj_per_bit": first + 2 * i, "write_pj_per_bit": first + 2 * i + 1}
+        )
+        for i, pad in enumerate(machines.PADS)
+    )
+
+
+@st.composite
+def deep_machines(draw: st.DrawFn) -> Accelerator:
+    """DRAM, buffer, three arrays of one axis each, two levels of pads; anything may be shared."""
+    arrays = [
+        Array(
+            axes={axis: 5},
+            multicast=tuple(draw(st.sets(st.sampled_from(("ifmap", "weight"))))),
+            reduces=draw(st.booleans()),
+            noc_pj_per_bit=pj,
+            noc_slot_bits=draw(st.sampled_from((1, 16))),
+        )
+        for axis, pj in (("X", 43), ("Y", 47), ("Z", 53))
+    ]
+    slot = draw(st.sampled_from((1, 6, 16)))
+    formats = {"ifmap": Storage.BITMAP} if draw(st.booleans()) else {}
+    return machines.machine(
+        machines.dram_level(machines.DRAM.model_copy(update={"formats": formats})),
+        machines.glb_level(machines.slotted(machines.GLB, slot)),
+        *arrays,
+        machines.spad_level(*(machines.slotted(pad, slot) for pad in machines.PADS)),
+        MemoryLevel(level="latch", component="spad", memories=primed(59)),
+        mac=machines.MAC.model_copy(update={"zero_gating": draw(st.booleans())}),
+        stores_padding=draw(st.booleans()),
+    )
+
+
+@st.composite
+def mapped(draw: st.DrawFn) -> tuple[Layer, Mapping, Accelerator]:
+    layer = draw(layers(points=120))
+    bits = st.sampled_from((4, 8, 16))
+    layer = layer.at_bits(ifmap=draw(bits), weight=draw(bits), ofmap=draw(bits), psum=draw(bits))
+    density = draw(st.sampled_from((0.25, 0.5, 1.0)))
+    layer = replace(layer, ifmap=replace(layer.ifmap, density=density))
+    return layer, draw(mappings(layer)), draw(deep_machines())
+
+
+def slots_bits(bits: int, slot: int) -> int:
+    return (bits + slot - 1) // slot * slot
+
+
+def naive_pj(layer: Layer, mapping: Mapping, machine: Accelerator) -> dict[str, float]:
+    """By component, the walk's words times bits times pJ a bit, one term after the other."""
+    energy = dict.fromkeys(COMPONENTS, 0.0)
+    shared = {axis: array.shared for array in machine.arrays for axis in array.axes}
+    links = oracle.walk(layer, mapping, shared=shared, padding=machine.stores_padding)
+    for link in links:
+        for level, read, written in ends(layer, machine, link):
+            memory = machine.level(level).memory(link.tensor)
+            assert memory is not None
+            assert memory.read_pj_per_bit is not None
+            assert memory.write_pj_per_bit is not None
+            energy[machine.level(level).component] += read * memory.read_pj_per_bit
+            energy[machine.level(level).component] += written * memory.write_pj_per_bit
+        energy["NoC"] += wires_pj(layer, machine, link)
+    return energy
+
+
+def ends(layer: Layer, machine: Accelerator, link: Link) -> Sequence[tuple[str, float, float]]:
+    """(level, bits read, bits written) at both ends of a link."""
+    record = layer.psum if link.tensor == "ofmap" else layer.tensor(link.tensor)
+    slots = {
+        level.level: memory.slot_bits
+        for level in machine.levels
+        for memory in level.memories
+        if link.tensor in memory.tensors
+    }
+    bits: float = slots_bits(record.bits, slots[link.parent])
+    reads, writes = link.reads * bits, link.writes * bits
+    if link.parent == "DRAM":
+        if link.tensor == "ifmap" and machine.levels[0].memories[0].formats:
+            reads = link.reads * min(bits, 1 + record.density * bits)
+        if link.tensor == "ofmap":
+            unfinished = link.writes - layer.words("ofmap")
+            writes = unfinished * layer.psum.bits + layer.words("ofmap") * layer.ofmap.bits
+    if link.child == oracle.MAC:
+        gates = machine.mac.zero_gating and link.parent in ("spad", "latch")
+        reads *= layer.ifmap.density if gates and link.tensor == "weight" else 1
+        return [(link.parent, reads, writes)]
+    bits = slots_bits(record.bits, slots[link.child])
+    return [
+        (link.parent, reads, writes),
+        (link.child, link.collected * bits, link.delivered * bits),
+    ]
+
+
+def wires_pj(layer: Layer, machine: Accelerator, link: Link) -> float:
+    """Words delivered, and psums added up on the way, on each of the arrays in between."""
+    if link.parent in ("spad", "latch") or link.child == "GLB":
+        return 0.0
+    words = link.delivered + link.collected - link.writes
+    bits = layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits
+    return sum(
+        words * slots_bits(bits, array.noc_slot_bits) * (array.noc_pj_per_bit or 0.0)
+        for array in machine.arrays
+    )
+
+
+@given(mapped())
+@settings(max_examples=60, deadline=None)
+def test_energy_is_the_sum_of_walked_counts_times_stated_energies(
+    case: tuple[Layer, Mapping, Accelerator],
+) -> None:
+    layer, mapping, machine = case
+    expected = naive_pj(layer, mapping, machine)
+    found = cost(layer, mapping, machine)
+    steps = oracle.compute_steps(layer, mapping)
+    density = layer.ifmap.density if machine.mac.zero_gating else 1.0
+    if layer.weighted:
+        expected["MAC"] = layer.macs * 19 * (density + (1 - density) * GATED_SHARE)
+    else:
+        expected["MAC"] = found.energy_by_component_pj["MAC"]
+    expected |= {"clock": 37 * steps, "leakage": 41 * steps}
+    assert found.energy_by_component_pj == pytest.approx(expected, rel=1e-12)
+    assert found.energy_pj == pytest.approx(sum(expected.values()), rel=1e-12)
+    assert found.cycles == steps
+
+
+@given(mapped())
+@settings(max_examples=40, deadline=None)
+def test_dram_bits_and_dram_energy_tell_the_same(case: tuple[Layer, Mapping, Accelerator]) -> None:
+    found = cost(*case)
+    energy = found.dram_read_bits * 211 + found.dram_write_bits * 223
+    assert energy - 211 < found.energy_by_component_pj["DRAM"] <= energy
+
+
+def test_leakage_is_power_times_time_and_the_clock_counts_cycles() -> None:
+    """8 cycles at 200 MHz are 40 ns; 3 mW for 40 ns are 120 pJ."""
+    slow = SQUARE.model_copy(
+        update={"clock_mhz": 200, "control": Control(leakage_mw=3, clock_pj_per_cycle=0.5)}
+    )
+    energy = cost(MATMUL, STATIONARY, slow).energy_by_component_pj
+    assert energy["leakage"] == pytest.approx(120)
+    assert energy["clock"] == 4
+
+
+def test_a_fused_layer_costs_its_arithmetic_alone() -> None:
+    relu = Layer(name="relu", op=Op.ACTIVATION, N=2, G=3, P=4, Q=5)
+    found = fused_cost(relu, SQUARE)
+    assert found.energy_pj == found.energy_by_component_pj["MAC"] > 0
+    assert (found.cycles, found.dram_bits, found.utilization) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("primitive", sorted(set(Primitive) - {Primitive.MULTIPLY_ADD}))
+def test_a_primitive_that_the_machine_lacks_gains_nothing(primitive: Primitive) -> None:
+    plain = cost(MATMUL, STATIONARY, SQUARE)
+    assert cost(replace(MATMUL, primitive=primitive), STATIONARY, SQUARE) == plain
+
+
+@pytest.mark.parametrize("primitive", [Primitive.ADD, Primitive.SHIFT_ADD, Primitive.XNOR_POPCOUNT])
+def test_a_primitive_that_the_machine_has_saves_mac_energy_alone(primitive: Primitive) -> None:
+    able = SQUARE.model_copy(
+        update={"mac": machines.MAC.model_copy(update={"primitives": tuple(Primitive)})}
+    )
+    plain = cost(MATMUL, STATIONARY, able)
+    cheap = cost(replace(MATMUL, primitive=primitive), STATIONARY, able)
+    assert cheap.energy_by_component_pj["MAC"] < plain.energy_by_component_pj["MAC"]
+    rest = [name for name in COMPONENTS if name != "MAC"]
+    assert all(cheap.energy_by_component_pj[n] == plain.energy_by_component_pj[n] for n in rest)
+    assert cheap.cycles == plain.cycles
+
+
+def test_psums_wider_than_the_adder_are_refused_in_one_line() -> None:
+    narrow = machines.machine(mac=Mac(psum_bits=8))
+    with pytest.raises(InputError, match=r"psum.*8.*16") as error:
+        best_mapping(MATMUL, narrow)
+    assert "\n" not in str(error.value)
