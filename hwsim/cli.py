@@ -1,0 +1,142 @@
+"""The command line: the verbs of `hwsim`, their complaints and their exit statuses.
+
+Status 0 is success, 2 something that the user can mend (one line on stderr), 130 Ctrl-C. Results
+go to stdout, progress to stderr. Whatever else goes wrong is a defect and keeps its traceback.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from hwsim import registry
+from hwsim.errors import InputError, UnknownNameError
+
+RESULTS = Path("results")
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def plain_app() -> typer.Typer:
+    """A command line without verbs yet, whose complaints are single lines."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+app = plain_app()
+
+
+def main() -> None:
+    """The console script `hwsim`."""
+    app(prog_name="hwsim")
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Turns what the user can mend, and Ctrl-C, into one line on stderr and an exit status."""
+    try:
+        yield
+        sys.stdout.flush()  # a pipe closed at the other end is noticed here, where typer hushes it
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from error
+    except KeyboardInterrupt as interrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from interrupt
+
+
+@app.callback()
+def hwsim() -> None:
+    """Simulate neural-network accelerators, and what compression is worth on them."""
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="A scenario, or the path of your own YAML.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the results, else results/NAME."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="In place of the scenario's.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Trained weights for the network.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images for the scenario's data set.")
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
+) -> None:
+    """Run a scenario: a network before and after compression, in joules, cycles and accuracy."""
+    with complaints():
+        if show_list:
+            print_names("scenario")
+        elif not name:
+            known = ", ".join(registry.names("scenario"))
+            raise InputError(f"name a scenario, or the path of your own YAML; known: {known}")
+        else:
+            _run(name, out=out, as_json=as_json, seed=seed, weights=weights, images=images)
+
+
+def _run(
+    name: str,
+    *,
+    out: Path | None,
+    as_json: bool,
+    seed: int | None,
+    weights: Path | None,
+    images: Path | None,
+) -> None:
+    from hwsim import experiment, report, table
+    from hwsim.progress import shown
+
+    scenario = experiment.load_scenario(name, weights=weights, images=images, seed=seed)
+    folder = out or RESULTS / scenario.name
+    with shown() as progress:
+        found = experiment.run(scenario, out=folder, progress=progress)
+    if as_json:
+        typer.echo(report.to_json(found), nl=False)
+        return
+    from rich.console import Console
+
+    table.show(found, Console())
+    typer.echo(f"\nreport.json, layers.csv and plots: {folder}")
+
+
+@app.command("list")
+def list_names(
+    kind: Annotated[str, typer.Argument(help="One kind alone, such as machine.")] = "",
+) -> None:
+    """List what is shipped: networks, machines, compressors, data sets, plots, scenarios."""
+    with complaints():
+        wanted = kind.replace("-", " ").removesuffix("s")
+        if kind and wanted not in registry.PACKAGES:
+            raise UnknownNameError(kind="kind", name=kind, known=registry.PACKAGES)
+        for found in [wanted] if kind else registry.PACKAGES:
+            typer.echo(f"{found}s")
+            print_names(found, indent="  ")
+
+
+def print_names(kind: str, *, indent: str = "") -> None:
+    """Prints every name of a kind and what its file says of itself."""
+    names = registry.names(kind)
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        typer.echo(f"{indent}{name:{width}}  {_summary(kind, name)}".rstrip())
+
+
+def _summary(kind: str, name: str) -> str:
+    """The description in a YAML file, or the first line of a module's docstring."""
+    package, suffix = registry.PACKAGES[kind]
+    text = files(package).joinpath(name + suffix).read_text(encoding="utf-8")
+    if suffix == ".py":
+        said = ast.get_docstring(ast.parse(text)) or ""
+    else:
+        said = str(yaml.safe_load(text).get("description", ""))
+    return next(iter(said.splitlines()), "")

