@@ -1,0 +1,96 @@
+"""PyTorch modules as networks.
+
+`torch.export` records one forward pass at inference; `_aten` says what each operator is to the
+simulator. Layers of convolutions and linear modules bear the module's path, such as
+`features.0.0`, where their weights are found; a second call of the same module is
+`features.0.0_1`; functional operators bear the path of the module they stand in and their own
+name, such as `block1.add`.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from hwsim.errors import InputError
+from hwsim.frontends._densities import Counter
+from hwsim.frontends._trace import trace
+from hwsim.workload import Network
+
+LARGEST_CHUNK = 16  # images at a time: bounds the memory that activations take
+# What torch.export, or the module's own forward pass, raises where it cannot go on.
+EXPORT_FAILURES = (RuntimeError, TypeError, ValueError)
+
+
+def network_from_torch(module: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> Network:
+    """The network that `module` is on inputs of these shapes; the module is left as it was.
+
+    Parameters and inputs may lie on the meta device. A batch-norm that alone reads a convolution
+    or linear layer is folded into it. Raises UnsupportedOperatorError for an operator that cannot
+    be simulated, and InputError where the module cannot be exported.
+    """
+    return trace(export(module, inputs, name=name), module, name=name).network
+
+
+def with_densities(network: Network, module: nn.Module, images: Tensor) -> Network:
+    """`network` with the share of non-zeros that `images` (N x ...) leave in every tensor.
+
+    Padding does not count. The ofmap of a layer with weights is taken after the batch-norms,
+    activations and views that follow it as only readers: machines fuse these and store what they
+    yield. Within a fused attention operator, scores and softmax keep the density they had. Raises
+    InputError where `module` lacks a layer of `network`.
+    """
+    if any(part.is_meta for part in chain(module.parameters(), module.buffers())):
+        raise InputError(f"network {network.name!r}: its weights are on the meta device: no values")
+    chunk = max(size for size in range(1, LARGEST_CHUNK + 1) if len(images) % size == 0)
+    program = export(module, (images[:chunk],), name=network.name)
+    found = trace(program, module, name=network.name)
+    counter = Counter(found)
+    counter.count(torch.split(images, chunk))
+    steps = {step.layer.name: step for step in found.steps}
+    for layer in network:
+        if layer.name not in steps:
+            raise InputError(f"network {network.name!r}: the module has no layer {layer.name!r}")
+    return network.with_layers(
+        {layer.name: counter.measured(steps[layer.name], layer) for layer in network}
+    )
+
+
+def export(module: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> ExportedProgram:
+    """The module's graph at inference. Raises InputError that names the network."""
+    with at_inference(module), quiet(), torch.no_grad():
+        try:
+            return torch.export.export(module, inputs, strict=False)
+        except EXPORT_FAILURES as fault:
+            reason = next(iter(str(fault).splitlines()), "") or type(fault).__name__
+            raise InputError(f"network {name!r}: cannot be exported: {reason}") from fault
+
+
+@contextmanager
+def at_inference(module: nn.Module) -> Iterator[None]:
+    """Every submodule in evaluation mode for a while, and then as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back the warnings and traces that PyTorch logs while it exports."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
