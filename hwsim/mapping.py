@@ -116,8 +116,10 @@ def _node(index: int, record: dict[str, Any]) -> Node:
     match record:
         case {"store": str(level), "tensors": [*tensors], **rest} if not rest:
             return Store(level, tuple(str(tensor) for tensor in tensors))
-        case {"for": str(dim), "tile": int(tile), **rest} if set(rest) <= {"axis"}:
-            return Loop(dim, tile, rest.get("axis"))
+        case {"for": str(dim), "tile": int(tile), **rest} if not rest and tile is not True:
+            return Loop(dim, tile)
+        case {"for": str(dim), "tile": int(tile), "axis": str(axis), **rest} if not rest:
+            return Loop(dim, tile, axis)
     raise MappingError(
         f"mapping[{index}] = {record!r}: needs 'store' and 'tensors', or 'for', 'tile' and 'axis'"
     )
@@ -196,11 +198,15 @@ def _check_loops(mapping: Mapping, layer: Layer) -> None:
 
 def _check_stores(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
     known = [level.level for level in machine.levels]
+    for store in (node for node in mapping if isinstance(node, Store)):
+        if store.level not in known:
+            raise MappingError(f"layer {layer.name!r}: {machine.name} has no level {store.level!r}")
+        if not set(store.tensors) <= set(layer.tensors):
+            raise MappingError(
+                f"layer {layer.name!r}: {store}: its tensors are {', '.join(layer.tensors)}"
+            )
     for tensor in layer.tensors:
         names = [name for name, _ in mapping.stores(tensor)]
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise MappingError(f"layer {layer.name!r}: {machine.name} has no level {unknown[0]!r}")
         depths = [known.index(name) for name in names]
         if not names or mapping.stores(tensor)[0] != (known[0], 0):
             raise MappingError(f"layer {layer.name!r}: {known[0]} must keep {tensor} first of all")

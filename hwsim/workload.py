@@ -18,6 +18,10 @@ from hwsim.errors import InputError
 DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
 TENSORS = ("ifmap", "weight", "ofmap")
 
+# Counts of words and bits stay exact in 64-bit integers and in doubles.
+LARGEST_SIZE = 2**24
+MOST_OPERATIONS = 2**50
+
 RELEVANT: Mapping[str, frozenset[str]] = {
     "ifmap": frozenset("NGCPQRS"),
     "weight": frozenset("GKCRS"),
@@ -111,15 +115,19 @@ class Layer:
     primitive: Primitive = Primitive.MULTIPLY_ADD
 
     def __post_init__(self) -> None:
-        for key in (*DIMS, "stride_h", "stride_w", "dilation_h", "dilation_w", "operands"):
-            if not 1 <= getattr(self, key) <= 2**31:
-                raise InputError(
-                    f"layer {self.name!r}: {key} = {getattr(self, key)}: must lie in 1..2^31"
-                )
-        if min(self.pad_h, self.pad_w, self.H, self.W) < 0:
-            raise InputError(f"layer {self.name!r}: padding and ifmap sizes must not be negative")
         object.__setattr__(self, "H", self.H or self._rows(self.P, self.R))
         object.__setattr__(self, "W", self.W or self._columns(self.Q, self.S))
+        sizes = (*DIMS, "H", "W", "stride_h", "stride_w", "dilation_h", "dilation_w", "operands")
+        for key in (*sizes, "pad_h", "pad_w"):
+            value, least = getattr(self, key), int(key in sizes)
+            if not least <= value <= LARGEST_SIZE:
+                raise InputError(
+                    f"layer {self.name!r}: {key} = {value}: must lie in {least}..{LARGEST_SIZE}"
+                )
+        if self.operations > MOST_OPERATIONS:
+            raise InputError(
+                f"layer {self.name!r}: {self.operations} operations: at most {MOST_OPERATIONS}"
+            )
 
     def _rows(self, P: int, R: int) -> int:
         return (P - 1) * self.stride_h + (R - 1) * self.dilation_h + 1 - 2 * self.pad_h
