@@ -10,7 +10,8 @@ name, such as `block1.add`.
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from itertools import chain
 
 import torch
@@ -30,7 +31,7 @@ EXPORT_FAILURES = (RuntimeError, TypeError, ValueError)
 def network_from_torch(module: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> Network:
     """The network that `module` is on inputs of these shapes; the module is left as it was.
 
-    Parameters and inputs may lie on the meta device. A batch-norm that alone reads a convolution
+    Module and inputs may lie on the meta device. A batch-norm that alone reads a convolution
     or linear layer is folded into it. Raises UnsupportedOperatorError for an operator that cannot
     be simulated, and InputError where the module cannot be exported.
     """
@@ -45,7 +46,7 @@ def with_densities(network: Network, module: nn.Module, images: Tensor) -> Netwo
     yield. Within a fused attention operator, scores and softmax keep the density they had. Raises
     InputError where `module` lacks a layer of `network`.
     """
-    if any(part.is_meta for part in chain(module.parameters(), module.buffers())):
+    if on_meta_device(module):
         raise InputError(f"network {network.name!r}: its weights are on the meta device: no values")
     chunk = max(size for size in range(1, LARGEST_CHUNK + 1) if len(images) % size == 0)
     program = export(module, (images[:chunk],), name=network.name)
@@ -63,12 +64,19 @@ def with_densities(network: Network, module: nn.Module, images: Tensor) -> Netwo
 
 def export(module: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> ExportedProgram:
     """The module's graph at inference. Raises InputError that names the network."""
+    if on_meta_device(module):
+        inputs = tuple(tensor.to("meta") for tensor in inputs)
     with at_inference(module), quiet(), torch.no_grad():
         try:
             return torch.export.export(module, inputs, strict=False)
         except EXPORT_FAILURES as fault:
             reason = next(iter(str(fault).splitlines()), "") or type(fault).__name__
             raise InputError(f"network {name!r}: cannot be exported: {reason}") from fault
+
+
+def on_meta_device(module: nn.Module) -> bool:
+    """Whether the module has shapes but no values."""
+    return any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers()))
 
 
 @contextmanager
@@ -85,11 +93,11 @@ def at_inference(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps back the warnings and traces that PyTorch logs while it exports."""
+    """Keeps back what PyTorch warns, logs and prints while it exports; errors still rise."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
