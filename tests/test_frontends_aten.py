@@ -205,6 +205,7 @@ def test_operands_that_broadcast_round_to_whole_ofmaps() -> None:
     image, gate = (2, 4, 6, 5), (2, 4, 1, 1)
     assert only_layer(torch.add, image, image).words("ifmap") == 2 * 2 * 4 * 6 * 5
     assert only_layer(torch.mul, image, gate).operands == 1
+    assert only_layer(lambda x, y: x * y.expand_as(x), image, gate).operands == 1
     assert only_layer(torch.maximum, image, image).op is Op.ADD
     assert only_layer(torch.max, image, image).operands == 2
 

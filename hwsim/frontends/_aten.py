@@ -66,9 +66,16 @@ def pointwise(call: Call, *, op: Op, operands: int, ifmaps: tuple[Node, ...]) ->
     return [Step(layer, ifmaps, ofmap=call.node)]
 
 
+def stored_words(node: Node) -> int:
+    """Words of a tensor in memory: expanding it repeats none."""
+    while operator(node) in {"expand", "expand_as"}:
+        node = arguments(node)["self"]
+    return prod(shape(node))
+
+
 def elementwise(op: Op, call: Call) -> list[Step]:
     """Reads every operand that varies; scalars, parameters and buffers do not count."""
-    words = sum(prod(shape(node)) for node in call.varying)
+    words = sum(stored_words(node) for node in call.varying)
     operands = max(1, round(words / max(1, prod(shape(call.node)))))
     return pointwise(call, op=op, operands=operands, ifmaps=call.varying)
 
