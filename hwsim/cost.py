@@ -127,8 +127,7 @@ def _noc_pj(move: Transfer, machine: Accelerator) -> float:
     """Energy of a transfer on the arrays it crosses, each word at the wires' width."""
     return sum(
         move.noc_words
-        * -(-move.word_bits // array.noc_slot_bits)
-        * array.noc_slot_bits
+        * array.word_bits(move.word_bits)
         * array_noc_pj_per_bit(array, machine.technology)
         for array in move.arrays
     )

@@ -92,7 +92,8 @@ class Array(Config):
     `multicast` lists the tensors of which one read serves every instance that needs the word.
     `reduces`: psums of different instances are added on their way up. `noc_pj_per_bit` is paid for
     each word delivered to an instance and each psum passed to a neighbour (ISCA 2016's inter-PE
-    cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC.
+    cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC. A word takes a whole
+    number of `noc_slot_bits` of either.
     """
 
     axes: dict[str, Positive] = Field(min_length=1)
@@ -106,6 +107,10 @@ class Array(Config):
     def shared(self) -> frozenset[str]:
         """Tensors of which one word serves, or gathers, all instances."""
         return frozenset(self.multicast) - {"ofmap"} | ({"ofmap"} if self.reduces else set())
+
+    def word_bits(self, bits: int) -> int:
+        """The bits that a word of `bits` occupies on the wires."""
+        return -(-bits // self.noc_slot_bits) * self.noc_slot_bits
 
     @property
     def instances(self) -> int:

@@ -16,7 +16,7 @@ class Transfer:
     """One link between two memories, or a memory and the MACs (`child` is None).
 
     Bits are totals over all instances. `noc_words` is each word once per array instance it reaches
-    or passes; `bus_words` each word once. `pipeline_bits` is what of the parent's traffic the rest
+    or passes; `bus_words` each word once. `pipeline_share` is how much of the transfer the rest
     waits for: the first tile in, or an ofmap's last tile out.
     """
 
@@ -33,7 +33,7 @@ class Transfer:
     noc_words: int
     bus_words: int
     word_bits: int
-    pipeline_bits: float
+    pipeline_share: float
 
     @property
     def tensor(self) -> str:
@@ -68,8 +68,7 @@ def _transfer(
     child_bits = kept_bits(layer, child, link.tensor) if child else 0
     instances = _instances(layer, mapping)
     moved = link.writes + link.reads
-    tile = tile_words(layer, link.tensor, mapping.tile(layer, above_child))
-    share = min(1.0, tile * instances[above_child] / instances[above_parent] / max(moved, 1))
+    first = _first_words(layer, mapping, machine, link.tensor, above_parent, above_child)
     return Transfer(
         link=link,
         parent=parent,
@@ -84,7 +83,7 @@ def _transfer(
         noc_words=_noc_words(link),
         bus_words=moved,
         word_bits=layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits,
-        pipeline_bits=share * (read_bits + write_bits),
+        pipeline_share=min(1.0, first / moved) if moved else 0.0,
     )
 
 
@@ -109,6 +108,25 @@ def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
     bits = memory.element_bits(record.bits)
     storage = memory.formats.get(tensor, Storage.DENSE)
     return stored_bits(storage, bits=bits, density=record.density)
+
+
+def _first_words(
+    layer: Layer,
+    mapping: Mapping,
+    machine: Accelerator,
+    tensor: str,
+    above_parent: int,
+    above_child: int,
+) -> int:
+    """Words that a link carries for the first tiles, once where instances share them."""
+    extent, copies = mapping.tile(layer, above_child), 1
+    spread = zip(mapping.loops[:above_child], mapping.trips(layer), strict=False)
+    for index, (loop, trips) in enumerate(spread):
+        if loop.axis and index >= above_parent and tensor in machine.shared[loop.axis]:
+            extent[loop.dim] = min(extent[loop.dim] * trips, layer.bounds[loop.dim])
+        elif loop.axis:
+            copies *= trips
+    return copies * tile_words(layer, tensor, extent)
 
 
 def _noc_words(link: Link) -> int:
