@@ -1,11 +1,17 @@
-"""Small machines with made-up integer energies, no two alike, shared by the tests.
+"""Small machines, drawn or made up, with integer energies, no two alike, shared by the tests.
 
 Energies are primes in pJ a bit, dearer outwards, so that a count that lands at the wrong level, or
 a read taken for a write, shows in the sum; as integers they add up without rounding.
 """
 
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
 from hwsim.hardware import Accelerator, Array, Control, Mac, Memory, MemoryLevel
-from hwsim.workload import TENSORS
+from hwsim.mapping import Loop, Mapping, Store
+from hwsim.workload import TENSORS, Layer, Op, Storage
+from tests.strategies import layers, mappings
 
 KILOBIT = 1024
 
@@ -104,3 +110,100 @@ def wide_slots() -> Accelerator:
         GRID.model_copy(update={"noc_slot_bits": 16}),
         spad_level(*(slotted(pad, 16) for pad in PADS)),
     )
+
+
+# A matrix product of [2, 4] by [4, 3]: N = 2 rows, C = 4 summed over, K = 3 columns. 24 MACs.
+MATMUL = Layer(name="matmul", op=Op.MATMUL, N=2, C=4, K=3).at_bits(
+    ifmap=8, weight=4, ofmap=8, psum=16
+)
+# Columns of PEs take different k, rows different c; each PE keeps one weight for both n.
+SQUARE = machine(
+    dram_level(),
+    glb_level(GLB.model_copy(update={"tensors": ("ifmap", "ofmap")})),
+    grid(2, 2),
+    spad_level(PADS[1]),
+)
+STATIONARY = Mapping(
+    (
+        Store("DRAM", ("ifmap", "weight", "ofmap")),
+        Store("GLB", ("ifmap", "ofmap")),
+        Loop("K", 2),
+        Loop("C", 2),
+        Loop("K", 1, "X"),
+        Loop("C", 1, "Y"),
+        Store("spad", ("weight",)),
+        Loop("N", 1),
+    )
+)
+
+Case = tuple[Layer, Mapping, Accelerator]
+BANDWIDTHS = st.sampled_from((None, 0.5, 2.0, 16.0))
+
+
+@st.composite
+def _memories(draw: st.DrawFn, memories: tuple[Memory, ...], *, timed: bool) -> list[Memory]:
+    """The memories with slots of their own and, where `timed`, any ports and buffering."""
+    found = []
+    for memory in memories:
+        slot = 1 if memory.cell == "dram" else draw(st.sampled_from((1, 6, 16)))
+        changes: dict[str, object] = {"slot_bits": slot}
+        if timed:
+            changes |= {
+                "read_bits_per_cycle": draw(BANDWIDTHS),
+                "write_bits_per_cycle": draw(BANDWIDTHS),
+                "shared_port": draw(st.booleans()),
+                "buffering": draw(st.sampled_from(("single", "double", "stream"))),
+            }
+        found.append(memory.model_copy(update=changes))
+    return found
+
+
+@st.composite
+def _array(draw: st.DrawFn, axis: str, pj: int, *, timed: bool) -> Array:
+    buses = {t: draw(BANDWIDTHS) for t in TENSORS} if timed else {}
+    return Array(
+        axes={axis: 5},
+        multicast=tuple(draw(st.sets(st.sampled_from(("ifmap", "weight"))))),
+        reduces=draw(st.booleans()),
+        noc_pj_per_bit=pj,
+        noc_slot_bits=draw(st.sampled_from((1, 16))),
+        bus_bits_per_cycle={tensor: width for tensor, width in buses.items() if width},
+    )
+
+
+@st.composite
+def deep_machines(draw: st.DrawFn, *, timed: bool = False) -> Accelerator:
+    """DRAM, buffer, three arrays of one axis each and two levels of pads, all drawn at random."""
+    formats = {"ifmap": Storage.BITMAP} if draw(st.booleans()) else {}
+    dram = DRAM.model_copy(update={"formats": formats})
+    latches = tuple(
+        pad.model_copy(update={"read_pj_per_bit": 59 + 2 * i, "write_pj_per_bit": 60 + 2 * i})
+        for i, pad in enumerate(PADS)
+    )
+    return machine(
+        dram_level(*draw(_memories((dram,), timed=timed))),
+        glb_level(*draw(_memories((GLB,), timed=timed))),
+        *(
+            draw(_array(axis, pj, timed=timed))
+            for axis, pj in zip("XYZ", (43, 47, 53), strict=True)
+        ),
+        spad_level(*draw(_memories(PADS, timed=timed))),
+        MemoryLevel(
+            level="latch",
+            component="spad",
+            memories=tuple(draw(_memories(latches, timed=timed))),
+        ),
+        mac=MAC.model_copy(update={"zero_gating": draw(st.booleans())}),
+        stores_padding=draw(st.booleans()),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, timed: bool = False) -> Case:
+    """A small layer of any widths, a mapping and a machine; capacities need not suffice."""
+    layer = draw(layers(points=120))
+    bits = st.sampled_from((4, 8, 16))
+    layer = layer.at_bits(ifmap=draw(bits), weight=draw(bits), ofmap=draw(bits), psum=draw(bits))
+    density = draw(st.sampled_from((0.25, 0.5, 1.0)))
+    layer = replace(layer, ifmap=replace(layer.ifmap, density=density))
+    return layer, draw(mappings(layer)), draw(deep_machines(timed=timed))

@@ -5,41 +5,16 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hwsim.cost import COMPONENTS, GATED_SHARE, cost, fused_cost
 from hwsim.errors import InputError
-from hwsim.hardware import Accelerator, Array, Control, Mac, Memory, MemoryLevel
-from hwsim.mapping import Loop, Mapping, Store, validate
+from hwsim.hardware import Accelerator, Control, Mac
+from hwsim.mapping import Mapping, validate
 from hwsim.reuse import Link
 from hwsim.simulate import best_mapping
-from hwsim.workload import Layer, Op, Primitive, Storage, Tensor
+from hwsim.workload import Layer, Op, Primitive, Tensor
 from tests import machines, oracle
-from tests.strategies import layers, mappings
-
-# A matrix product of [2, 4] by [4, 3]: N = 2 rows, C = 4 summed over, K = 3 columns. 24 MACs.
-MATMUL = Layer(name="matmul", op=Op.MATMUL, N=2, C=4, K=3).at_bits(
-    ifmap=8, weight=4, ofmap=8, psum=16
-)
-# Columns of PEs take different k, rows different c; each PE keeps one weight for both n.
-SQUARE = machines.machine(
-    machines.dram_level(),
-    machines.glb_level(machines.GLB.model_copy(update={"tensors": ("ifmap", "ofmap")})),
-    machines.grid(2, 2),
-    machines.spad_level(machines.PADS[1]),
-)
-STATIONARY = Mapping(
-    (
-        Store("DRAM", ("ifmap", "weight", "ofmap")),
-        Store("GLB", ("ifmap", "ofmap")),
-        Loop("K", 2),
-        Loop("C", 2),
-        Loop("K", 1, "X"),
-        Loop("C", 1, "Y"),
-        Store("spad", ("weight",)),
-        Loop("N", 1),
-    )
-)
+from tests.machines import MATMUL, SQUARE, STATIONARY, cases
 
 
 def test_a_matrix_product_worked_by_hand() -> None:
@@ -84,52 +59,6 @@ def test_a_gating_machine_saves_the_weight_read_and_the_mac_alone() -> None:
     assert saved.pop("spad") == 0.75 * 24 * 4 * 5
     assert not any(saved.values())
     assert gated.cycles == dense.cycles
-
-
-def primed(first: int) -> tuple[Memory, ...]:
-    """A pad for each tensor, at energies that no other memory has."""
-    return tuple(
-        pad.model_copy(
-            update={"read_pj_per_bit": first + 2 * i, "write_pj_per_bit": first + 2 * i + 1}
-        )
-        for i, pad in enumerate(machines.PADS)
-    )
-
-
-@st.composite
-def deep_machines(draw: st.DrawFn) -> Accelerator:
-    """DRAM, buffer, three arrays of one axis each, two levels of pads; anything may be shared."""
-    arrays = [
-        Array(
-            axes={axis: 5},
-            multicast=tuple(draw(st.sets(st.sampled_from(("ifmap", "weight"))))),
-            reduces=draw(st.booleans()),
-            noc_pj_per_bit=pj,
-            noc_slot_bits=draw(st.sampled_from((1, 16))),
-        )
-        for axis, pj in (("X", 43), ("Y", 47), ("Z", 53))
-    ]
-    slot = draw(st.sampled_from((1, 6, 16)))
-    formats = {"ifmap": Storage.BITMAP} if draw(st.booleans()) else {}
-    return machines.machine(
-        machines.dram_level(machines.DRAM.model_copy(update={"formats": formats})),
-        machines.glb_level(machines.slotted(machines.GLB, slot)),
-        *arrays,
-        machines.spad_level(*(machines.slotted(pad, slot) for pad in machines.PADS)),
-        MemoryLevel(level="latch", component="spad", memories=primed(59)),
-        mac=machines.MAC.model_copy(update={"zero_gating": draw(st.booleans())}),
-        stores_padding=draw(st.booleans()),
-    )
-
-
-@st.composite
-def mapped(draw: st.DrawFn) -> tuple[Layer, Mapping, Accelerator]:
-    layer = draw(layers(points=120))
-    bits = st.sampled_from((4, 8, 16))
-    layer = layer.at_bits(ifmap=draw(bits), weight=draw(bits), ofmap=draw(bits), psum=draw(bits))
-    density = draw(st.sampled_from((0.25, 0.5, 1.0)))
-    layer = replace(layer, ifmap=replace(layer.ifmap, density=density))
-    return layer, draw(mappings(layer)), draw(deep_machines())
 
 
 def slots_bits(bits: int, slot: int) -> int:
@@ -193,7 +122,7 @@ def wires_pj(layer: Layer, machine: Accelerator, link: Link) -> float:
     )
 
 
-@given(mapped())
+@given(cases())
 @settings(max_examples=60, deadline=None)
 def test_energy_is_the_sum_of_walked_counts_times_stated_energies(
     case: tuple[Layer, Mapping, Accelerator],
@@ -213,7 +142,7 @@ def test_energy_is_the_sum_of_walked_counts_times_stated_energies(
     assert found.cycles == steps
 
 
-@given(mapped())
+@given(cases())
 @settings(max_examples=40, deadline=None)
 def test_dram_bits_and_dram_energy_tell_the_same(case: tuple[Layer, Mapping, Accelerator]) -> None:
     found = cost(*case)

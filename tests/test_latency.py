@@ -1,0 +1,250 @@
+"""Cycles against hand-worked schedules, and laws that hold for any mapping on any machine."""
+
+from math import ceil, inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.cost import cost
+from hwsim.errors import MappingError
+from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
+from hwsim.latency import Latency, latency
+from hwsim.mapping import Loop, Mapping, Node, Store, validate
+from hwsim.traffic import transfers
+from hwsim.workload import Layer, Op
+from tests import oracle
+from tests.machines import DRAM, GLB, MATMUL, SQUARE, STATIONARY, Case, cases, sized
+
+# The worked example once for each n: two tiles pass the buffer, weights come twice.
+TWO_TILES = Mapping((STATIONARY.nodes[0], Loop("N", 1), *STATIONARY.nodes[1:-1]))
+
+
+def with_memory(machine: Accelerator, name: str, **changes: object) -> Accelerator:
+    """The machine with every memory of one level changed."""
+    parts = [
+        part.model_copy(
+            update={"memories": tuple(m.model_copy(update=changes) for m in part.memories)}
+        )
+        if isinstance(part, MemoryLevel) and part.level == name
+        else part
+        for part in machine.hierarchy
+    ]
+    return machine.model_validate(machine.model_dump() | {"hierarchy": tuple(parts)})
+
+
+def with_bus(machine: Accelerator, tensor: str, width: float, slot_bits: int = 1) -> Accelerator:
+    """The machine with one tensor's bus of a width."""
+    changes = {"bus_bits_per_cycle": {tensor: width}, "noc_slot_bits": slot_bits}
+    parts = [
+        part.model_copy(update=changes) if isinstance(part, Array) else part
+        for part in machine.hierarchy
+    ]
+    return machine.model_validate(machine.model_dump() | {"hierarchy": tuple(parts)})
+
+
+def timed(machine: Accelerator, mapping: Mapping = STATIONARY, layer: Layer = MATMUL) -> Latency:
+    return latency(layer, mapping, machine, transfers(layer, mapping, machine))
+
+
+def test_without_bandwidths_the_steps_are_the_cycles() -> None:
+    """2 K-tiles x 2 C-tiles x 2 n, for 24 MACs on 4 PEs: a column idles in the ragged K-tile."""
+    assert timed(SQUARE) == Latency(cycles=8, compute_cycles=8, bound="compute")
+    assert cost(MATMUL, STATIONARY, SQUARE).utilization == 24 / 32
+
+
+def test_dram_bound() -> None:
+    """Reads: 64 bits of ifmap and a first weight for each PE, 16 bits, come before all else: 40
+    cycles. The other 32 bits take 16, longer than the 8 steps. Then 48 bits of ofmap: 12."""
+    slow = with_memory(SQUARE, "DRAM", read_bits_per_cycle=2, write_bits_per_cycle=4)
+    assert timed(slow) == Latency(cycles=40 + 16 + 12, compute_cycles=8, bound="DRAM")
+
+
+def test_a_transfer_faster_than_the_arithmetic_hides_behind_it() -> None:
+    """As above at 8 bits: 10 cycles to fill, 4 of reading behind 8 of arithmetic, 12 to drain."""
+    fast = with_memory(SQUARE, "DRAM", read_bits_per_cycle=8, write_bits_per_cycle=4)
+    assert timed(fast).cycles == 10 + 8 + 12
+
+
+def test_buffer_bound() -> None:
+    """16 words of ifmap of 8 bits, 6 psums read back and 6 drained of 16 bits: 320 bits read.
+
+    At 4 bits a cycle the port never rests.
+    """
+    narrow = with_memory(SQUARE, "GLB", read_bits_per_cycle=4)
+    assert timed(narrow) == Latency(cycles=80, compute_cycles=8, bound="GLB")
+
+
+def test_a_shared_port_reads_or_writes() -> None:
+    """The buffer also takes 8 words of ifmap and 12 psums: 256 bits more, by the same port."""
+    narrow = with_memory(
+        SQUARE, "GLB", read_bits_per_cycle=4, write_bits_per_cycle=4, shared_port=True
+    )
+    assert timed(narrow) == Latency(cycles=80 + 64, compute_cycles=8, bound="GLB")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "slot_bits", "cycles"),
+    [
+        ("ifmap", 1, 16 * 8 / 4),
+        ("ifmap", 16, 16 * 16 / 4),
+        ("weight", 1, 12 * 4 / 4),
+        ("weight", 16, 12 * 16 / 4),
+        ("ofmap", 1, 18 * 16 / 4),
+    ],
+)
+def test_bus_bound(tensor: str, slot_bits: int, cycles: float) -> None:
+    """A bus of 4 bits carries 16 ifmaps, 12 weights, 12 psums up and 6 down; in whole slots."""
+    narrow = with_bus(SQUARE, tensor, 4, slot_bits)
+    assert timed(narrow) == Latency(cycles=int(cycles), compute_cycles=8, bound="NoC")
+
+
+def test_pads_work_side_by_side() -> None:
+    """4 pads of which each reads 24 / 4 weights of 4 bits, at half a bit a cycle: 48 cycles."""
+    slow = with_memory(SQUARE, "spad", read_bits_per_cycle=0.5)
+    assert timed(slow) == Latency(cycles=48, compute_cycles=8, bound="spad")
+
+
+def test_single_buffers_stall_and_double_or_streaming_ones_do_not() -> None:
+    """Two tiles, each of 32 bits of ifmap and 24 of ofmap; 96 bits of weights stream to the pads.
+
+    Streaming: the first tile and weights, 48 bits at 8, take 6 cycles; then 112 bits take 14,
+    which hides the 8 steps; the last ofmaps, 24 bits at 4, take 6. Single: filling and draining
+    tiles takes 8 and 12, the first weights 2, the others 10.
+    """
+    slow = with_memory(SQUARE, "DRAM", read_bits_per_cycle=8, write_bits_per_cycle=4)
+    cycles = {
+        kind: timed(with_memory(slow, "GLB", buffering=kind), TWO_TILES).cycles
+        for kind in ("stream", "double", "single")
+    }
+    assert cycles == {"stream": 26, "double": 26, "single": 8 + 12 + 2 + 10}
+
+
+def test_a_double_buffer_holds_half() -> None:
+    """A tile is 4 ifmaps of 8 bits and 3 psums of 16: 80 bits."""
+    for capacity, buffering, held in ((80, "stream", True), (159, "double", False)):
+        tight = with_memory(SQUARE, "GLB", capacity_bits=capacity, buffering=buffering)
+        if held:
+            validate(TWO_TILES, MATMUL, tight)
+        else:
+            with pytest.raises(MappingError, match="exceed"):
+                validate(TWO_TILES, MATMUL, tight)
+    validate(TWO_TILES, MATMUL, with_memory(SQUARE, "GLB", capacity_bits=160, buffering="double"))
+
+
+def test_the_bound_is_named_where_all_waiting_is_in_stalls() -> None:
+    """Everything DRAM moves passes a single buffer, so that nothing of it overlaps."""
+    nodes: tuple[Node, ...] = (
+        Store("DRAM", ("ifmap", "weight", "ofmap")),
+        Store("GLB", ("ifmap", "weight", "ofmap")),
+        *(Loop(dim, 1) for dim in "NKC"),
+    )
+    plain = SQUARE.model_validate(
+        SQUARE.model_dump()
+        | {
+            "hierarchy": (
+                MemoryLevel(
+                    level="DRAM",
+                    component="DRAM",
+                    memories=(DRAM.model_copy(update={"read_bits_per_cycle": 1}),),
+                ),
+                MemoryLevel(
+                    level="GLB",
+                    component="GLB",
+                    memories=(GLB.model_copy(update={"buffering": "single"}),),
+                ),
+            )
+        }
+    )
+    # 8 ifmaps of 8 bits and 12 weights of 4, then 24 MACs one by one.
+    assert timed(plain, Mapping(nodes)) == Latency(
+        cycles=64 + 48 + 24, compute_cycles=24, bound="DRAM"
+    )
+
+
+def test_ragged_spatial_tiles_idle() -> None:
+    """5 filters on 4 columns take as long as 8."""
+    five, eight = (Layer(name="k", op=Op.LINEAR, K=k) for k in (5, 8))
+    mapping = Mapping(
+        (
+            Store("DRAM", ("ifmap", "weight", "ofmap")),
+            Store("GLB", ("ifmap", "ofmap")),
+            Loop("K", 2),
+            Loop("K", 1, "X"),
+            Store("spad", ("weight",)),
+        )
+    )
+    found = [cost(layer, mapping, SQUARE) for layer in (five, eight)]
+    assert [each.cycles for each in found] == [3, 4]
+    assert [each.utilization for each in found] == [5 / (3 * 4), 8 / (4 * 4)]
+
+
+@given(cases(timed=True))
+@settings(max_examples=60, deadline=None)
+def test_no_port_and_no_bus_carries_more_than_its_cycles_allow(case: Case) -> None:
+    layer, mapping, machine = case
+    found = latency(layer, mapping, machine, transfers(layer, mapping, machine))
+    assert found.cycles >= found.compute_cycles == oracle.compute_steps(layer, mapping)
+    busy = {name: ceil(cycles - 1e-6) for name, cycles in busy_cycles(case).items()}
+    assert all(found.cycles >= cycles for cycles in busy.values())
+
+
+def busy_cycles(case: Case) -> dict[str, float]:
+    """Cycles that DRAM's port, the buffer's port and each bus are in use, from walked words."""
+    layer, mapping, machine = case
+    shared = {axis: array.shared for array in machine.arrays for axis in array.axes}
+    moves = transfers(layer, mapping, machine)
+    busy = {}
+    for level in ("DRAM", "GLB") if single_glb(mapping) else ("DRAM",):
+        memory = machine.level(level).memories[0]
+        read = sum(m.parent_read_bits for m in moves if m.link.parent == level)
+        read += sum(m.child_read_bits for m in moves if m.link.child == level)
+        written = sum(m.parent_write_bits for m in moves if m.link.parent == level)
+        written += sum(m.child_write_bits for m in moves if m.link.child == level)
+        busy[level] = port_cycles(memory, read, written)
+    for link in oracle.walk(layer, mapping, shared=shared, padding=machine.stores_padding):
+        if link.parent in ("DRAM", "GLB") and link.child != "GLB":
+            record = layer.psum if link.tensor == "ofmap" else layer.tensor(link.tensor)
+            for array in machine.arrays:
+                slots = -(-record.bits // array.noc_slot_bits) * array.noc_slot_bits
+                width = array.bus_bits_per_cycle.get(link.tensor, inf)
+                name = f"{link.tensor} over {next(iter(array.axes))}"
+                busy[name] = (link.reads + link.writes) * slots / width
+    return busy
+
+
+def single_glb(mapping: Mapping) -> bool:
+    """Whether the random mapping has no spatial loop before what it keeps in the buffer."""
+    nodes = list(mapping)
+    kept = [i for i, node in enumerate(nodes) if isinstance(node, Store) and node.level == "GLB"]
+    return not any(isinstance(n, Loop) and n.axis for n in nodes[: max(kept, default=0)])
+
+
+def port_cycles(memory: Memory, read_bits: float, write_bits: float) -> float:
+    reading = read_bits / (memory.read_bits_per_cycle or inf)
+    writing = write_bits / (memory.write_bits_per_cycle or inf)
+    return reading + writing if memory.shared_port else max(reading, writing)
+
+
+@given(cases(timed=True), st.sampled_from(("DRAM", "GLB", "spad", "latch")))
+@settings(max_examples=40, deadline=None)
+def test_more_bandwidth_never_takes_more_cycles(case: Case, level: str) -> None:
+    layer, mapping, machine = case
+    unlimited = with_memory(machine, level, read_bits_per_cycle=None, write_bits_per_cycle=None)
+    assert timed(unlimited, mapping, layer).cycles <= timed(machine, mapping, layer).cycles
+
+
+@given(cases(timed=True), st.sampled_from(("GLB", "spad", "latch")))
+@settings(max_examples=40, deadline=None)
+def test_overlapping_never_takes_more_cycles_than_stalling(case: Case, level: str) -> None:
+    layer, mapping, machine = case
+    single, double, stream = (
+        timed(with_memory(machine, level, buffering=kind), mapping, layer).cycles
+        for kind in ("single", "double", "stream")
+    )
+    assert stream == double <= single
+
+
+def test_a_larger_buffer_takes_the_same_time_under_the_same_mapping() -> None:
+    roomy = with_memory(SQUARE, "GLB", capacity_bits=2 * sized(GLB, 10**6).usable_bits)
+    assert timed(roomy) == timed(SQUARE)
