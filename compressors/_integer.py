@@ -53,7 +53,8 @@ class IntegerReference(fx.Interpreter):
 
     def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
         codes = super().placeholder(target, args, kwargs)
-        return on_grid(codes, self.fetch_attr(f"quantisers.{target}").fl)
+        first = next(m for m in self.module.modules() if isinstance(m, Quantiser))
+        return on_grid(codes, first.fl)
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         module, (operand,) = self.fetch_attr(str(target)), args
