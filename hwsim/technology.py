@@ -1,0 +1,314 @@
+"""Energy constants and the laws that interpolate them, and their scaling to a process.
+
+Every law speaks of 45 nm at 0.9 V, the point of Horowitz's table; `scale` moves it to another node
+and voltage. What a machine states in its own file always wins and is never rescaled.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log, sqrt
+
+from hwsim.errors import InputError
+from hwsim.hardware import Accelerator, Array, Memory, Technology
+from hwsim.workload import Primitive
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number with its unit and the place it was published."""
+
+    value: float
+    unit: str
+    source: str
+
+
+HOROWITZ = "Horowitz, ISSCC 2014, 45 nm 0.9 V"
+ACCELERGY = "Accelergy energy table of Eyeriss, 45 nm (Sparseloop, MICRO 2022 artifact, table 7)"
+ALADDIN = "Aladdin 40/45 nm library at 1 ns, as in Accelergy's plug-in"
+CACTI_PLUG_IN = "Accelergy's CACTI plug-in, cacti_wrapper.py"
+
+MULTIPLY_8B = Constant(0.2, "pJ", f"{HOROWITZ}: 8-bit integer multiply")
+MULTIPLY_32B = Constant(3.1, "pJ", f"{HOROWITZ}: 32-bit integer multiply")
+ADD_8B = Constant(0.03, "pJ", f"{HOROWITZ}: 8-bit integer add")
+ADD_32B = Constant(0.1, "pJ", f"{HOROWITZ}: 32-bit integer add")
+SRAM_8KB_64B = Constant(10.0, "pJ", f"{HOROWITZ}: 64 bits from an 8 kB SRAM")
+SRAM_ANCHOR_BITS = Constant(8 * 1024 * 8, "bit", f"{HOROWITZ}: capacity of the 8 kB SRAM")
+SRAM_ANCHOR_WORD = Constant(64, "bit", f"{HOROWITZ}: word of the 8 kB SRAM")
+PERIPHERY = Constant(
+    0.062,
+    "pJ per access",
+    f"fitted, the only such constant: what the square-root law leaves of {ACCELERGY}, "
+    "ifmap pad 0.19652 (0.0614 left) and psum pad 0.25281 (0.0628 left)",
+)
+REGISTER_BIT = Constant(0.009, "pJ/bit", f"{ALADDIN}: register, 1 bit")
+SHIFT_PER_ADD = Constant(
+    0.417 / 0.21, "shifts per add", f"{ALADDIN}: 32-bit shifter 0.417 pJ over adder 0.21 pJ"
+)
+BITWISE_PER_ADD = Constant(
+    0.018 / 0.21, "gates per add", f"{ALADDIN}: 32-bit bitwise unit 0.018 pJ over adder 0.21 pJ"
+)
+POPCOUNT_LANES = Constant(
+    32, "lanes", "assumption: XNOR results are counted 32 at a time, then added to the psum once"
+)
+LOOKUP_INDEX_BITS = Constant(
+    8, "bit", "assumption: a look-up table has at most 256 entries; longer codes are split"
+)
+WORD_BITS = Constant(
+    16, "bit", "assumption: word of a memory that states neither port nor slot; Eyeriss's word"
+)
+INTER_PE_PER_MAC = Constant(
+    2.0, "16-bit MACs per word", "Chen, Emer, Sze, ISCA 2016, table IV: inter-PE 2, MAC 1"
+)
+DRAM = {
+    "LPDDR4": Constant(8.0, "pJ/bit", f"{CACTI_PLUG_IN}: public LPDDR4 data"),
+    "LPDDR": Constant(40.0, "pJ/bit", f"{CACTI_PLUG_IN}: Malladi et al., ISCA 2012"),
+    "DDR3": Constant(70.0, "pJ/bit", f"{CACTI_PLUG_IN}: Chatterjee et al., MICRO 2017"),
+    "GDDR5": Constant(14.0, "pJ/bit", CACTI_PLUG_IN),
+    "HBM2": Constant(3.9, "pJ/bit", CACTI_PLUG_IN),
+    "horowitz": Constant(20.0, "pJ/bit", f"{HOROWITZ}: 640 pJ per 32-bit DRAM word"),
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A node: nominal supply in V, energy and delay polynomials in V, area relative to 45 nm.
+
+    Coefficients run from the highest power down.
+    """
+
+    nominal_voltage: float
+    energy: tuple[float, float, float]
+    delay: tuple[float, float, float, float]
+    area: float
+
+
+# One family throughout: mixing the low-power rows for 45 and 32 nm with the high-performance ones
+# below makes energy drop at the seam, and at 0.9 V the low-power 45 nm row is 3.6 times slower than
+# 65 nm at 1 V, which no process is. The rows down to 65 nm come in one family only.
+SCALING_SOURCE = (
+    "Stillmaker and Baas, Integration 58, 2017: polynomials of the high-performance rows; area "
+    "table, row 45 nm; nominal voltages of the Predictive Technology Model"
+)
+PROCESSES = {
+    180: Process(1.8, (0, 24.64, -17.98), (0, 97.09, -356.7, 406.5), 19),
+    130: Process(1.3, (7.171, -6.709, 2.904), (-76.65, 334.9, -493.4, 275.8), 6.4),
+    90: Process(1.2, (4.762, -4.781, 2.092), (-60.34, 262.5, -384.2, 210.9), 2.8),
+    65: Process(1.1, (3.755, -4.398, 1.975), (-53.3, 230.4, -333.9, 178.6), 1.5),
+    45: Process(1.0, (1.018, -0.3107, 0.1539), (-501.6, 1567, -1619, 566.1), 1),
+    32: Process(0.9, (0.8367, -0.4341, 0.1701), (-1047, 2982, -2797, 873.5), 0.46),
+    20: Process(0.9, (0.373, -0.1582, 0.04104), (0, 34.63, -66.37, 41.15), 0.21),
+    16: Process(0.85, (0.2958, -0.1241, 0.03024), (0, 24.8, -47.52, 28.87), 0.19),
+    14: Process(0.8, (0.2363, -0.09675, 0.02239), (-40.66, 109.2, -100.6, 35.92), 0.17),
+    10: Process(0.75, (0.2068, -0.09311, 0.02375), (-34.95, 93.65, -85.99, 30.4), 0.1),
+    7: Process(0.7, (0.1776, -0.09097, 0.02447), (-28.58, 76.6, -70.26, 24.69), 0.059),
+}
+VOLTAGE_RANGE = (
+    Constant(0.6, "nominal voltages", "assumption: below it the 65 to 180 nm fits turn upwards"),
+    Constant(1.2, "nominal voltages", "assumption: holds the 65 nm, 1.3 V example of the paper"),
+)
+
+
+def multiply_pj(*, ifmap_bits: int, weight_bits: int) -> float:
+    """An integer multiply at 45 nm: a power of the product of widths through Horowitz's 8 and 32 b.
+
+    The exponent is 0.989. 16 bits, absent from the table, come out at 0.79 pJ.
+    """
+    exponent = log(MULTIPLY_32B.value / MULTIPLY_8B.value) / log(32 * 32 / (8 * 8))
+    return float(MULTIPLY_8B.value * (ifmap_bits * weight_bits / 64) ** exponent)
+
+
+def add_pj(*, bits: int) -> float:
+    """An integer add at 45 nm: affine in the width through Horowitz's 8 and 32 bits."""
+    return ADD_8B.value + (bits - 8) * (ADD_32B.value - ADD_8B.value) / 24
+
+
+def shift_pj(*, bits: int) -> float:
+    """A variable shift at 45 nm: Aladdin's shifter-to-adder ratio times Horowitz's adder.
+
+    Aladdin's own numbers are not used: its adder is twice, its multiplier four times Horowitz's.
+    """
+    return SHIFT_PER_ADD.value * add_pj(bits=bits)
+
+
+def mac_pj(primitive: Primitive, *, ifmap_bits: int, weight_bits: int, psum_bits: int) -> float:
+    """One multiply-accumulate, or what it became, at 45 nm 0.9 V; `psum_bits` is the adder."""
+    operand_pj = _OPERAND_PJ[primitive](ifmap_bits, weight_bits, psum_bits)
+    adds = 1 / POPCOUNT_LANES.value if primitive is Primitive.XNOR_POPCOUNT else 1
+    return operand_pj + adds * add_pj(bits=psum_bits)
+
+
+def _xnor_popcount_pj(ifmap_bits: int, weight_bits: int) -> float:
+    """An XNOR gate and a full adder for each pair of bit planes."""
+    gate = BITWISE_PER_ADD.value * ADD_32B.value / 32
+    full_adder = (ADD_32B.value - ADD_8B.value) / 24
+    return ifmap_bits * weight_bits * (gate + full_adder)
+
+
+def _lookup_pj(weight_bits: int, psum_bits: int) -> float:
+    """A psum-wide word from a register file with an entry for every weight code."""
+    entries = 2 ** min(weight_bits, int(LOOKUP_INDEX_BITS.value))
+    per_bit = register_file_pj_per_bit(entries * psum_bits, word_bits=psum_bits)
+    return psum_bits * per_bit
+
+
+_OPERAND_PJ: dict[Primitive, Callable[[int, int, int], float]] = {
+    Primitive.MULTIPLY_ADD: lambda i, w, _: multiply_pj(ifmap_bits=i, weight_bits=w),
+    Primitive.ADD: lambda *_: 0.0,
+    Primitive.SHIFT_ADD: lambda i, *_: shift_pj(bits=i),
+    Primitive.XNOR_POPCOUNT: lambda i, w, _: _xnor_popcount_pj(i, w),
+    Primitive.LOOKUP_ADD: lambda _, w, p: _lookup_pj(w, p),
+}
+
+
+def sram_pj_per_bit(capacity_bits: float, *, word_bits: float) -> float:
+    """Reading or writing a bit of an SRAM at 45 nm 0.9 V.
+
+    Bit lines grow with the square root of the capacity, through Horowitz's 8 kB; decoder and
+    control cost the same for every word, so a wide word shares them. Reads cost what writes do:
+    the sources disagree on which of the two is dearer.
+    """
+    shared = PERIPHERY.value / SRAM_ANCHOR_WORD.value
+    per_bit = SRAM_8KB_64B.value / SRAM_ANCHOR_WORD.value - shared
+    bit_lines = per_bit * sqrt(capacity_bits / SRAM_ANCHOR_BITS.value)
+    return PERIPHERY.value / word_bits + bit_lines
+
+
+def register_file_pj_per_bit(capacity_bits: float, *, word_bits: float) -> float:
+    """Reading or writing a bit of a register file at 45 nm 0.9 V: never below a lone register.
+
+    Otherwise the law of `sram_pj_per_bit`, which fits both register pads of Accelergy's Eyeriss.
+    """
+    return max(REGISTER_BIT.value, sram_pj_per_bit(capacity_bits, word_bits=word_bits))
+
+
+def dram_pj_per_bit(kind: str) -> float:
+    """Moving a bit to or from DRAM, interface included; no matter of the logic's node."""
+    return DRAM[kind].value
+
+
+def noc_pj_per_bit() -> float:
+    """Taking a bit to a PE at 45 nm 0.9 V: ISCA 2016's 2 MACs a word, on an array of 1 to 2 mm.
+
+    Interstellar's 0.035 pJ a word (28 nm) is a hop between neighbours of a systolic array, whose
+    machine should state its own number.
+    """
+    mac16 = mac_pj(Primitive.MULTIPLY_ADD, ifmap_bits=16, weight_bits=16, psum_bits=16)
+    return INTER_PE_PER_MAC.value * mac16 / 16
+
+
+def scale(energy_pj: float, *, node_nm: int, voltage: float) -> float:
+    """An energy at 45 nm 0.9 V taken to another node and supply. Raises InputError."""
+    return energy_pj * _energy_factor(node_nm, voltage) / _energy_factor(45, 0.9)
+
+
+def delay_scale(*, node_nm: int, voltage: float) -> float:
+    """How many times as long a gate takes as at 45 nm 0.9 V. Raises InputError."""
+    return _delay_factor(node_nm, voltage) / _delay_factor(45, 0.9)
+
+
+def area_scale(*, node_nm: int) -> float:
+    """How many times the area of 45 nm a circuit takes. Raises InputError."""
+    return _process(node_nm).area
+
+
+def _process(node_nm: int) -> Process:
+    if node_nm not in PROCESSES:
+        known = ", ".join(str(node) for node in PROCESSES)
+        raise InputError(f"technology: node_nm = {node_nm}: must be one of {known}")
+    return PROCESSES[node_nm]
+
+
+def _supplied(node_nm: int, voltage: float) -> Process:
+    process = _process(node_nm)
+    low, high = (round(c.value * process.nominal_voltage, 3) for c in VOLTAGE_RANGE)
+    if not low <= voltage <= high:
+        raise InputError(
+            f"technology: voltage = {voltage}: must lie in {low}..{high} V at {node_nm} nm"
+        )
+    return process
+
+
+def _energy_factor(node_nm: int, voltage: float) -> float:
+    a, b, c = _supplied(node_nm, voltage).energy
+    return (a * voltage + b) * voltage + c
+
+
+def _delay_factor(node_nm: int, voltage: float) -> float:
+    a, b, c, d = _supplied(node_nm, voltage).delay
+    return ((a * voltage + b) * voltage + c) * voltage + d
+
+
+def memory_pj_per_bit(memory: Memory, technology: Technology) -> tuple[float, float]:
+    """(read, write) energy of a bit of a memory. Raises InputError on an impossible supply."""
+    law = _memory_law_pj_per_bit(memory, technology)
+    read, write = memory.read_pj_per_bit, memory.write_pj_per_bit
+    return law if read is None else read, law if write is None else write
+
+
+def _memory_law_pj_per_bit(memory: Memory, technology: Technology) -> float:
+    if memory.capacity_bits is None:
+        return dram_pj_per_bit(technology.dram)
+    stated = memory.read_bits_per_cycle or memory.write_bits_per_cycle
+    slot = memory.slot_bits if memory.slot_bits > 1 else WORD_BITS.value
+    word = min(max(stated or slot, 1), memory.capacity_bits)
+    law = sram_pj_per_bit if memory.cell == "sram" else register_file_pj_per_bit
+    return _scaled(law(memory.capacity_bits, word_bits=word), technology)
+
+
+def array_noc_pj_per_bit(array: Array, technology: Technology) -> float:
+    """Energy of a bit delivered to an instance of an array, or passed to a neighbour."""
+    if array.noc_pj_per_bit is not None:
+        return array.noc_pj_per_bit
+    return _scaled(noc_pj_per_bit(), technology)
+
+
+def operation_pj(
+    machine: Accelerator,
+    primitive: Primitive,
+    *,
+    ifmap_bits: int,
+    weight_bits: int,
+    psum_bits: int,
+) -> float:
+    """One operation of a PE; a primitive that the machine lacks runs as a multiply-add.
+
+    The datapath's width sets the energy, not the operands', except where XNOR units take operands
+    plane by plane. Raises InputError where an operand is wider than the datapath.
+    """
+    mac = machine.mac
+    asked = {"ifmap_bits": ifmap_bits, "weight_bits": weight_bits, "psum_bits": psum_bits}
+    for key, bits in asked.items():
+        if bits > getattr(mac, key):
+            raise InputError(f"{machine.name}: mac.{key} = {getattr(mac, key)}: layer needs {bits}")
+    native = primitive if primitive in mac.primitives else Primitive.MULTIPLY_ADD
+    planes = native is Primitive.XNOR_POPCOUNT
+    law_pj = mac_pj(
+        native,
+        ifmap_bits=ifmap_bits if planes else mac.ifmap_bits,
+        weight_bits=weight_bits if planes else mac.weight_bits,
+        psum_bits=mac.psum_bits,
+    )
+    return _arithmetic_pj(machine, law_pj)
+
+
+def alu_pj(machine: Accelerator, *, bits: int) -> float:
+    """One operation of a layer without weights (pooling, element-wise): an add of `bits`."""
+    return _arithmetic_pj(machine, add_pj(bits=bits))
+
+
+def _arithmetic_pj(machine: Accelerator, law_pj: float) -> float:
+    """A law's energy on a machine: scaled, or in proportion to the multiply-add it states."""
+    mac = machine.mac
+    if mac.multiply_add_pj is None:
+        return _scaled(law_pj, machine.technology)
+    multiply_add = mac_pj(
+        Primitive.MULTIPLY_ADD,
+        ifmap_bits=mac.ifmap_bits,
+        weight_bits=mac.weight_bits,
+        psum_bits=mac.psum_bits,
+    )
+    return mac.multiply_add_pj * (law_pj / multiply_add)
+
+
+def _scaled(energy_pj: float, technology: Technology) -> float:
+    return scale(energy_pj, node_nm=technology.node_nm, voltage=technology.voltage)
