@@ -49,7 +49,7 @@ class LayerRow(Config):
     `operations` are points of the loop nest, `macs` those of weighted layers. `bounds` holds the
     loop bounds of the dimensions larger than 1. `ifmap_bits`, `weight_bits`, `ofmap_bits` and
     `psum_bits` are bits an element; `dram_bits` is the layer's whole traffic. A layer with
-    `fused_into` rides on that layer's output: no cycles, no traffic, no energy of its own.
+    `fused_into` rides on that layer's output: no cycles, traffic or mapping, only arithmetic.
     """
 
     name: str
@@ -74,6 +74,9 @@ class LayerRow(Config):
     weight_density: Fraction
     fused_into: str | None
     mapping: tuple[MappingRecord, ...]
+
+
+Pair = tuple[LayerRow | None, LayerRow | None]
 
 
 class Side(Config):
@@ -133,7 +136,7 @@ class Report(Config):
         return (("baseline", self.baseline), ("compressed", self.compressed))
 
     @property
-    def pairs(self) -> tuple[tuple[LayerRow | None, LayerRow | None], ...]:
+    def pairs(self) -> tuple[Pair, ...]:
         """Each layer's (baseline, compressed) rows in execution order; None: not on that side."""
         before = {row.name: row for row in self.baseline.layers}
         after = {row.name: row for row in self.compressed.layers}
@@ -142,6 +145,36 @@ class Report(Config):
             if name not in before:
                 order.insert(order.index(previous) + 1 if previous else 0, name)
         return tuple((before.get(name), after.get(name)) for name in order)
+
+    @property
+    def folded_pairs(self) -> tuple[Pair, ...]:
+        """`pairs` for people to read: layers fused on both sides add up to one last pair."""
+        shown = [pair for pair in self.pairs if not _is_fused(pair)]
+        hidden = [pair for pair in self.pairs if _is_fused(pair)]
+        before, after = (_sum([pair[i] for pair in hidden]) for i in range(2))
+        return (*shown, (before, after)) if hidden else tuple(shown)
+
+
+def _is_fused(pair: Pair) -> bool:
+    return all(row is None or row.fused_into for row in pair)
+
+
+def _sum(rows: list[LayerRow | None]) -> LayerRow | None:
+    """One row for fused layers, which have nothing to add up but arithmetic."""
+    found = [row for row in rows if row]
+    if not found:
+        return None
+    energies = {
+        name: fsum(row.energy_by_component_pj[name] for row in found) for name in COMPONENTS
+    }
+    return found[0].model_copy(
+        update={
+            "name": f"{len(found)} fused layer{'s' if len(found) > 1 else ''}",
+            "operations": sum(row.operations for row in found),
+            "energy_pj": fsum(row.energy_pj for row in found),
+            "energy_by_component_pj": energies,
+        }
+    )
 
 
 def side(result: "NetworkResult", *, label: str, top1: float | None = None) -> Side:
@@ -199,7 +232,7 @@ def _row(found: "LayerResult") -> LayerRow:
         ifmap_density=layer.ifmap.density,
         weight_density=layer.weight.density,
         fused_into=found.fused_into,
-        mapping=tuple(found.mapping.to_yaml()),
+        mapping=tuple(found.mapping.to_yaml()) if found.mapping else (),
     )
 
 

@@ -55,11 +55,9 @@ def _layers(report: Report) -> Table:
     heads = ["bits", "cycles", "PE %", *(f"{name}\nµJ" for name in components)]
     for head in [*heads, "energy\nµJ", "DRAM\nkB"]:
         found.add_column(head, justify="right", no_wrap=True)
-    for before, after in report.pairs:
-        rows = [row for row in (before, after) if row and row.fused_into is None]
-        if rows:
-            cells = (_layer_cells(row, components) for row in (before, after))
-            found.add_row(_folded(rows[0].name), *_stacked(cells))
+    for pair in report.folded_pairs:
+        name = next(row.name for row in pair if row)
+        found.add_row(_folded(name), *_stacked(_layer_cells(row, components) for row in pair))
     found.add_section()
     totals = (_side_cells(side, components) for _, side in report.sides)
     found.add_row("total", *_stacked(totals), style="bold")
@@ -96,7 +94,7 @@ def _stacked(lines: Iterable[list[str]]) -> list[Text]:
 
 
 def _layer_cells(row: LayerRow | None, components: list[str]) -> list[str]:
-    if row is None or row.fused_into is not None:
+    if row is None:
         return ["-", *[""] * (len(components) + 4)]
     widths = [row.ifmap_bits, row.weight_bits] if row.macs else [row.ifmap_bits]
     return ["/".join(map(str, dict.fromkeys(widths))), *_quantities(row, components)]
@@ -132,8 +130,7 @@ def _fused(report: Report) -> list[RenderableType]:
 
 def _fused_line(label: str, names: list[str]) -> str:
     where = f"in {label} " if label else ""
-    count = f"{len(names)} layers {where}ride" if len(names) > 1 else f"1 layer {where}rides"
-    return f"{count} on the output of another, at no cycles and no traffic: {', '.join(names)}"
+    return f"Fused {where}into the layer before, at no cycles and no traffic: {', '.join(names)}"
 
 
 def _summary(report: Report) -> Table:

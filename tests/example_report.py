@@ -1,37 +1,18 @@
 """Made-up results on made-up machines, for tests of reports and plots: plausible, quick, exact."""
 
-from __future__ import annotations
+from dataclasses import replace
 
-from dataclasses import dataclass, replace
-
-from hwsim.cost import Cost
-from hwsim.hardware import Accelerator, Array, MemoryLevel
-from hwsim.hardware import Memory as MemorySpec
+from hwsim.cost import Cost, fused_cost
+from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Store
 from hwsim.report import Report, Side, compare, side
+from hwsim.simulate import LayerResult, NetworkResult
 from hwsim.workload import TENSORS, Layer, Network, Op
-
-try:
-    from hwsim.simulate import LayerResult, NetworkResult
-except ImportError:
-
-    @dataclass(frozen=True, kw_only=True)
-    class LayerResult:  # type: ignore[no-redef]
-        layer: Layer
-        mapping: Mapping
-        cost: Cost
-        fused_into: str | None
-
-    @dataclass(frozen=True, kw_only=True)
-    class NetworkResult:  # type: ignore[no-redef]
-        network: Network
-        machine: Accelerator
-        layers: tuple[LayerResult, ...]
 
 
 def machine(*, bits: int = 16, dram_bits_per_cycle: float | None = 64) -> Accelerator:
     """168 PEs at 200 MHz below a DRAM of the given bandwidth."""
-    dram = MemorySpec(
+    dram = Memory(
         tensors=("ifmap", "weight", "ofmap"),
         cell="dram",
         read_bits_per_cycle=dram_bits_per_cycle,
@@ -42,7 +23,7 @@ def machine(*, bits: int = 16, dram_bits_per_cycle: float | None = 64) -> Accele
         name=f"example_{bits}",
         description="made up",
         source="none",
-        dataflow="free",
+        dataflow="weight_stationary",
         clock_mhz=200,
         hierarchy=(
             MemoryLevel(level="DRAM", component="DRAM", memories=(dram,)),
@@ -93,32 +74,19 @@ def _cost(layer: Layer) -> Cost:
     )
 
 
-NOTHING = Cost(
-    cycles=0,
-    compute_cycles=0,
-    bound="compute",
-    utilization=0.0,
-    energy_by_component_pj={},
-    dram_read_bits=0,
-    dram_write_bits=0,
-)
-
-
 def result(network: Network, accelerator: Accelerator) -> NetworkResult:
     """Every layer at its made-up cost; an activation rides on the layer before it."""
-    found, previous = [], ""
+    found: list[LayerResult] = []
     for layer in network:
         fused = layer.op is Op.ACTIVATION
-        mapping = Mapping((Store("DRAM", TENSORS), Loop("K", 1)))
         found.append(
             LayerResult(
                 layer=layer,
-                mapping=mapping,
-                cost=NOTHING if fused else _cost(layer),
-                fused_into=previous if fused else None,
+                mapping=None if fused else Mapping((Store("DRAM", TENSORS), Loop("K", 1))),
+                cost=fused_cost(layer, accelerator) if fused else _cost(layer),
+                fused_into=found[-1].layer.name if fused else None,
             )
         )
-        previous = layer.name
     return NetworkResult(network=network, machine=accelerator, layers=tuple(found))
 
 
