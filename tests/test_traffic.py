@@ -30,6 +30,7 @@ from tests.machines import (
 )
 
 ALL = ("ifmap", "weight", "ofmap")
+KEPT = Store("DRAM", ALL), Store("GLB", ALL)
 
 
 def by_link(moves: Iterable[Transfer]) -> dict[tuple[str, str, str], Transfer]:
@@ -165,9 +166,9 @@ def test_sliding_windows_fetch_each_word_once(stride: int, words: int) -> None:
 def test_padding_is_data_only_where_the_machine_stores_it(kept: bool, words: int) -> None:
     """A 4 x 6 ifmap with 1 row and 2 columns of padding about it is 6 x 10."""
     layer = Layer(name="pad", P=4, Q=6, R=3, S=5, H=4, W=6, pad_h=1, pad_w=2)
-    nodes = (Store("DRAM", ALL), Store("GLB", ALL), *(Loop(dim, 1) for dim in "PQRS"))
+    loops = tuple(Loop(dim, 1) for dim in "PQRS")
     plain = machine(dram_level(), glb_level(), stores_padding=kept)
-    moves = by_link(transfers(layer, Mapping(nodes), plain))
+    moves = by_link(transfers(layer, Mapping((*KEPT, *loops)), plain))
     assert moves["ifmap", "DRAM", "GLB"].link.reads == words
 
 
