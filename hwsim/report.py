@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import fsum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -219,9 +219,7 @@ def _row(found: "LayerResult") -> LayerRow:
         bound=cost.bound,
         utilization=cost.utilization,
         energy_pj=cost.energy_pj,
-        energy_by_component_pj={
-            name: cost.energy_by_component_pj.get(name, 0.0) for name in COMPONENTS
-        },
+        energy_by_component_pj={name: cost.energy_by_component_pj[name] for name in COMPONENTS},
         dram_bits=cost.dram_bits,
         dram_read_bits=cost.dram_read_bits,
         dram_write_bits=cost.dram_write_bits,
@@ -323,9 +321,9 @@ def contents(report: Report) -> dict[str, bytes]:
 def _plots(report: Report) -> Iterable[tuple[str, bytes]]:
     for name in registry.names("plot"):
         draw = registry.hook(registry.module("plot", name), "draw")
-        figure = draw(report)
+        figure = cast("Figure", draw(report))
         for suffix in IMAGE_METADATA:
-            yield f"{name}.{suffix}", _image(figure, suffix)  # type: ignore[arg-type]
+            yield f"{name}.{suffix}", _image(figure, suffix)
 
 
 def _image(figure: "Figure", suffix: str) -> bytes:

@@ -1,0 +1,67 @@
+"""What every plot shares: size, type, colours and the names of things."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from matplotlib import style
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from hwsim.cost import COMPONENTS
+from hwsim.report import Report, Side
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart under every common colour blindness.
+BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#7F7F7F"
+COMPONENT_COLOURS = dict(
+    zip(
+        COMPONENTS,
+        ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#F0E442", "#4D4D4D"),
+        strict=True,
+    )
+)
+
+ENERGY_UNITS_PJ = {"J": 1e12, "mJ": 1e9, "µJ": 1e6, "nJ": 1e3, "pJ": 1.0}
+
+RC: dict[str, object] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+@contextmanager
+def canvas(*, width_in: float, height_in: float) -> Iterator[Figure]:
+    """An empty figure within the shared style, untouched by a user's matplotlibrc."""
+    with style.context(["default", RC]):
+        yield Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def pale(colour: str) -> tuple[float, float, float]:
+    """A colour half way to white: the baseline's shade of it."""
+    red, green, blue = to_rgb(colour)
+    return (1 + red) / 2, (1 + green) / 2, (1 + blue) / 2
+
+
+def components(report: Report) -> list[str]:
+    """The components that either side spends energy on, in their fixed order."""
+    energies = [side.energy_by_component_pj for _, side in report.sides]
+    return [name for name in COMPONENTS if any(energy[name] for energy in energies)]
+
+
+def energy_unit(largest_pj: float) -> tuple[str, float]:
+    """The largest unit, and its picojoules, in which the largest energy is 1 or more."""
+    fitting = (unit for unit in ENERGY_UNITS_PJ.items() if unit[1] <= largest_pj)
+    return next(fitting, ("pJ", 1.0))
+
+
+def setting(side: Side) -> str:
+    """A side's label and machine."""
+    return f"{side.label} on {side.machine}"
