@@ -65,6 +65,7 @@ def best_mapping(
 ) -> tuple[Mapping, Cost]:
     """The mapping of least energy, cycles or energy-delay product and its cost; among equals the
     dataflow's first. Raises MappingError, InputError."""
+    layer = accumulated(layer, machine)
     _check_operands(layer, machine)
     evaluated = ((found, cost(layer, found, machine)) for found in _mappings(layer, machine))
     best = min(evaluated, key=lambda pair: OBJECTIVES[objective](pair[1]), default=None)
@@ -76,6 +77,13 @@ def best_mapping(
     return best
 
 
+def accumulated(layer: Layer, machine: Accelerator) -> Layer:
+    """The layer with psums no wider than the machine's adders: wider sums are truncated, as the
+    Eyeriss chip truncates products of 32 bits to 16 (JSSC 2017)."""
+    bits = min(layer.psum.bits, machine.mac.psum_bits)
+    return replace(layer, psum=replace(layer.psum, bits=bits))
+
+
 def _simulate_layer(
     network: Network,
     layer: Layer,
@@ -83,6 +91,7 @@ def _simulate_layer(
     objective: Objective,
     known: dict[Layer, tuple[Mapping, Cost]],
 ) -> LayerResult:
+    layer = accumulated(layer, machine)
     producers = list(network.graph.predecessors(layer.name))
     if layer.op in machine.fused and len(producers) == 1:
         fused = fused_cost(layer, machine)
