@@ -76,14 +76,14 @@ def nest(layer: Layer, nodes: Iterable[Node]) -> Mapping:
 
 
 def fitting(layer: Layer, machine: Accelerator, candidates: Iterable[Mapping]) -> Iterator[Mapping]:
-    """The candidates that fit, optional stores dropped where only they are too large."""
+    """The candidates that fit, each with and without its optional stores.
+
+    Keeping a tensor in one buffer more may save a transfer's stalls and cost its energy.
+    """
     for candidate in candidates:
-        if overflow(candidate, layer, machine) is None:
-            yield candidate
-            continue
-        lean = without_optional(candidate, machine)
-        if lean != candidate and overflow(lean, layer, machine) is None:
-            yield lean
+        for variant in dict.fromkeys((candidate, without_optional(candidate, machine))):
+            if overflow(variant, layer, machine) is None:
+                yield variant
 
 
 def without_optional(mapping: Mapping, machine: Accelerator) -> Mapping:
