@@ -8,13 +8,14 @@ Totals are sums over the layer rows, floats by `math.fsum`, so their order does 
 import csv
 import json
 from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO, StringIO
+from io import StringIO
 from itertools import pairwise
 from math import fsum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -25,8 +26,6 @@ from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, Memory
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from hwsim.simulate import LayerResult, NetworkResult
 
 Count = Annotated[int, Field(ge=0)]
@@ -34,13 +33,6 @@ Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ComponentEnergy = dict[str, Real]
 MappingRecord = dict[str, int | str | list[str]]
-
-PNG_DOTS_PER_INCH = 160
-# Neither dates nor versions of libraries: the same report gives the same bytes.
-IMAGE_METADATA: dict[str, dict[str, str | None]] = {
-    "png": {"Software": None},
-    "svg": {"Creator": None, "Date": None},
-}
 
 
 class LayerRow(Config):
@@ -319,20 +311,12 @@ def contents(report: Report) -> dict[str, bytes]:
 
 
 def _plots(report: Report) -> Iterable[tuple[str, bytes]]:
+    image = import_module(f"{registry.PACKAGES['plot'][0]}._style").image
     for name in registry.names("plot"):
         draw = registry.hook(registry.module("plot", name), "draw")
-        figure = cast("Figure", draw(report))
-        for suffix in IMAGE_METADATA:
-            yield f"{name}.{suffix}", _image(figure, suffix)
-
-
-def _image(figure: "Figure", suffix: str) -> bytes:
-    from matplotlib import rc_context
-
-    image = BytesIO()
-    with rc_context({"svg.hashsalt": "hwsim", "svg.fonttype": "path"}):
-        figure.savefig(image, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=IMAGE_METADATA[suffix])
-    return image.getvalue()
+        figure = draw(report)
+        for suffix in ("png", "svg"):
+            yield f"{name}.{suffix}", image(figure, suffix)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """The report as a table for the terminal: both sides of each layer, totals, ratios, accuracy."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import floor, log10
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +16,7 @@ from hwsim.report import LayerRow, Report, Side
 
 # Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
 MIN_COLUMNS = 100
+UNBOUNDED = 10_000
 NAME_COLUMNS = 20
 OPTIONAL_COMPONENTS = ("clock", "leakage")
 BITS_A_KILOBYTE = 8e3
@@ -21,12 +24,27 @@ BITS_A_KILOBYTE = 8e3
 
 def show(report: Report, console: Console) -> None:
     """Prints the table, no number cut, however narrow the console says it is."""
-    console.print(table(report), width=max(console.width, MIN_COLUMNS), crop=False)
+    console.print(table(report), crop=False)
 
 
 def table(report: Report) -> RenderableType:
     """Per layer the baseline's line above the compressed one's; then totals and ratios."""
-    return Group(_layers(report), *_fused(report), "", _summary(report))
+    layers = _layers(report)
+    return _AtLeast(Group(layers, *_fused(report), "", _summary(report)), widest=layers)
+
+
+@dataclass(frozen=True)
+class _AtLeast:
+    """Makes room for what it holds where the console is narrower than its numbers are wide."""
+
+    content: RenderableType
+    widest: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        least = Measurement.get(console, options.update(width=UNBOUNDED), self.widest).minimum
+        yield from console.render(
+            self.content, options.update(width=max(options.max_width, MIN_COLUMNS, least))
+        )
 
 
 def digits(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 
 from matplotlib import style
 from matplotlib.colors import to_rgb
@@ -34,6 +35,16 @@ RC: dict[str, object] = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "savefig.dpi": 160,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "hwsim",
+}
+
+
+# Neither dates nor versions of libraries: the same report gives the same bytes.
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Creator": None, "Date": None},
 }
 
 
@@ -42,6 +53,14 @@ def canvas(*, width_in: float, height_in: float) -> Iterator[Figure]:
     """An empty figure within the shared style, untouched by a user's matplotlibrc."""
     with style.context(["default", RC]):
         yield Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def image(figure: Figure, suffix: str) -> bytes:
+    """The figure as a `png` or `svg` file, the same bytes each time."""
+    found = BytesIO()
+    with style.context(["default", RC]):  # ticks take their size when they are first drawn
+        figure.savefig(found, format=suffix, metadata=METADATA[suffix])
+    return found.getvalue()
 
 
 def pale(colour: str) -> tuple[float, float, float]:

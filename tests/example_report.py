@@ -10,14 +10,16 @@ from hwsim.simulate import LayerResult, NetworkResult
 from hwsim.workload import TENSORS, Layer, Network, Op
 
 
-def machine(*, bits: int = 16, dram_bits_per_cycle: float | None = 64) -> Accelerator:
+def machine(
+    *, bits: int = 16, dram_bits_per_cycle: float | None = 64, shared_port: bool = True
+) -> Accelerator:
     """168 PEs at 200 MHz below a DRAM of the given bandwidth."""
     dram = Memory(
         tensors=("ifmap", "weight", "ofmap"),
         cell="dram",
         read_bits_per_cycle=dram_bits_per_cycle,
         write_bits_per_cycle=dram_bits_per_cycle,
-        shared_port=True,
+        shared_port=shared_port,
     )
     return Accelerator(
         name=f"example_{bits}",
