@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from hwsim.hardware import Accelerator, Array, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Node, Store, kept_bits, overflow
@@ -9,23 +10,22 @@ from hwsim.workload import Layer
 
 
 def outer_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
-    """Memory levels between DRAM and the first array."""
+    """Memory levels between DRAM and the PEs."""
     return tuple(
-        level
-        for level in machine.levels[1:]
-        if not machine.arrays or machine.depth(level.level) < first_array(machine)
+        level for level in machine.levels[1:] if machine.depth(level.level) < first_pe(machine)
     )
 
 
 def inner_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
-    """Memory levels below the first array: the pads."""
+    """Memory levels of the PEs: the pads."""
     return tuple(level for level in machine.levels[1:] if level not in outer_levels(machine))
 
 
-def first_array(machine: Accelerator) -> int:
-    """Position of the outermost array in the hierarchy, its end where there is none."""
-    positions = (i for i, part in enumerate(machine.hierarchy) if isinstance(part, Array))
-    return next(positions, len(machine.hierarchy))
+def first_pe(machine: Accelerator) -> int:
+    """Position of the outermost array in the hierarchy, of the pads where there is none."""
+    arrays = (i for i, part in enumerate(machine.hierarchy) if isinstance(part, Array))
+    pads = (machine.depth(level.level) for level in machine.levels if level.component == "spad")
+    return next(chain(arrays, pads), len(machine.hierarchy))
 
 
 def grid(machine: Accelerator) -> tuple[tuple[str | None, int], tuple[str | None, int]]:

@@ -118,7 +118,9 @@ def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
         across_sets = _sets(columns // min(e, columns), layer)
         down_sets = _sets(folds // -(-e // columns), layer)
         for n, across, down in product(tile_sizes(layer.N), across_sets, down_sets):
-            for p, q in pe_tiles:
+            filters_of_a_set = -(-layer.K // (across.t * down.t))
+            for most, q in pe_tiles:
+                p = even_tile(filters_of_a_set, most)
                 choice = Pass(layer.K, n, e, p, q, across, down)
                 m = filters(n, e, min(layer.C, q * choice.r), min(layer.G, choice.g))
                 if m:
@@ -135,7 +137,7 @@ def _sets(places: int, layer: Layer) -> list[Sets]:
 
 
 def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
-    """(p, q) whose rows fit the pads: for each q the most filters, evenly spread."""
+    """(p, q) whose rows fit the pads: for each q the most filters."""
     pads = inner_levels(machine)
 
     def fit(p: int, q: int) -> bool:
@@ -143,8 +145,7 @@ def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
         return fits(pads, layer, words)
 
     channels = largest(layer.C, partial(fit, 1))
-    filters = {q: largest(layer.K, partial(fit, q=q)) for q in tile_sizes(layer.C, channels)}
-    return [(even_tile(layer.K, p), q) for q, p in filters.items()]
+    return [(largest(layer.K, partial(fit, q=q)), q) for q in tile_sizes(layer.C, channels)]
 
 
 def _filters_in_buffer(
