@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compressors._fold import called_module
+from compressors._fold import FOLDABLE, called_module
 from compressors._operators import layer_name
 from hwsim.errors import InputError
 
@@ -36,16 +36,37 @@ class Observation:
         return torch.cat(self.samples)
 
 
+@dataclass
+class ChannelMeans:
+    """The running mean of every channel of a layer's ifmap."""
+
+    sums: Tensor | int = 0
+    count: int = 0
+
+    def add(self, ifmap: Tensor, *, axis: int) -> None:
+        """Take in one batch."""
+        channels = ifmap.movedim(axis, 0).flatten(1)
+        self.sums = self.sums + channels.sum(1, dtype=torch.float64)
+        self.count += channels.shape[1]
+
+    @property
+    def values(self) -> Tensor:
+        """One float64 mean a channel."""
+        return torch.as_tensor(self.sums) / self.count
+
+
 class Observer(fx.Interpreter):
     """Runs a traced network and keeps an Observation of every activation by node.
 
-    `with_tensors` are the nodes whose results are tensors or tuples of them, not sizes.
+    `with_tensors` are the nodes whose results are tensors or tuples of them, not sizes; `ifmaps`
+    has the channel means of what each convolution and linear layer reads, by module path.
     """
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
         self.observations: dict[fx.Node, Observation] = {}
         self.with_tensors: set[fx.Node] = set()
+        self.ifmaps: dict[str, ChannelMeans] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
@@ -56,6 +77,13 @@ class Observer(fx.Interpreter):
                 raise InputError(f"layer {layer_name(n)!r}: calibration makes it overflow")
             self.observations.setdefault(n, Observation()).add(result)
         return result
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        module = self.fetch_attr(str(target))
+        if isinstance(module, FOLDABLE):
+            channel_axis = -1 if isinstance(module, nn.Linear) else 1
+            self.ifmaps.setdefault(str(target), ChannelMeans()).add(args[0], axis=channel_axis)
+        return super().call_module(target, args, kwargs)
 
 
 def parts(result: object) -> tuple[object, ...]:

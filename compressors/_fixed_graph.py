@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from compressors._bias_correction import with_corrected_bias
 from compressors._calibration import Observer
 from compressors._fixed_layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
 from compressors._grid import Quantiser, Rule, fractional_length
@@ -67,8 +68,9 @@ def replace_layer(
     rule: Rule,
     ifmap_bits: int,
     ifmap_fl: int,
+    ifmap_means: Tensor | None,
 ) -> None:
-    """Put a fixed-point layer in a float one's place."""
+    """Put a fixed-point layer in a float one's place; corrects its bias where means are given."""
     layer = traced.get_submodule(str(node.target))
     assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
     formats = Formats(
@@ -77,6 +79,8 @@ def replace_layer(
         ifmap_bits=ifmap_bits,
         ifmap_fl=ifmap_fl,
     )
+    if ifmap_means is not None:
+        layer = with_corrected_bias(layer, formats, ifmap_means)
     traced.set_submodule(str(node.target), fixed_layer(layer, str(node.target), formats))
 
 

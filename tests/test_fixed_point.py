@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
-from compressors import fixed_point
 from compressors._fixed_layers import FixedPointLayer
 from compressors._fold import fold_batch_norms
 from compressors._grid import Quantiser, ceil_log2, fractional_length, quantised_codes
@@ -142,7 +141,7 @@ def test_worst_case_accumulator_is_exact() -> None:
         layer = nn.Linear(channels, 1, bias=False)
         nn.init.constant_(layer.weight, -1.0)
         batch = torch.full((2, channels), -1.0)
-        config = Config(weight_range="mse", activation_range="mse")
+        config = Config(bias_correction=False)
         fixed = compress(nn.Sequential(layer), config, calibration=batch)
         (inside,) = [m for m in fixed.modules() if isinstance(m, FixedPointLayer)]
         assert inside.accumulator_bound == channels * 128 * 128
@@ -245,7 +244,7 @@ def test_more_bits_approach_the_float_network() -> None:
     network, batch = randomise(Everything(), seed=3), images(20, 3)
     errors = []
     for bits in (4, 8, 12, 16):
-        config = Config(weight_bits=bits, activation_bits=bits, weight_range="mse")
+        config = Config(weight_bits=bits, activation_bits=bits)
         fixed = compress(network, config, calibration=batch)
         with torch.no_grad():
             wanted = network(batch)
@@ -285,6 +284,25 @@ def test_refuses_by_name(network: nn.Module, says: str) -> None:
         compress(network, Config(), calibration=images(2, 3))
 
 
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("axis_last", [True, False])
+def test_bias_correction_restores_the_mean_output(bits: int, axis_last: bool) -> None:
+    """Without padding each channel's mean output over the calibration images is the float one."""
+    layer = nn.Linear(14, 6) if axis_last else nn.Conv2d(4, 6, (3, 2), groups=2, bias=False)
+    network = randomise(nn.Sequential(layer), seed=4)
+    # Constant images: every tap of the filter sees the same mean.
+    batch = images(40, 4) + 1.0 if axis_last else images(40, 4)[:, :, :1, :1].repeat(1, 1, 9, 8)
+    means = []
+    for correction in (False, True):
+        config = Config(weight_bits=bits, activation_bits=16, bias_correction=correction)
+        fixed = compress(network, config, calibration=batch)
+        with torch.no_grad():
+            error = fixed(batch) - network(batch)
+        axes = (0, 1, 2) if axis_last else (0, 2, 3)
+        means.append(float(error.mean(axes).abs().max()))
+    assert means[1] < 1e-3 < means[0]
+
+
 # --- lowering ----------------------------------------------------------------------------------
 
 
@@ -294,7 +312,7 @@ def test_lower_tells_bits_accumulators_and_densities() -> None:
     model[0].weight.data = torch.tensor([[[[0.5, 0.001]]]])
     nn.init.constant_(model[0].bias, 0.25)  # type: ignore[arg-type]  # bias=True above
     batch = torch.linspace(-1, 0.99, 20).reshape(1, 1, 4, 5)
-    config = Config(weight_bits=6, activation_range="mse")
+    config = Config(weight_bits=6, weight_range="max", bias_correction=False)
     fixed = compress(model, config, calibration=batch)
     conv = Layer(name="0", P=4, Q=4, S=2)
     pool = Layer(name="1", op=Op.POOL, R=4, S=4)
@@ -347,9 +365,3 @@ def test_mobilenet_loses_at_most_half_a_point(trained: tuple[nn.Module, fx.Graph
     before, after = (top1(network) for network in trained)
     assert before > 0.925
     assert after >= before - 0.005
-
-
-def test_the_default_is_the_documented_one() -> None:
-    assert fixed_point.Config() == Config(
-        weight_bits=8, activation_bits=8, weight_range="max", activation_range="mse"
-    )
