@@ -17,7 +17,7 @@ from hwsim.report import LayerRow, Report, Side
 # Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
 MIN_COLUMNS = 100
 UNBOUNDED = 10_000
-NAME_COLUMNS = 20
+NAME_COLUMNS = 15
 OPTIONAL_COMPONENTS = ("clock", "leakage")
 BITS_A_KILOBYTE = 8e3
 
@@ -48,14 +48,17 @@ class _AtLeast:
 
 
 def digits(value: float) -> str:
-    """Three significant digits without exponent: 1,234, 12.3, 0.0123; <0.001 below that."""
+    """Three significant digits, four decimals at most: 1,230, 12.3, 0.0123, 0.0012, <0.001."""
     if value == 0:
         return "0"
     if value < 0.001:
         return "<0.001"
-    places = 2 - floor(log10(value))
-    rounded = round(value, places)
-    return f"{rounded:,.{max(2 - floor(log10(rounded)), 0)}f}"
+    rounded = round(value, _decimals(value))
+    return f"{rounded:,.{max(_decimals(rounded), 0)}f}"
+
+
+def _decimals(value: float) -> int:
+    return min(2 - floor(log10(value)), 4)
 
 
 def _layers(report: Report) -> Table:
@@ -97,9 +100,12 @@ def _title(side: Side) -> str:
 
 
 def _folded(name: str) -> str:
-    """A long dotted name on two lines, broken at the last dot that keeps the first one short."""
-    dot = name.rfind(".", 0, NAME_COLUMNS)
-    return f"{name[: dot + 1]}\n{name[dot + 1 :]}" if len(name) > NAME_COLUMNS and dot > 0 else name
+    """A long dotted name on two lines, broken at the dot that keeps the longer one shortest."""
+    dots = [place + 1 for place, letter in enumerate(name) if letter == "."]
+    if len(name) <= NAME_COLUMNS or not dots:
+        return name
+    dot = min(dots, key=lambda place: max(place, len(name) - place))
+    return f"{name[:dot]}\n{name[dot:]}"
 
 
 def _stacked(lines: Iterable[list[str]]) -> list[Text]:

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from hwsim.cost import COMPONENTS
 from hwsim.report import Report, Side
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart under every common colour blindness.
+# Okabe and Ito, "Color Universal Design" (2008): told apart under every common colour blindness;
+# the clock's indigo is from Tol's muted scheme ("Colour Schemes", SRON/EPS/TN/09-002, 2021).
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 COMPONENT_COLOURS = dict(
     zip(
         COMPONENTS,
-        ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#F0E442", "#4D4D4D"),
+        ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#332288", "#F0E442"),
         strict=True,
     )
 )

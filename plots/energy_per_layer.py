@@ -21,6 +21,7 @@ def draw(report: Report) -> Figure:
         _bars(axes, report, [pair[1] for pair in pairs], unit_pj, before=False)
         names = [next(row.name for row in pair if row) for pair in pairs]
         axes.set_yticks(range(len(pairs)), names, fontsize=7.5)
+        axes.set_xlim(left=0)
         axes.set_ylim(len(pairs) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")

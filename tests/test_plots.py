@@ -128,7 +128,7 @@ def test_neighbouring_components_are_told_apart_without_hue() -> None:
     assert all(
         _luminance(pale(colour)) > _luminance(to_rgb(colour)) + 0.1
         for name, colour in COMPONENT_COLOURS.items()
-        if name != "clock"
+        if name != "leakage"
     )
 
 
