@@ -1,11 +1,12 @@
 """Dimensions spread over the array, and the tiles that the buffers above it hold."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hwsim.dataflows._parts import (
     even_tile,
     fits,
+    fitting,
     grid,
     inner_levels,
     keep,
@@ -106,7 +107,15 @@ def pad_tiles(
     return tiles
 
 
-def serial(layer: Layer, machine: Accelerator, order: Sequence[str]) -> Mapping:
+def fitting_or(
+    layer: Layer, machine: Accelerator, candidates: Iterable[Mapping], last_resort: Mapping
+) -> Iterator[Mapping]:
+    """The candidates that fit or, where none does, the last resort if that fits."""
+    found = list(fitting(layer, machine, candidates))
+    yield from found or fitting(layer, machine, [last_resort])
+
+
+def serial(layer: Layer, machine: Accelerator, order: str) -> Mapping:
     """One operation at a time in one PE, every memory keeping a single word of each tensor."""
     return nest(
         layer,

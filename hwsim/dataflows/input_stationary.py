@@ -9,11 +9,12 @@ or its rows and columns, are stepped through around the pad.
 from collections.abc import Iterator
 from itertools import product
 
-from hwsim.dataflows._parts import fitting, inner_levels, keep, nest, outer_levels, start
+from hwsim.dataflows._parts import inner_levels, keep, nest, outer_levels, start
 from hwsim.dataflows._spread import (
     Extent,
     Spread,
     cut,
+    fitting_or,
     pad_tiles,
     serial,
     spreads,
@@ -42,8 +43,7 @@ def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
         for pad in pad_tiles(layer, machine, spread, "CQ", window):
             for buffer in _buffer_tiles(layer, machine, spread.tile(pad)):
                 found[_mapping(layer, machine, spread, pad, around, buffer)] = None
-    found[serial(layer, machine, "GNPQCRSK")] = None
-    return fitting(layer, machine, found)
+    return fitting_or(layer, machine, found, serial(layer, machine, "GNPQCRSK"))
 
 
 def _mapping(

@@ -9,8 +9,8 @@ bypass hold a single word of it.
 
 from collections.abc import Iterator
 
-from hwsim.dataflows._parts import fitting, inner_levels, keep, nest, outer_levels, start
-from hwsim.dataflows._spread import Extent, Spread, cut, serial, spreads, widest
+from hwsim.dataflows._parts import inner_levels, keep, nest, outer_levels, start
+from hwsim.dataflows._spread import Extent, Spread, cut, fitting_or, serial, spreads, widest
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store
 from hwsim.workload import Layer
@@ -21,28 +21,35 @@ BUFFERED = (("ifmap", "weight", "ofmap"), ("ifmap", "ofmap"))
 
 def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
     """For each spread, the most rows, columns, filters or channels that the buffers hold."""
+    candidates = _candidates(layer, machine)
+    last_resort = _bare(serial(layer, machine, "GNKPQCRS"), machine)
+    return fitting_or(layer, machine, candidates, last_resort)
+
+
+def _candidates(layer: Layer, machine: Accelerator) -> dict[Mapping, None]:
     found: dict[Mapping, None] = {}
     for spread in spreads(layer, machine, SPREADS):
         for buffer in _buffer_tiles(layer, machine, spread.tile({})):
-            found[_mapping(layer, machine, spread, buffer)] = None
-    found[_bare(serial(layer, machine, "GNKPQCRS"), machine)] = None
-    return fitting(layer, machine, found)
+            found[_bare(_mapping(layer, machine, spread, buffer), machine)] = None
+    return found
 
 
 def _mapping(layer: Layer, machine: Accelerator, spread: Spread, buffer: Extent) -> Mapping:
     outer, inner, array = outer_levels(machine), inner_levels(machine), spread.tile({})
-    nodes: list[Node] = [
-        *start(layer, machine),
-        *(Loop(dim, buffer[dim]) for dim in "GNKPQ"),
-        *keep(outer, layer, "ofmap"),
-        Loop("C", buffer["C"]),
-        *keep(outer, layer, "ifmap"),
-        *keep(outer, layer, "weight"),
-        *(Loop(dim, array[dim]) for dim in "NKPQCRS"),
-        *spread.loops(machine, {}),
-        *keep(inner, layer, *layer.tensors),
-    ]
-    return _bare(nest(layer, nodes), machine)
+    return nest(
+        layer,
+        [
+            *start(layer, machine),
+            *(Loop(dim, buffer[dim]) for dim in "GNKPQ"),
+            *keep(outer, layer, "ofmap"),
+            Loop("C", buffer["C"]),
+            *keep(outer, layer, "ifmap"),
+            *keep(outer, layer, "weight"),
+            *(Loop(dim, array[dim]) for dim in "NKPQCRS"),
+            *spread.loops(machine, {}),
+            *keep(inner, layer, *layer.tensors),
+        ],
+    )
 
 
 def _bare(mapping: Mapping, machine: Accelerator) -> Mapping:

@@ -13,11 +13,12 @@ they may bypass.
 
 from collections.abc import Iterator
 
-from hwsim.dataflows._parts import fitting, inner_levels, keep, nest, outer_levels, start
+from hwsim.dataflows._parts import inner_levels, keep, nest, outer_levels, start
 from hwsim.dataflows._spread import (
     Extent,
     Spread,
     cut,
+    fitting_or,
     pad_tiles,
     serial,
     spreads,
@@ -40,8 +41,7 @@ def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
         for pad in _pad_tiles(layer, machine, spread):
             for above in _above_array(layer, machine, spread.tile(pad)):
                 found[_mapping(layer, machine, spread, pad, above)] = None
-    found[serial(layer, machine, "GNKPQCRS")] = None
-    return fitting(layer, machine, found)
+    return fitting_or(layer, machine, found, serial(layer, machine, "GNKPQCRS"))
 
 
 def _mapping(
