@@ -5,7 +5,6 @@ from itertools import permutations, product
 
 from hwsim.dataflows._parts import (
     fits,
-    fitting,
     grid,
     inner_levels,
     keep,
@@ -14,6 +13,7 @@ from hwsim.dataflows._parts import (
     start,
     tile_sizes,
 )
+from hwsim.dataflows._spread import fitting_or, serial
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, tile_words
 from hwsim.workload import Layer
@@ -21,15 +21,12 @@ from hwsim.workload import Layer
 
 def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
     """For each pair of dimensions on the two axes, pads of a whole window, a row, or a word."""
-    tile = _buffered(layer, machine)
-    if tile is None:
-        return
-    spreads = product(permutations("GPQ", 2), ("", "R", "RS"))
-    yield from fitting(
-        layer,
-        machine,
-        (_mapping(layer, machine, tile, spread, above) for spread, above in spreads),
+    candidates = (
+        _mapping(layer, machine, tile, spread, above)
+        for tile in _buffered(layer, machine)
+        for spread, above in product(permutations("GPQ", 2), ("", "R", "RS"))
     )
+    return fitting_or(layer, machine, candidates, serial(layer, machine, "NGKPQCRS"))
 
 
 def _mapping(
@@ -69,13 +66,13 @@ def _mapping(
     )
 
 
-def _buffered(layer: Layer, machine: Accelerator) -> tuple[int, int, int] | None:
-    """The largest (channels, rows, columns) that the buffers hold, whole rows first."""
+def _buffered(layer: Layer, machine: Accelerator) -> list[tuple[int, int, int]]:
+    """The largest (channels, rows, columns) that the buffers hold, whole rows first, if any."""
     for width in tile_sizes(layer.Q):
         for strip in tile_sizes(layer.P):
             for groups in tile_sizes(layer.G):
                 extent = layer.bounds | {"N": 1, "G": groups, "P": strip, "Q": width}
                 words = {t: tile_words(layer, t, extent) for t in layer.tensors}
                 if fits(outer_levels(machine), layer, words):
-                    return groups, strip, width
-    return None
+                    return [(groups, strip, width)]
+    return []

@@ -9,7 +9,6 @@ from itertools import product
 
 from hwsim.dataflows._parts import (
     fits,
-    fitting,
     grid,
     inner_levels,
     keep,
@@ -18,6 +17,7 @@ from hwsim.dataflows._parts import (
     start,
     tile_sizes,
 )
+from hwsim.dataflows._spread import fitting_or, serial
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, tile_words
 from hwsim.workload import Layer
@@ -30,7 +30,7 @@ def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
         for c, r, s in _row_tiles(layer, machine)
         for k, n, p in _buffer_tiles(layer, machine, c, r, s)
     )
-    return fitting(layer, machine, candidates)
+    return fitting_or(layer, machine, candidates, serial(layer, machine, "GKCRSNPQ"))
 
 
 def _mapping(
