@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from compressors._fold import FOLDABLE, called_module
+from compressors._grid import sample
 from compressors._operators import layer_name
 from hwsim.errors import InputError
 
@@ -24,11 +25,8 @@ class Observation:
     def add(self, values: Tensor) -> None:
         """Take in one batch; samples at most SAMPLES_PER_BATCH values, at seeded places."""
         self.largest = max(self.largest, float(values.abs().max()))
-        flat = values.flatten()
-        if len(flat) > SAMPLES_PER_BATCH:
-            generator = torch.Generator().manual_seed(len(self.samples))
-            flat = flat[torch.randint(len(flat), (SAMPLES_PER_BATCH,), generator=generator)]
-        self.samples.append(flat.clone())
+        drawn = sample(values, at_most=SAMPLES_PER_BATCH, seed=len(self.samples))
+        self.samples.append(drawn.clone())
 
     @property
     def values(self) -> Tensor:

@@ -7,11 +7,12 @@ from torch.nn import functional
 from compressors._bias_correction import with_corrected_bias
 from compressors._calibration import Observer
 from compressors._fixed_layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
-from compressors._grid import Quantiser, Rule, fractional_length
+from compressors._grid import Quantiser, Rule, fractional_length, sample
 from compressors._operators import ADDITIONS, Role, layer_name, operator_of, role
 from hwsim.errors import InputError
 
 FLOAT64_SIGNIFICAND_BITS = 53
+WEIGHT_SAMPLES = 1 << 20
 RELU = {nn.ReLU, functional.relu, torch.relu, "relu"}
 
 
@@ -86,9 +87,9 @@ def replace_layer(
 
 def weight_length(weight: Tensor, *, bits: int, rule: Rule) -> int:
     """The fractional length of a layer's weights."""
-    return fractional_length(
-        weight, largest=float(weight.abs().max()), bits=bits, rule=rule, kind="weight"
-    )
+    drawn = sample(weight, at_most=WEIGHT_SAMPLES, seed=0)
+    largest = float(weight.abs().max())
+    return fractional_length(drawn, largest=largest, bits=bits, rule=rule, kind="weight")
 
 
 def fixed_layer(layer: nn.Module, name: str, formats: Formats) -> FixedPointLayer:

@@ -46,6 +46,15 @@ def fractional_length(values: Tensor, *, largest: float, bits: int, rule: Rule, 
     return min(candidates, key=lambda fl: squared_error(values, fl=fl, bits=bits))
 
 
+def sample(values: Tensor, *, at_most: int, seed: int) -> Tensor:
+    """The values, flat; where there are more than `at_most`, so many drawn at random."""
+    flat = values.flatten()
+    if len(flat) <= at_most:
+        return flat
+    generator = torch.Generator().manual_seed(seed)
+    return flat[torch.randint(len(flat), (at_most,), generator=generator)]
+
+
 def clamp_length(fl: int) -> int:
     """The nearest fractional length that float32 carriers can hold."""
     return min(max(fl, FL_RANGE[0]), FL_RANGE[1])

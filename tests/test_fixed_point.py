@@ -20,6 +20,7 @@ from compressors._integer import integer_forward
 from compressors.fixed_point import Config, compress, lower
 from data import fashion_mnist
 from hwsim.errors import InputError
+from hwsim.frontends.torch import network_from_torch
 from hwsim.workload import Layer, Network, Op
 from models import mobilenet_v1_fashion
 from models._weights import find_weights, load_weights
@@ -352,6 +353,19 @@ def trained() -> tuple[nn.Module, fx.GraphModule]:
 
 def test_mobilenet_equals_integers(trained: tuple[nn.Module, fx.GraphModule]) -> None:
     assert_equals_integers(trained[1], fashion_mnist.load(limit=4).images)
+
+
+def test_mobilenet_lowers_under_its_own_names(trained: tuple[nn.Module, fx.GraphModule]) -> None:
+    network = network_from_torch(trained[0], (torch.zeros(1, 1, 32, 32),), name="mobilenet")
+    lowered = lower(network, trained[1])
+    assert {layer.ifmap.bits for layer in lowered} == {8}
+    assert sum(layer.weighted for layer in lowered) == 28
+    for layer in lowered:
+        if layer.weighted:
+            fan_in = layer.C * layer.R * layer.S
+            assert layer.weight.bits == 8
+            # Never more than 8 + 8 + log2(fan-in), plus one bit for the bias.
+            assert layer.psum.bits <= 16 + math.ceil(math.log2(fan_in)) + 1
 
 
 def test_mobilenet_loses_at_most_half_a_point(trained: tuple[nn.Module, fx.GraphModule]) -> None:
