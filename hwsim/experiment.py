@@ -34,7 +34,6 @@ PATH_KEYS = (
     ("baseline", "machine"),
     ("compressed", "machine"),
 )
-FIXED_POINT = "fixed_point"
 CLASSIFIED_AT_ONCE = 250
 DENSITY_IMAGES = 256
 
@@ -82,9 +81,9 @@ class Compressed(Config):
 
 
 class Baseline(Config):
-    """The uncompressed side: `machine` works in fixed point of `bits`, weights and activations.
+    """The uncompressed side: every tensor `bits` wide, on `machine`.
 
-    Its top-1 is that of the network so quantised, so both sides stand for what the chip computes.
+    Its top-1 is that of the float32 network.
     """
 
     machine: NonEmpty
@@ -94,13 +93,6 @@ class Baseline(Config):
     def label(self) -> str:
         """What reports call this side."""
         return f"{self.bits}-bit"
-
-    def as_compressed(self) -> Compressed:
-        """The side made as a compressed one is."""
-        bits = {"weight_bits": self.bits, "activation_bits": self.bits}
-        return Compressed(
-            machine=self.machine, compressor=FIXED_POINT, config=bits, label=self.label
-        )
 
 
 class Scenario(Config):
@@ -208,10 +200,8 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report
     with random.fork_rng(devices=[]):
         random.manual_seed(scenario.seed)
         subject = _subject(scenario, progress)
-        baseline, compressed = (
-            _side(subject, wanted)
-            for wanted in (scenario.baseline.as_compressed(), scenario.compressed)
-        )
+        baseline = _baseline_side(subject, scenario.baseline)
+        compressed = _compressed_side(subject, scenario.compressed)
     found = compare(
         baseline,
         compressed,
@@ -241,7 +231,8 @@ class Subject:
 
 
 def _subject(scenario: Scenario, progress: Progress) -> Subject:
-    from torch import zeros
+    from torch import channels_last, zeros
+    from torch.nn.utils import convert_conv2d_weight_memory_format
 
     from hwsim.frontends.torch import network_from_torch
 
@@ -249,6 +240,7 @@ def _subject(scenario: Scenario, progress: Progress) -> Subject:
     file = registry.module("network", scenario.network)
     module: nn.Module = file.build()
     _load_weights(module, scenario)
+    module = convert_conv2d_weight_memory_format(module, channels_last)
     inputs = zeros(scenario.batch, *file.INPUT_SHAPE)
     network = network_from_torch(module, (inputs,), name=scenario.network)
     progress(f"loading data set {scenario.dataset.name}")
@@ -270,38 +262,57 @@ def _load_weights(module: "nn.Module", scenario: Scenario) -> None:
     weights.load_weights(module, path)
 
 
-def _side(subject: Subject, wanted: Compressed) -> "Side":
-    """Compresses, classifies every image, and simulates."""
-    from hwsim.frontends.torch import with_densities
-    from hwsim.report import side
-    from hwsim.simulate import simulate
+def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
+    """The network as it was trained, its tensors counted at one width."""
+    bits = wanted.bits
+    layers = {
+        layer.name: layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=2 * bits)
+        for layer in subject.network
+    }
+    network = subject.network.with_layers(layers)
+    return _side(subject, subject.module, network, label=wanted.label, machine=wanted.machine)
 
+
+def _compressed_side(subject: Subject, wanted: Compressed) -> "Side":
+    """The network as its compressor left it."""
     subject.progress(f"{wanted.label}: compressing by {wanted.compressor}")
     compressor = registry.module("compressor", wanted.compressor)
     config = _compressor_config(wanted, file=wanted.label)
     module: nn.Module = compressor.compress(subject.module, config, calibration=subject.calibration)
     network: Network = compressor.lower(subject.network, module)
+    return _side(subject, module, network, label=wanted.label, machine=wanted.machine)
+
+
+def _side(
+    subject: Subject, module: "nn.Module", network: "Network", *, label: str, machine: str
+) -> "Side":
+    """Classifies every image and simulates, with the zeros that the first images bring about."""
+    from hwsim.frontends.torch import with_densities
+    from hwsim.report import side
+    from hwsim.simulate import simulate
+
+    accuracy = _top1(module, subject, stage=f"{label}: classifying images")
+    subject.progress(f"{label}: counting zeros")
     network = with_densities(network, module, subject.images[:DENSITY_IMAGES])
-    accuracy = _top1(module, subject, stage=f"{wanted.label}: classifying images")
-    stage = f"{wanted.label}: simulating {wanted.machine}"
+    stage = f"{label}: simulating {machine}"
     done = count()
     result = simulate(
         network,
-        load_machine(wanted.machine),
+        load_machine(machine),
         progress=lambda layer: subject.progress(stage, next(done), len(network.layers)),
     )
-    return side(result, label=wanted.label, top1=accuracy)
+    return side(result, label=label, top1=accuracy)
 
 
 def _top1(module: "nn.Module", subject: Subject, *, stage: str) -> float:
     """The share of images whose largest logit is their label's."""
-    from torch import inference_mode
+    from torch import channels_last, inference_mode
 
     correct, total = 0, len(subject.labels)
     with inference_mode():
         for start in range(0, total, CLASSIFIED_AT_ONCE):
             subject.progress(stage, start, total)
             part = slice(start, start + CLASSIFIED_AT_ONCE)
-            logits = module(subject.images[part])
+            logits = module(subject.images[part].contiguous(memory_format=channels_last))
             correct += int((logits.argmax(dim=1) == subject.labels[part]).sum())
     return correct / total
