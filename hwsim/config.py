@@ -17,6 +17,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+EXTRA = "extra_forbidden"
+
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
@@ -40,11 +42,9 @@ def parse(content: dict[str, Any], model: type[ConfigType], *, file: object) -> 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in detail["loc"]) or "(whole file)"
-        raise ConfigError(
-            file=file, key=key, value=_brief(detail["input"]), reason=_reason(detail, model)
-        ) from error
+        # A misspelt key is also a missing one: the spelling is what the user can see.
+        details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != EXTRA)
+        raise _complaint(details[0], model, file) from error
 
 
 def load(path: Path, model: type[ConfigType]) -> ConfigType:
@@ -52,12 +52,19 @@ def load(path: Path, model: type[ConfigType]) -> ConfigType:
     return parse(read_yaml(path), model, file=path)
 
 
+def _complaint(detail: ErrorDetails, model: type[BaseModel], file: object) -> ConfigError:
+    tags = {"array", "memory_level"}  # which variant of a union was tried is no part of the key
+    key = ".".join(str(part) for part in detail["loc"] if part not in tags) or "(whole file)"
+    value = None if detail["type"] == "missing" else _brief(detail["input"])
+    return ConfigError(file=file, key=key, value=value, reason=_reason(detail, model))
+
+
 def _brief(value: object) -> object:
     return value if len(repr(value)) < 80 else f"{repr(value)[:77]}..."
 
 
 def _reason(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    if detail["type"] != "extra_forbidden":
+    if detail["type"] != EXTRA:
         return detail["msg"].removeprefix("Value error, ")
     known = sorted(_keys(model))
     near = get_close_matches(str(detail["loc"][-1]), known, n=1)

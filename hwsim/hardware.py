@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from hwsim.config import Config, load
 from hwsim.errors import UnknownNameError
 from hwsim.registry import names, yaml_path
+from hwsim.scaling import voltage_range
 from hwsim.workload import Op, Primitive, Storage
 
 TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
@@ -141,6 +142,13 @@ class Technology(Config):
     node_nm: Literal[180, 130, 90, 65, 45, 32, 20, 16, 14, 10, 7] = 45
     voltage: Annotated[float, Field(gt=0.3, lt=3.0)] = 0.9
     dram: Literal["LPDDR4", "LPDDR", "DDR3", "GDDR5", "HBM2", "horowitz"] = "LPDDR4"
+
+    @model_validator(mode="after")
+    def _voltage_suits_node(self) -> Self:
+        low, high = voltage_range(node_nm=self.node_nm)
+        if not low <= self.voltage <= high:
+            raise ValueError(f"voltage must lie in {low}..{high} V at {self.node_nm} nm")
+        return self
 
 
 class Control(Config):

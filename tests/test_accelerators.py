@@ -163,7 +163,7 @@ def test_eyeriss_filter_buffer_holds_every_published_pass() -> None:
 
 def test_eyeriss_int8_narrows_words_and_nothing_else() -> None:
     wide, narrow = load_machine("eyeriss_v1"), load_machine("eyeriss_v1_int8")
-    assert (narrow.mac.ifmap_bits, narrow.mac.weight_bits, narrow.mac.psum_bits) == (8, 8, 20)
+    assert (narrow.mac.ifmap_bits, narrow.mac.weight_bits, narrow.mac.psum_bits) == (8, 8, 24)
     assert narrow.clock_mhz == wide.clock_mhz
     assert narrow.technology == wide.technology
     assert narrow.arrays[0].axes == wide.arrays[0].axes
@@ -171,7 +171,7 @@ def test_eyeriss_int8_narrows_words_and_nothing_else() -> None:
         sizes = {_memory(m, "GLB", tensor).capacity_bits for m in (wide, narrow)}
         assert len(sizes) == 1
     fmaps = _memory(narrow, "GLB", "ifmap")
-    assert [fmaps.element_bits(bits) for bits in (8, 20)] == [8, 20]
+    assert [fmaps.element_bits(bits) for bits in (8, 24)] == [8, 24]
 
 
 def test_eyeriss_clock_power_is_cnnergys() -> None:
