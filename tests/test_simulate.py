@@ -14,6 +14,7 @@ from hwsim.dataflows import row_stationary
 from hwsim.errors import InputError, MappingError
 from hwsim.hardware import Accelerator, Array, load_machine
 from hwsim.mapping import Mapping, validate
+from hwsim.registry import names
 from hwsim.reuse import access_counts
 from hwsim.simulate import OBJECTIVES, Objective, best_mapping, simulate
 from hwsim.workload import Layer, Network, Op, Primitive, Storage, Tensor
@@ -33,7 +34,7 @@ from tests.machines import (
     wide_slots,
 )
 
-DATAFLOWS = ("row_stationary", "weight_stationary")
+DATAFLOWS = tuple(name for name in names("dataflow") if name != "streaming")
 CONV = Layer(name="conv", K=8, C=6, P=7, Q=9, R=3, S=2)
 EYERISS = load_machine("eyeriss_v1")
 ALEXNET = yaml.safe_load((Path(__file__).parent / "published/eyeriss_alexnet.yaml").read_text())
@@ -170,6 +171,12 @@ def test_words_wider_than_the_macs_are_refused_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_psums_are_cut_to_the_width_of_the_adder() -> None:
+    """The chip truncates products to 16 bits before it adds them."""
+    wide, narrow = (replace(CONV, psum=Tensor(bits=bits)) for bits in (32, 16))
+    assert best_mapping(wide, EYERISS) == best_mapping(narrow, EYERISS)
+
+
 # Channels and primitives
 
 
@@ -224,10 +231,17 @@ def least_pj(layer: Layer, found: Accelerator) -> float:
         return float("inf")
 
 
-@given(convs(), st.integers(2**9, 2**15), st.integers(1, 2**14))
+@given(
+    convs(),
+    st.integers(2**9, 2**15),
+    st.integers(1, 2**14),
+    st.sampled_from([name for name in DATAFLOWS if name != "row_stationary"]),
+)
 @settings(max_examples=40, deadline=None)
-def test_a_larger_buffer_never_costs_more_energy(layer: Layer, bits: int, more: int) -> None:
-    small, large = (buffered(size, dataflow="weight_stationary") for size in (bits, bits + more))
+def test_a_larger_buffer_never_costs_more_energy(
+    layer: Layer, bits: int, more: int, dataflow: str
+) -> None:
+    small, large = (buffered(size, dataflow=dataflow) for size in (bits, bits + more))
     assert least_pj(layer, large) <= least_pj(layer, small)
 
 
