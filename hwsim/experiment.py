@@ -34,7 +34,6 @@ PATH_KEYS = (
     ("baseline", "machine"),
     ("compressed", "machine"),
 )
-CLASSIFIED_AT_ONCE = 250
 DENSITY_IMAGES = 256
 
 
@@ -194,10 +193,11 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report
     """
     from torch import random
 
+    from hwsim.accuracy import one_thread
     from hwsim.report import check_writable, compare, write
 
     check_writable(out)
-    with random.fork_rng(devices=[]):
+    with random.fork_rng(devices=[]), one_thread():
         random.manual_seed(scenario.seed)
         subject = _subject(scenario, progress)
         baseline = _baseline_side(subject, scenario.baseline)
@@ -287,32 +287,20 @@ def _side(
     subject: Subject, module: "nn.Module", network: "Network", *, label: str, machine: str
 ) -> "Side":
     """Classifies every image and simulates, with the zeros that the first images bring about."""
+    from hwsim.accuracy import top1
     from hwsim.frontends.torch import with_densities
     from hwsim.report import side
     from hwsim.simulate import simulate
 
-    accuracy = _top1(module, subject, stage=f"{label}: classifying images")
-    subject.progress(f"{label}: counting zeros")
-    network = with_densities(network, module, subject.images[:DENSITY_IMAGES])
-    stage = f"{label}: simulating {machine}"
-    done = count()
+    progress, images = subject.progress, subject.images
+    classifying = f"{label}: classifying images"
+    accuracy = top1(module, images, subject.labels, stage=classifying, progress=progress)
+    progress(f"{label}: counting zeros")
+    network = with_densities(network, module, images[:DENSITY_IMAGES])
+    simulating, done = f"{label}: simulating {machine}", count()
     result = simulate(
         network,
         load_machine(machine),
-        progress=lambda layer: subject.progress(stage, next(done), len(network.layers)),
+        progress=lambda layer: progress(simulating, next(done), len(network.layers)),
     )
     return side(result, label=label, top1=accuracy)
-
-
-def _top1(module: "nn.Module", subject: Subject, *, stage: str) -> float:
-    """The share of images whose largest logit is their label's."""
-    from torch import channels_last, inference_mode
-
-    correct, total = 0, len(subject.labels)
-    with inference_mode():
-        for start in range(0, total, CLASSIFIED_AT_ONCE):
-            subject.progress(stage, start, total)
-            part = slice(start, start + CLASSIFIED_AT_ONCE)
-            logits = module(subject.images[part].contiguous(memory_format=channels_last))
-            correct += int((logits.argmax(dim=1) == subject.labels[part]).sum())
-    return correct / total
