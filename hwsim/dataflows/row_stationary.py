@@ -128,11 +128,13 @@ def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
 
 
 def _sets(places: int, layer: Layer) -> list[Sets]:
-    """Ways to fill places with sets: more channels leave fewer filters, then groups."""
+    """Ways to fill places with sets: more channels leave fewer filters, then groups, or just one
+    where the buffer has no room for more."""
     found = []
     for r in tile_sizes(layer.C, places):
         t = min(places // r, layer.K)
-        found.append(Sets(r, t, min(places // (r * t), layer.G)))
+        g = min(places // (r * t), layer.G)
+        found += [Sets(r, t, groups) for groups in dict.fromkeys((g, 1))]
     return found
 
 
