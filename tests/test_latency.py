@@ -105,6 +105,12 @@ def test_pads_work_side_by_side() -> None:
     assert timed(slow) == Latency(cycles=48, compute_cycles=8, bound="spad")
 
 
+def test_pads_are_filled_side_by_side() -> None:
+    """Each of 4 pads takes 12 / 4 weights of 4 bits, at half a bit a cycle: 24 cycles."""
+    slow = with_memory(SQUARE, "spad", write_bits_per_cycle=0.5)
+    assert timed(slow) == Latency(cycles=24, compute_cycles=8, bound="spad")
+
+
 def test_single_buffers_stall_and_double_or_streaming_ones_do_not() -> None:
     """Two tiles, each of 32 bits of ifmap and 24 of ofmap; 96 bits of weights stream to the pads.
 
