@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hwsim.hardware import Accelerator, Array, Control, Mac, Memory, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Store
+from hwsim.registry import names
 from hwsim.workload import TENSORS, Layer, Op, Storage
 from tests.strategies import layers, mappings
 
@@ -112,6 +113,9 @@ def wide_slots() -> Accelerator:
     )
 
 
+DATAFLOWS = tuple(name for name in names("dataflow") if name != "streaming")
+CONV = Layer(name="conv", K=8, C=6, P=7, Q=9, R=3, S=2)
+
 # A matrix product of [2, 4] by [4, 3]: N = 2 rows, C = 4 summed over, K = 3 columns. 24 MACs.
 MATMUL = Layer(name="matmul", op=Op.MATMUL, N=2, C=4, K=3).at_bits(
     ifmap=8, weight=4, ofmap=8, psum=16
@@ -207,3 +211,21 @@ def cases(draw: st.DrawFn, *, timed: bool = False) -> Case:
     density = draw(st.sampled_from((0.25, 0.5, 1.0)))
     layer = replace(layer, ifmap=replace(layer.ifmap, density=density))
     return layer, draw(mappings(layer)), draw(deep_machines(timed=timed))
+
+
+@st.composite
+def convs(draw: st.DrawFn) -> Layer:
+    """A small layer, never square, its rows and columns of different strides."""
+    return Layer(
+        name="conv",
+        N=draw(st.sampled_from((1, 1, 2, 4))),
+        G=draw(st.sampled_from((1, 1, 3, 6))),
+        K=draw(st.integers(1, 12)),
+        C=draw(st.integers(1, 12)),
+        P=draw(st.integers(1, 6)),
+        Q=draw(st.integers(2, 7)),
+        R=draw(st.integers(1, 3)),
+        S=draw(st.integers(1, 2)),
+        stride_h=draw(st.integers(1, 2)),
+        dilation_w=draw(st.integers(1, 2)),
+    )
