@@ -94,8 +94,11 @@ class Mapping:
         return tuple(found)
 
     def active_pes(self, layer: Layer) -> int:
-        """PEs that the mapping occupies."""
-        return prod(n for n, loop in zip(self.trips(layer), self.loops, strict=True) if loop.axis)
+        """PEs that ever work; a ragged edge leaves some of the occupied places without any."""
+        return prod(
+            instances([loop for loop in self.loops if loop.dim == dim], bound, busy=True)
+            for dim, bound in layer.bounds.items()
+        )
 
     def to_yaml(self) -> list[dict[str, Any]]:
         """Plain records, as a user's file holds them; `from_yaml` reads them back."""
@@ -110,6 +113,18 @@ class Mapping:
     def from_yaml(records: Sequence[dict[str, Any]]) -> "Mapping":
         """The mapping that `to_yaml` wrote. Raises MappingError naming the record."""
         return Mapping(tuple(_node(index, record) for index, record in enumerate(records)))
+
+
+def instances(loops: Sequence[Loop], length: int, *, busy: bool) -> int:
+    """Places that the spatial ones among one dimension's loops tell apart, or those ever `busy`."""
+    if not loops:
+        return 1
+    tile, inner = min(loops[0].tile, length), loops[1:]
+    if not loops[0].axis:
+        return instances(inner, tile, busy=busy)
+    full, ragged = divmod(length, tile) if busy else (ceil(length / tile), 0)
+    edge = instances(inner, ragged, busy=busy) if ragged else 0
+    return full * instances(inner, tile, busy=busy) + edge
 
 
 def _node(index: int, record: dict[str, Any]) -> Node:

@@ -16,15 +16,14 @@ What is counted, as `tests/oracle.py` walks it:
 """
 
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, prod
+from math import prod
 
 import numpy as np
 
 from hwsim._nest import KIND, SEPARATE, SHARED, TEMPORAL, Array1D, Array2D, link_totals, total_steps
-from hwsim.mapping import Loop, Mapping
+from hwsim.mapping import Mapping, instances
 from hwsim.workload import DIMS, RELEVANT, Layer
 
 MAC = "MAC"
@@ -110,23 +109,11 @@ def _first_visits(layer: Layer, mapping: Mapping, above_parent: int, *, busy: bo
     """
     loops = mapping.loops[:above_parent]
     copies = (
-        _instances([loop for loop in loops if loop.dim == dim], length, busy=busy)
+        instances([loop for loop in loops if loop.dim == dim], length, busy=busy)
         for dim, length in layer.bounds.items()
         if dim not in RELEVANT["ofmap"]
     )
     return layer.words("ofmap") * prod(copies)
-
-
-def _instances(loops: Sequence[Loop], length: int, *, busy: bool) -> int:
-    """Instances that the spatial ones among one dimension's loops tell apart."""
-    if not loops:
-        return 1
-    tile, inner = min(loops[0].tile, length), loops[1:]
-    if not loops[0].axis:
-        return _instances(inner, tile, busy=busy)
-    full, ragged = divmod(length, tile) if busy else (ceil(length / tile), 0)
-    edge = _instances(inner, ragged, busy=busy) if ragged else 0
-    return full * _instances(inner, tile, busy=busy) + edge
 
 
 def _rows(layer: Layer, mapping: Mapping, count: int, spatial_kind: int) -> Array2D:

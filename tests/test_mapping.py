@@ -169,11 +169,15 @@ def test_tile_is_the_largest_that_any_instance_ever_has(data: st.DataObject, lay
 
 @LAW
 @given(st.data(), layers(points=100))
-def test_active_pes_are_the_instances_of_the_innermost_loop(
-    data: st.DataObject, layer: Layer
-) -> None:
+def test_active_pes_are_the_instances_that_ever_work(data: st.DataObject, layer: Layer) -> None:
     mapping = data.draw(mappings(layer))
-    assert mapping.active_pes(layer) == len(oracle.instances(layer, mapping.loops))
+    busy = {
+        place
+        for moment in oracle.moments(mapping.loops, oracle.whole(layer))
+        for place in oracle.instances(layer, mapping.loops)
+        if all(oracle.narrow(layer, mapping.loops, oracle.added(moment, place)).values())
+    }
+    assert mapping.active_pes(layer) == len(busy)
 
 
 # Reading and writing
