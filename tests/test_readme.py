@@ -1,0 +1,76 @@
+"""What the README shows is true: its files load, its code runs, its figures are the report's."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from hwsim.config import parse
+from hwsim.experiment import Scenario
+from hwsim.hardware import Accelerator
+from hwsim.report import read
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = ROOT / "docs" / "mobilenet_int8" / "report.json"
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def block(language: str, holding: str) -> str:
+    """The one block of a language that holds some text."""
+    (found,) = (text for text in blocks(language) if holding in text)
+    return found
+
+
+def executed(text: str, name: str) -> ModuleType:
+    """A module made of a block."""
+    module = ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+    return module
+
+
+def test_the_machine_and_the_scenario_load() -> None:
+    parse(yaml.safe_load(block("yaml", "hierarchy:")), Accelerator, file="README.md")
+    parse(yaml.safe_load(block("yaml", "compressor:")), Scenario, file="README.md")
+
+
+def test_the_network_runs() -> None:
+    network = executed(block("python", "INPUT_SHAPE"), "my_network")
+    assert network.build()(torch.zeros(2, *network.INPUT_SHAPE)).shape == (2, 10)
+
+
+def test_the_compressor_zeroes_the_smallest_weights() -> None:
+    method = executed(block("python", "def compress"), "my_method")
+    model = nn.Sequential(nn.Linear(8, 8))
+    pruned = method.compress(model, method.Config(zeros=0.75), calibration=torch.ones(1, 8))
+    magnitudes = model.get_parameter("0.weight").detach().abs()
+    kept = pruned.get_parameter("0.weight").detach() != 0
+    assert int(kept.sum()) == 16
+    assert magnitudes[~kept].max() <= magnitudes[kept].min()
+
+
+def test_the_python_example_prints_a_mapping(capsys: pytest.CaptureFixture[str]) -> None:
+    executed(block("python", "best_mapping"), "example")
+    assert "DRAM keeps ifmap, weight, ofmap" in capsys.readouterr().out
+
+
+def test_the_figures_are_those_of_the_report_shown() -> None:
+    report = read(SHOWN)
+    for _, side in report.sides:
+        assert side.top1 is not None
+        assert f"{100 * side.top1:.2f}" in README
+        assert f"{side.energy_pj / 1e6:.0f}" in README
+        assert f"{side.latency_ms:.2f}" in README
+
+
+def test_every_file_named_exists() -> None:
+    for path in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (ROOT / path).exists(), path
