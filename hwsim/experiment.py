@@ -111,7 +111,9 @@ class Scenario(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     baseline: Baseline
     compressed: Compressed
-    plots: tuple[Annotated[str, _known("plot")], ...] = ()
+    plots: tuple[Annotated[str, _known("plot")], ...] = Field(
+        default_factory=lambda: tuple(registry.names("plot"))
+    )
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
@@ -213,7 +215,7 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report
         images=len(subject.labels),
     )
     progress("drawing and writing the results")
-    write(found, out)
+    write(found, out, plots=scenario.plots)
     return found
 
 

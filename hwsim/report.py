@@ -304,15 +304,15 @@ def _flat(row: LayerRow) -> dict[str, object]:
     return record | {f"energy_{name}_pj": energies[name] for name in COMPONENTS}
 
 
-def contents(report: Report) -> dict[str, bytes]:
-    """Every file of a results folder by name, plots included."""
+def contents(report: Report, plots: Iterable[str]) -> dict[str, bytes]:
+    """Every file of a results folder by name, the named plots included."""
     texts = {"report.json": to_json(report), "layers.csv": to_csv(report)}
-    return {name: text.encode() for name, text in texts.items()} | dict(_plots(report))
+    return {name: text.encode() for name, text in texts.items()} | dict(_images(report, plots))
 
 
-def _plots(report: Report) -> Iterable[tuple[str, bytes]]:
+def _images(report: Report, plots: Iterable[str]) -> Iterable[tuple[str, bytes]]:
     image = import_module(f"{registry.PACKAGES['plot'][0]}._style").image
-    for name in registry.names("plot"):
+    for name in plots:
         draw = registry.hook(registry.module("plot", name), "draw")
         figure = draw(report)
         for suffix in ("png", "svg"):
@@ -328,13 +328,13 @@ def check_writable(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def write(report: Report, folder: Path) -> tuple[Path, ...]:
-    """Writes report.json, layers.csv and the plots; returns their paths.
+def write(report: Report, folder: Path, *, plots: Iterable[str]) -> tuple[Path, ...]:
+    """Writes report.json, layers.csv and the named plots; returns their paths.
 
     Everything is drawn before the disk is touched and lies complete on the disk before the first
     file moves into place. Other files in the folder stay. Raises InputError naming the folder.
     """
-    files = contents(report)
+    files = contents(report, plots)
     try:
         _move_into(folder, files)
     except OSError as error:

@@ -113,9 +113,9 @@ def test_no_point_lies_above_its_roof() -> None:
 
 def test_same_report_same_bytes_whatever_the_users_style() -> None:
     found = REPORTS["29 layers"]
-    first = contents(found)
+    first = contents(found, registry.names("plot"))
     with rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 30}):
-        assert contents(found) == first
+        assert contents(found, registry.names("plot")) == first
     names = {f"{name}.{kind}" for name in registry.names("plot") for kind in ("png", "svg")}
     assert first.keys() == names | {"report.json", "layers.csv"}
     assert all(first[name].startswith(b"\x89PNG") for name in names if name.endswith("png"))

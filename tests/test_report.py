@@ -34,6 +34,7 @@ from hwsim.workload import Layer, Op
 from tests.example_report import EXAMPLES, example, example_side, layers, machine
 
 REPORT = example(layers(3))
+PLOTS = registry.names("plot")
 SIDE_KEYS = {"energy_pj", "cycles", "dram_bits", "top1", "layers"}
 LAYER_KEYS = {
     "name",
@@ -180,22 +181,22 @@ def test_csv_has_a_row_per_side_and_layer() -> None:
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    return contents(REPORT)
+    return contents(REPORT, PLOTS)
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
     """Draws the plots once for all tests of writing."""
-    monkeypatch.setattr(report, "contents", lambda found: files)
+    monkeypatch.setattr(report, "contents", lambda found, plots: files)
 
 
 @pytest.mark.usefixtures("drawn")
 def test_write_replaces_its_own_files_only(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "run"
-    paths = report.write(REPORT, folder)
+    paths = report.write(REPORT, folder, plots=PLOTS)
     (folder / "mine.txt").write_text("keep")
     (folder / "report.json").write_text("stale")
-    assert report.write(REPORT, folder) == paths
+    assert report.write(REPORT, folder, plots=PLOTS) == paths
     assert {path.name for path in folder.iterdir()} == {path.name for path in paths} | {"mine.txt"}
     assert read(folder / "report.json") == REPORT
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
@@ -204,7 +205,7 @@ def test_write_replaces_its_own_files_only(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("drawn")
 def test_new_folders_follow_the_umask(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
-    report.write(REPORT, tmp_path / "run")
+    report.write(REPORT, tmp_path / "run", plots=PLOTS)
     assert (tmp_path / "run").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
@@ -214,7 +215,7 @@ def test_a_failing_plot_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(registry.module("plot", "roofline"), "draw", draw)
     with pytest.raises(RuntimeError):
-        report.write(REPORT, tmp_path / "results" / "run")
+        report.write(REPORT, tmp_path / "results" / "run", plots=PLOTS)
     assert not list(tmp_path.iterdir())
 
 
@@ -225,12 +226,14 @@ def test_a_failing_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match=r"run: results cannot be written there: No space left"):
-        report.write(REPORT, tmp_path / "run")
+        report.write(REPORT, tmp_path / "run", plots=PLOTS)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("drawn")
-@pytest.mark.parametrize("act", [check_writable, lambda folder: report.write(REPORT, folder)])
+@pytest.mark.parametrize(
+    "act", [check_writable, lambda folder: report.write(REPORT, folder, plots=PLOTS)]
+)
 def test_an_unwritable_folder_is_named(tmp_path: Path, act: Callable[[Path], object]) -> None:
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "deeper" / "run"
@@ -331,3 +334,9 @@ def test_digits(value: float, text: str) -> None:
 @given(st.floats(min_value=0.001, max_value=1e12))
 def test_digits_keep_three_or_four_decimals(value: float) -> None:
     assert float(digits(value).replace(",", "")) == pytest.approx(value, rel=0.00502, abs=5.1e-5)
+
+
+def test_only_the_named_plots_are_drawn(tmp_path: Path) -> None:
+    report.write(REPORT, tmp_path / "run", plots=["roofline"])
+    found = {path.name for path in (tmp_path / "run").iterdir()}
+    assert found == {"report.json", "layers.csv", "roofline.png", "roofline.svg"}
