@@ -18,8 +18,8 @@ class UnknownNameError(InputError):
     def __init__(self, *, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         near = get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}{hint} known: {', '.join(names) or 'none'}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        super().__init__(f"unknown {kind} {name!r}{hint}; known: {', '.join(names) or 'none'}")
 
 
 class ConfigError(InputError):
