@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 
@@ -26,7 +26,8 @@ def shown() -> Iterator[Progress]:
     if not console.is_terminal:
         yield _lines(console)
         return
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    text = TextColumn("{task.description}", markup=False)
+    columns = SpinnerColumn(), text, BarColumn(), TimeElapsedColumn()
     with Bars(*columns, console=console, transient=True) as bars:
         yield _bar(bars)
 
@@ -44,9 +45,13 @@ def _lines(console: Console) -> Progress:
 
 
 def _bar(bars: Bars) -> Progress:
-    task = bars.add_task("")
+    shown, last = bars.add_task("", visible=False), ""
 
     def show(stage: str, done: int = 0, total: int = 0) -> None:
-        bars.update(task, description=stage, completed=done, total=total or None)
+        nonlocal shown, last
+        if stage != last:  # a new task, as the old one's total could not be taken back
+            bars.remove_task(shown)
+            shown, last = bars.add_task(stage, total=total or None), stage
+        bars.update(shown, completed=done)
 
     return show
