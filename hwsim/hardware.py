@@ -93,8 +93,8 @@ class Array(Config):
     `multicast` lists the tensors of which one read serves every instance that needs the word.
     `reduces`: psums of different instances are added on their way up. `noc_pj_per_bit` is paid for
     each word delivered to an instance and each psum passed to a neighbour (ISCA 2016's inter-PE
-    cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC. A word takes a whole
-    number of `noc_slot_bits` of either.
+    cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC, inwards and outwards
+    each, as on the Eyeriss chip's two networks. A word takes a whole number of `noc_slot_bits`.
     """
 
     axes: dict[str, Positive] = Field(min_length=1)

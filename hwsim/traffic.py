@@ -16,8 +16,8 @@ class Transfer:
     """One link between two memories, or a memory and the MACs (`child` is None).
 
     Bits are totals over all instances. `noc_words` is each word once per array instance it reaches
-    or passes; `bus_words` each word once. `pipeline_share` is how much of the transfer the rest
-    waits for: the first tile in, or an ofmap's last tile out.
+    or passes; `bus_words` each word once, in the busier direction. `pipeline_share` is how much of
+    the transfer the rest waits for: the first tile in, or an ofmap's last tile out.
     """
 
     link: Link
@@ -81,7 +81,7 @@ def _transfer(
         child_read_bits=link.collected * child_bits,
         child_write_bits=link.delivered * child_bits,
         noc_words=_noc_words(link),
-        bus_words=moved,
+        bus_words=max(link.reads, link.writes),
         word_bits=layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits,
         pipeline_share=min(1.0, first / moved) if moved else 0.0,
     )
