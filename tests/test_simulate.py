@@ -9,13 +9,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim.cost import cost
 from hwsim.dataflows import row_stationary
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator, Array, load_machine
 from hwsim.mapping import Mapping, validate
 from hwsim.reuse import access_counts
 from hwsim.simulate import OBJECTIVES, Objective, best_mapping, simulate
-from hwsim.workload import Layer, Network, Op
+from hwsim.workload import Layer, Network, Op, Tensor
 from tests.machines import (
     CONV,
     DATAFLOWS,
@@ -290,3 +291,22 @@ def test_the_published_parameters_make_the_published_glb_accesses(name: str) -> 
     megabytes = words * ALEXNET["bytes_per_word"] / 1e6
     print(f"{name}: {megabytes:.2f} MB, published {row['glb_mb']}")
     assert megabytes == pytest.approx(row["glb_mb"], abs=ALEXNET["tolerance_mb"])
+
+
+@pytest.mark.parametrize("name", MACS_PER_IMAGE)
+def test_the_published_parameters_make_the_published_latency_and_dram_accesses(name: str) -> None:
+    """Nothing is fitted; the errors are printed."""
+    row = ALEXNET["layers"][name]
+    layer = replace(
+        chip_layer(name, ALEXNET["batch"]),
+        ifmap=Tensor(density=1 - row["zeros"]),
+        ofmap=Tensor(density=1 - row["ofmap_zeros"]),
+    )
+    mapping = published_mapping(name, layer)
+    found = cost(layer, mapping, EYERISS)
+    total_ms, dram_mb = found.cycles / EYERISS.clock_mhz / 1e3, found.dram_bits / 8e6
+    print(f"{name}: {total_ms:.1f} ms, published {row['total_ms']}")
+    print(f"{name}: {dram_mb:.2f} MB of DRAM, published {row['dram_mb']}")
+    assert mapping.active_pes(layer) == row["active_pes"]
+    assert total_ms == pytest.approx(row["total_ms"], rel=ALEXNET["tolerance_latency"])
+    assert dram_mb == pytest.approx(row["dram_mb"], rel=ALEXNET["tolerance_dram"])
