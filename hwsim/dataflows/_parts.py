@@ -109,6 +109,11 @@ def tile_sizes(bound: int, most: int | None = None) -> list[int]:
     return sizes
 
 
+def halves(bound: int) -> list[int]:
+    """A bound halved, rounding up, until 1: few sizes for a dimension that costs little to cut."""
+    return [bound] if bound == 1 else [bound, *halves(-(-bound // 2))]
+
+
 def even_tile(bound: int, most: int) -> int:
     """The smallest tile that cuts a bound into no more tiles than tiles of `most` do."""
     return -(-bound // -(-bound // most))

@@ -21,6 +21,7 @@ from hwsim.dataflows._parts import (
     fits,
     fitting,
     grid,
+    halves,
     inner_levels,
     keep,
     largest,
@@ -117,7 +118,7 @@ def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
     for e in tile_sizes(layer.P, columns * folds):
         across_sets = _sets(columns // min(e, columns), layer)
         down_sets = _sets(folds // -(-e // columns), layer)
-        for n, across, down in product(tile_sizes(layer.N), across_sets, down_sets):
+        for n, across, down in product(halves(layer.N), across_sets, down_sets):
             filters_of_a_set = -(-layer.K // (across.t * down.t))
             for most, q in pe_tiles:
                 p = even_tile(filters_of_a_set, most)

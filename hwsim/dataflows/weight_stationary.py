@@ -10,6 +10,7 @@ from itertools import product
 from hwsim.dataflows._parts import (
     fits,
     grid,
+    halves,
     inner_levels,
     keep,
     nest,
@@ -78,7 +79,7 @@ def _buffer_tiles(
     layer: Layer, machine: Accelerator, c: int, r: int, s: int
 ) -> Iterator[tuple[int, int, int]]:
     """(k, n, p) for which the buffers hold the tiles: for each k and n the largest p."""
-    for k, n in product(tile_sizes(layer.K), tile_sizes(layer.N)):
+    for k, n in product(tile_sizes(layer.K), halves(layer.N)):
         for p in tile_sizes(layer.P):
             extent = layer.bounds | {"G": 1, "N": n, "K": k, "P": p, "C": c}
             words = {t: tile_words(layer, t, extent) for t in ("ifmap", "ofmap")}
