@@ -189,54 +189,81 @@ def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None
 
 def validate(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
     """Raises MappingError, in one line, unless the machine can run the mapping."""
-    _check_loops(mapping, layer)
-    _check_stores(mapping, layer, machine)
-    _check_arrays(mapping, layer, machine)
+    fault = next(_faults(mapping, layer, machine), None)
+    if fault:
+        raise MappingError(f"layer {layer.name!r}: {fault}")
+
+
+def _faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
+    """What is wrong; each check relies on those before it having found nothing."""
+    yield from _loop_faults(mapping, layer)
+    yield from _store_faults(mapping, layer, machine)
+    for tensor in layer.tensors:
+        yield from _tensor_faults(mapping, tensor, machine)
+    yield from _side_faults(mapping, machine)
+    yield from _axis_faults(mapping, layer, machine)
     excess = overflow(mapping, layer, machine)
     if excess:
-        raise MappingError(f"layer {layer.name!r}: {excess}")
+        yield excess
 
 
-def _check_loops(mapping: Mapping, layer: Layer) -> None:
+def _loop_faults(mapping: Mapping, layer: Layer) -> Iterator[str]:
     extent = dict(layer.bounds)
     for loop in mapping.loops:
         if loop.dim not in extent or not 1 <= loop.tile <= extent[loop.dim]:
-            raise MappingError(
-                f"layer {layer.name!r}: {loop}: dimension must be one of {' '.join(DIMS)} and the "
+            yield (
+                f"{loop}: dimension must be one of {' '.join(DIMS)} and the "
                 f"tile within 1..{extent.get(loop.dim, 0)}"
             )
         extent[loop.dim] = loop.tile
     left = {dim: size for dim, size in extent.items() if size > 1}
     if left:
-        raise MappingError(f"layer {layer.name!r}: no loop goes through {left}")
+        yield f"no loop goes through {left}"
 
 
-def _check_stores(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
+def _store_faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
     known = [level.level for level in machine.levels]
     for store in (node for node in mapping if isinstance(node, Store)):
         if store.level not in known:
-            raise MappingError(f"layer {layer.name!r}: {machine.name} has no level {store.level!r}")
+            yield f"{machine.name} has no level {store.level!r}"
         if not set(store.tensors) <= set(layer.tensors):
-            raise MappingError(
-                f"layer {layer.name!r}: {store}: its tensors are {', '.join(layer.tensors)}"
-            )
-    for tensor in layer.tensors:
-        names = [name for name, _ in mapping.stores(tensor)]
-        depths = [known.index(name) for name in names]
-        if not names or mapping.stores(tensor)[0] != (known[0], 0):
-            raise MappingError(f"layer {layer.name!r}: {known[0]} must keep {tensor} first of all")
-        if any(inner <= outer for outer, inner in pairwise(depths)):
-            raise MappingError(f"layer {layer.name!r}: {tensor} is kept inner level first: {names}")
-        for level in machine.levels:
-            memory = level.memory(tensor)
-            if memory is None and level.level in names:
-                raise MappingError(f"layer {layer.name!r}: {level.level} cannot keep {tensor}")
-            if memory is not None and not memory.bypass and level.level not in names:
-                raise MappingError(f"layer {layer.name!r}: {tensor} may not bypass {level.level}")
+            yield f"{store}: its tensors are {', '.join(layer.tensors)}"
 
 
-def _check_arrays(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
-    _check_sides(mapping, layer, machine)
+def _tensor_faults(mapping: Mapping, tensor: str, machine: Accelerator) -> Iterator[str]:
+    known = [level.level for level in machine.levels]
+    names = [name for name, _ in mapping.stores(tensor)]
+    if not names or mapping.stores(tensor)[0] != (known[0], 0):
+        yield f"{known[0]} must keep {tensor} first of all"
+    if any(known.index(inner) <= known.index(outer) for outer, inner in pairwise(names)):
+        yield f"{tensor} is kept inner level first: {names}"
+    for level in machine.levels:
+        memory = level.memory(tensor)
+        if memory is None and level.level in names:
+            yield f"{level.level} cannot keep {tensor}"
+        if memory is not None and not memory.bypass and level.level not in names:
+            yield f"{tensor} may not bypass {level.level}"
+
+
+def _side_faults(mapping: Mapping, machine: Accelerator) -> Iterator[str]:
+    deepest = 0
+    for node in mapping:
+        place = node.level if isinstance(node, Store) else node.axis
+        if place is None:
+            continue
+        if isinstance(node, Loop) and not any(place in array.axes for array in machine.arrays):
+            yield f"{machine.name} has no axis {place!r}"
+        depth = machine.depth(place)
+        if depth < deepest and _crosses_array(machine, depth, deepest):
+            yield f"{node} lies on the wrong side of an array"
+        deepest = max(deepest, depth)
+
+
+def _crosses_array(machine: Accelerator, depth: int, deepest: int) -> bool:
+    return any(isinstance(part, Array) for part in machine.hierarchy[depth : deepest + 1])
+
+
+def _axis_faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
     used = {axis: 1 for array in machine.arrays for axis in array.axes}
     for loop, trips in zip(mapping.loops, mapping.trips(layer), strict=True):
         if loop.axis:
@@ -244,25 +271,7 @@ def _check_arrays(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
     for array in machine.arrays:
         for axis, size in array.axes.items():
             if used[axis] > size:
-                raise MappingError(
-                    f"layer {layer.name!r}: axis {axis} of {machine.name} has {size} places, "
+                yield (
+                    f"axis {axis} of {machine.name} has {size} places, "
                     f"the mapping needs {used[axis]}"
                 )
-
-
-def _check_sides(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
-    deepest = 0
-    for node in mapping:
-        place = node.level if isinstance(node, Store) else node.axis
-        if place is None:
-            continue
-        if isinstance(node, Loop) and not any(place in array.axes for array in machine.arrays):
-            raise MappingError(f"layer {layer.name!r}: {machine.name} has no axis {place!r}")
-        depth = machine.depth(place)
-        if depth < deepest and _crosses_array(machine, depth, deepest):
-            raise MappingError(f"layer {layer.name!r}: {node} lies on the wrong side of an array")
-        deepest = max(deepest, depth)
-
-
-def _crosses_array(machine: Accelerator, depth: int, deepest: int) -> bool:
-    return any(isinstance(part, Array) for part in machine.hierarchy[depth : deepest + 1])
