@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from hwsim.cost import Cost, cost, fused_cost
+from hwsim.dataflows._spread import serial
 from hwsim.errors import InputError, MappingError
 from hwsim.hardware import Accelerator
-from hwsim.mapping import Mapping
+from hwsim.mapping import Mapping, overflow
 from hwsim.registry import hook, module
-from hwsim.workload import Layer, Network
+from hwsim.workload import DIMS, Layer, Network
 
 Objective = Literal["energy", "cycles", "edp"]
 
@@ -72,9 +73,15 @@ def best_mapping(
     if best is None:
         raise MappingError(
             f"layer {layer.name!r} fits no {machine.dataflow} mapping on {machine.name}: "
-            "even its smallest tiles exceed a buffer or a pad"
+            f"{_obstacle(layer, machine)}"
         )
     return best
+
+
+def _obstacle(layer: Layer, machine: Accelerator) -> str:
+    """Which memory is too small for a single word, or that the dataflow asks for more than that."""
+    excess = overflow(serial(layer, machine, "".join(DIMS)), layer, machine)
+    return excess or "the smallest tiles that it allows exceed a buffer or a pad"
 
 
 def accumulated(layer: Layer, machine: Accelerator) -> Layer:

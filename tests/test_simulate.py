@@ -163,7 +163,14 @@ def test_a_layer_that_fits_no_mapping_is_refused_in_one_line(dataflow: str) -> N
     tiny = machine(dram_level(), glb_level(sized(GLB, 40)), GRID, spad_level(), dataflow=dataflow)
     with pytest.raises(MappingError, match=f"'conv' fits no {dataflow} mapping") as error:
         best_mapping(CONV, tiny)
+    assert "exceed" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_memory_that_is_too_small_for_a_word_is_named() -> None:
+    tiny = machine(dram_level(), glb_level(sized(GLB, 4)), GRID, spad_level())
+    with pytest.raises(MappingError, match=r"GLB: .*ifmap 16.* bits exceed 4$"):
+        best_mapping(CONV, tiny)
 
 
 # Networks
