@@ -20,6 +20,7 @@ from hwsim.config import Config, parse, read_yaml
 from hwsim.errors import ConfigError, InputError, UnknownNameError
 from hwsim.hardware import load_machine
 from hwsim.progress import Progress, quiet
+from hwsim.simulate import Objective, simulate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,8 +99,9 @@ class Baseline(Config):
 class Scenario(Config):
     """One network on two machines, uncompressed and compressed.
 
-    `batch` is how many images the machines process at once, in the simulation. `weights` is a file
-    in place of the network's own. Without a `name` the scenario is called as its file is.
+    Each layer runs under its dataflow's mapping of least `objective`: energy, cycles or their
+    product. `batch` is how many images the machines process at once, in the simulation. `weights`
+    is a file in place of the network's own. Without a `name` the scenario is called as its file is.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")] = "scenario"
@@ -109,6 +111,7 @@ class Scenario(Config):
     dataset: DatasetChoice
     batch: Annotated[int, Field(ge=1, le=65536)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    objective: Objective = "edp"
     baseline: Baseline
     compressed: Compressed
     plots: tuple[Annotated[str, _known("plot")], ...] = Field(
@@ -231,6 +234,7 @@ class Subject:
     images: "Tensor"
     labels: "Tensor"
     calibration: "Tensor"
+    objective: Objective
     progress: Progress
 
 
@@ -249,7 +253,8 @@ def _subject(scenario: Scenario, progress: Progress) -> Subject:
     network = network_from_torch(file.build().to("meta"), (inputs,), name=scenario.network)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
-    return Subject(network, module, found.images, found.labels, found.calibration, progress)
+    images = found.images, found.labels, found.calibration
+    return Subject(network, module, *images, scenario.objective, progress)
 
 
 def _weights() -> ModuleType:
@@ -299,7 +304,6 @@ def _side(
     from hwsim.accuracy import top1
     from hwsim.frontends.torch import with_densities
     from hwsim.report import side
-    from hwsim.simulate import simulate
 
     progress, images = subject.progress, subject.images
     classifying = f"{label}: classifying images"
@@ -310,6 +314,7 @@ def _side(
     result = simulate(
         network,
         load_machine(machine),
+        objective=subject.objective,
         progress=lambda layer: progress(simulating, next(done), len(network.layers)),
     )
     return side(result, label=label, top1=accuracy)
