@@ -83,6 +83,18 @@ def widest(
     return unit * even_tile(units, most) if most else 0
 
 
+def widened(
+    layer: Layer, machine: Accelerator, options: Iterable[tuple[Extent, str]]
+) -> Iterator[Extent]:
+    """Each (extent, dimension) with as much of the dimension as the buffers hold, first with the
+    weights among what they keep, then without; left out where nothing fits."""
+    for tensors in (("ifmap", "weight", "ofmap"), ("ifmap", "ofmap")):
+        for extent, dim in options:
+            most = widest(layer, machine, extent, dim, tensors)
+            if most:
+                yield extent | {dim: most}
+
+
 def cut(layer: Layer, extent: Extent) -> Extent:
     """The extent within the layer's bounds."""
     return {dim: min(extent[dim], bound) for dim, bound in layer.bounds.items()}

@@ -18,7 +18,7 @@ from hwsim.dataflows._spread import (
     pad_tiles,
     serial,
     spreads,
-    widest,
+    widened,
 )
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping
@@ -32,7 +32,6 @@ SPREADS = (
     ("QPN", "PQN"),
     ("CG", "CG"),
 )
-BUFFERED = (("ifmap", "weight", "ofmap"), ("ifmap", "ofmap"))
 
 
 def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
@@ -86,8 +85,4 @@ def _buffer_tiles(layer: Layer, machine: Accelerator, array: Extent) -> Iterator
         (whole_rows | {"P": layer.P}, "K"),
         (least, "K"),
     )
-    for tensors in BUFFERED:
-        for extent, dim in options:
-            most = widest(layer, machine, extent, dim, tensors)
-            if most:
-                yield extent | {dim: most}
+    return widened(layer, machine, options)

@@ -10,13 +10,12 @@ bypass hold a single word of it.
 from collections.abc import Iterator
 
 from hwsim.dataflows._parts import inner_levels, keep, nest, outer_levels, start
-from hwsim.dataflows._spread import Extent, Spread, cut, fitting_or, serial, spreads, widest
+from hwsim.dataflows._spread import Extent, Spread, cut, fitting_or, serial, spreads, widened
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store
 from hwsim.workload import Layer
 
 SPREADS = (("KG", "CRS"), ("CRS", "KG"), ("KG", "CSR"), ("CSR", "KG"))
-BUFFERED = (("ifmap", "weight", "ofmap"), ("ifmap", "ofmap"))
 
 
 def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
@@ -82,8 +81,4 @@ def _buffer_tiles(layer: Layer, machine: Accelerator, array: Extent) -> Iterator
         (window | filters, "C"),
         (window, "K"),
     )
-    for tensors in BUFFERED:
-        for extent, dim in options:
-            most = widest(layer, machine, extent, dim, tensors)
-            if most:
-                yield extent | {dim: most}
+    return widened(layer, machine, options)
