@@ -15,6 +15,7 @@ PACKAGES = {
     "plot": ("plots", ".py"),
     "dataflow": ("hwsim.dataflows", ".py"),
     "machine": ("hwsim.accelerators", ".yaml"),
+    "validation": ("hwsim.validation", ".py"),
     "scenario": ("scenarios", ".yaml"),
 }
 
