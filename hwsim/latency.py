@@ -1,32 +1,41 @@
 """Cycles of a mapped layer: arithmetic, ports and buses, and what cannot overlap.
 
-Filling and draining a `single` buffer stops the PEs; arithmetic and all other transfers run side
-by side, once the first tiles are in and until the last one is out. Cycles are therefore
+Filling and draining a `single` buffer stops the PEs. Each time one was filled the pipeline starts
+anew: the first tiles must reach the PEs before they work, and the last must leave afterwards. All
+else, arithmetic and transfers, runs side by side. Cycles are therefore
 
-    stalls + first tiles in + max(arithmetic, each port's and bus's remaining time) + last tile out
+    stalls + first tiles into the buffers
+      + restarts x (first tiles into the PEs + last tile out)
+      + max(arithmetic, each port's and bus's remaining time) + last tile out of the buffers
 
 No port and no bus is ever given less time than its bits need.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
 from hwsim.hardware import Accelerator, Memory
 from hwsim.mapping import Mapping
-from hwsim.reuse import compute_steps
+from hwsim.reuse import compute_steps, executions
 from hwsim.traffic import Transfer
-from hwsim.workload import Layer
+from hwsim.workload import RELEVANT, Layer
 
 COMPUTE = "compute"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Cycles in all and of arithmetic alone; `bound` names what is busy longest."""
+    """Cycles in all, without waiting for the buffers above the PEs, and of arithmetic alone.
+
+    `processing_cycles` leaves out the time in which `single` buffers above the PEs are filled and
+    drained, as the processing latency of JSSC 2017 (Tables V and VI) leaves out DRAM's. `bound`
+    names what is busy longest.
+    """
 
     cycles: int
+    processing_cycles: int
     compute_cycles: int
     bound: str
 
@@ -36,27 +45,75 @@ def latency(
 ) -> Latency:
     """Cycles of a layer whose transfers are known."""
     compute = compute_steps(layer, mapping)
-    running = [move for move in moves if not _stalls(move)]
-    inputs = [move for move in running if move.tensor != "ofmap"]
-    outputs = [move for move in running if move.tensor == "ofmap"]
-    first = _busy_cycles((move, move.pipeline_share) for move in inputs)
-    rest = _busy_cycles((move, 1.0 - move.pipeline_share) for move in running)
-    cycles = (
-        sum(_own_cycles(move) for move in moves if _stalls(move))
-        + max(first.values(), default=0.0)
+    restarted = restarts(layer, mapping, moves)
+    ramps = [_ramp(move, restarted) for move in moves if not stalls(move)]
+    waiting = sum(_own_cycles(move) for move in moves if stalls(move) and not move.into_pe)
+    rest = _busy_cycles((ramp.move, ramp.rest) for ramp in ramps)
+    processing = (
+        sum(_own_cycles(move) for move in moves if stalls(move) and move.into_pe)
+        + _ramp_cycles(ramps)
         + max(compute, *rest.values())
-        + sum(_own_cycles(move, move.pipeline_share) for move in outputs)
     )
     totals = {COMPUTE: float(compute)} | _busy_cycles((move, 1.0) for move in moves)
     return Latency(
-        cycles=ceil(cycles),
+        cycles=ceil(waiting + processing),
+        processing_cycles=ceil(processing),
         compute_cycles=compute,
         bound=max(totals, key=lambda name: totals[name]),
     )
 
 
-def _stalls(move: Transfer) -> bool:
+def stalls(move: Transfer) -> bool:
+    """Whether the PEs wait while this transfer fills or drains its `single` buffer."""
     return move.child is not None and move.child.buffering == "single"
+
+
+def restarts(layer: Layer, mapping: Mapping, moves: Iterable[Transfer]) -> int:
+    """How often the pipeline starts: once for each time that some `single` buffer is filled."""
+    fills = (
+        index + 1
+        for move in moves
+        if stalls(move)
+        for index, loop in enumerate(mapping.loops[: move.above_child])
+        if not loop.axis and loop.dim in RELEVANT[move.tensor]
+    )
+    return executions(layer, mapping, max(fills, default=0))
+
+
+@dataclass(frozen=True)
+class _Ramp:
+    """Shares of a transfer that the rest waits for: at the first start, and at all later ones."""
+
+    move: Transfer
+    first: float
+    later: float
+
+    @property
+    def rest(self) -> float:
+        """The share that runs beside everything else."""
+        return 1.0 - self.first - self.later
+
+
+def _ramp(move: Transfer, restarted: int) -> _Ramp:
+    first = min(1.0, move.pipeline_share)
+    later = min(1.0 - first, first * (restarted - 1)) if move.into_pe else 0.0
+    return _Ramp(move, first, later)
+
+
+def _ramp_cycles(ramps: Sequence[_Ramp]) -> float:
+    """Cycles of first tiles in, side by side at either depth, and of last tiles out."""
+    inwards = [ramp for ramp in ramps if ramp.move.tensor != "ofmap"]
+    starts = (
+        [(ramp.move, ramp.first) for ramp in inwards if not ramp.move.into_pe],
+        [(ramp.move, ramp.first) for ramp in inwards if ramp.move.into_pe],
+        [(ramp.move, ramp.later) for ramp in inwards],
+    )
+    last = sum(
+        _own_cycles(ramp.move, ramp.first + ramp.later)
+        for ramp in ramps
+        if ramp.move.tensor == "ofmap"
+    )
+    return last + sum(max(_busy_cycles(start).values(), default=0.0) for start in starts)
 
 
 def _own_cycles(move: Transfer, share: float = 1.0) -> float:

@@ -70,7 +70,12 @@ def access_counts(
 
 def compute_steps(layer: Layer, mapping: Mapping) -> int:
     """Time steps of the whole nest, in each of which a busy PE does one operation."""
-    return int(total_steps(_bounds(layer), _rows(layer, mapping, len(mapping.loops), SHARED)))
+    return executions(layer, mapping, len(mapping.loops))
+
+
+def executions(layer: Layer, mapping: Mapping, count: int) -> int:
+    """How often what follows the first `count` loops is executed, in time."""
+    return int(total_steps(_bounds(layer), _rows(layer, mapping, count, SHARED)))
 
 
 def _link(

@@ -16,8 +16,9 @@ class Transfer:
     """One link between two memories, or a memory and the MACs (`child` is None).
 
     Bits are totals over all instances. `noc_words` is each word once per array instance it reaches
-    or passes; `bus_words` each word once, in the busier direction. `pipeline_share` is how much of
-    the transfer the rest waits for: the first tile in, or an ofmap's last tile out.
+    or passes; `bus_words` each word once, in the busier direction. `into_pe`: the child is a pad or
+    the MAC itself; `above_child` loops come before it keeps its tile. `pipeline_share` is how much
+    of the transfer the rest waits for: the first tile in, or an ofmap's last tile out.
     """
 
     link: Link
@@ -25,6 +26,8 @@ class Transfer:
     child: Memory | None
     parent_instances: int
     child_instances: int
+    above_child: int
+    into_pe: bool
     arrays: tuple[Array, ...]
     parent_read_bits: float
     parent_write_bits: float
@@ -75,6 +78,8 @@ def _transfer(
         child=child,
         parent_instances=instances[above_parent],
         child_instances=instances[above_child],
+        above_child=above_child,
+        into_pe=child is None or machine.level(link.child).component == "spad",
         arrays=_arrays(machine, link),
         parent_read_bits=read_bits,
         parent_write_bits=write_bits,

@@ -47,9 +47,14 @@ def timed(machine: Accelerator, mapping: Mapping = STATIONARY, layer: Layer = MA
     return latency(layer, mapping, machine, transfers(layer, mapping, machine))
 
 
+def times(found: Latency) -> tuple[int, int, str]:
+    """Cycles, cycles of arithmetic alone, and what bounds them."""
+    return found.cycles, found.compute_cycles, found.bound
+
+
 def test_without_bandwidths_the_steps_are_the_cycles() -> None:
     """2 K-tiles x 2 C-tiles x 2 n, for 24 MACs on 4 PEs: a column idles in the ragged K-tile."""
-    assert timed(SQUARE) == Latency(cycles=8, compute_cycles=8, bound="compute")
+    assert times(timed(SQUARE)) == (8, 8, "compute")
     assert cost(MATMUL, STATIONARY, SQUARE).utilization == 24 / 32
 
 
@@ -57,7 +62,7 @@ def test_dram_bound() -> None:
     """Reads: 64 bits of ifmap and a first weight for each PE, 16 bits, come before all else: 40
     cycles. The other 32 bits take 16, longer than the 8 steps. Then 48 bits of ofmap: 12."""
     slow = with_memory(SQUARE, "DRAM", read_bits_per_cycle=2, write_bits_per_cycle=4)
-    assert timed(slow) == Latency(cycles=40 + 16 + 12, compute_cycles=8, bound="DRAM")
+    assert times(timed(slow)) == (40 + 16 + 12, 8, "DRAM")
 
 
 def test_a_transfer_faster_than_the_arithmetic_hides_behind_it() -> None:
@@ -72,7 +77,7 @@ def test_buffer_bound() -> None:
     At 4 bits a cycle the port never rests.
     """
     narrow = with_memory(SQUARE, "GLB", read_bits_per_cycle=4)
-    assert timed(narrow) == Latency(cycles=80, compute_cycles=8, bound="GLB")
+    assert times(timed(narrow)) == (80, 8, "GLB")
 
 
 def test_a_shared_port_reads_or_writes() -> None:
@@ -80,7 +85,7 @@ def test_a_shared_port_reads_or_writes() -> None:
     narrow = with_memory(
         SQUARE, "GLB", read_bits_per_cycle=4, write_bits_per_cycle=4, shared_port=True
     )
-    assert timed(narrow) == Latency(cycles=80 + 64, compute_cycles=8, bound="GLB")
+    assert times(timed(narrow)) == (80 + 64, 8, "GLB")
 
 
 @pytest.mark.parametrize(
@@ -96,19 +101,19 @@ def test_a_shared_port_reads_or_writes() -> None:
 def test_bus_bound(tensor: str, slot_bits: int, cycles: float) -> None:
     """4 bits each way carry 16 ifmaps, 12 weights, 12 psums up beside 6 down; in whole slots."""
     narrow = with_bus(SQUARE, tensor, 4, slot_bits)
-    assert timed(narrow) == Latency(cycles=int(cycles), compute_cycles=8, bound="NoC")
+    assert times(timed(narrow)) == (int(cycles), 8, "NoC")
 
 
 def test_pads_work_side_by_side() -> None:
     """4 pads of which each reads 24 / 4 weights of 4 bits, at half a bit a cycle: 48 cycles."""
     slow = with_memory(SQUARE, "spad", read_bits_per_cycle=0.5)
-    assert timed(slow) == Latency(cycles=48, compute_cycles=8, bound="spad")
+    assert times(timed(slow)) == (48, 8, "spad")
 
 
 def test_pads_are_filled_side_by_side() -> None:
     """Each of 4 pads takes 12 / 4 weights of 4 bits, at half a bit a cycle: 24 cycles."""
     slow = with_memory(SQUARE, "spad", write_bits_per_cycle=0.5)
-    assert timed(slow) == Latency(cycles=24, compute_cycles=8, bound="spad")
+    assert times(timed(slow)) == (24, 8, "spad")
 
 
 def test_single_buffers_stall_and_double_or_streaming_ones_do_not() -> None:
@@ -163,9 +168,9 @@ def test_the_bound_is_named_where_all_waiting_is_in_stalls() -> None:
         }
     )
     # 8 ifmaps of 8 bits and 12 weights of 4, then 24 MACs one by one.
-    assert timed(plain, Mapping(nodes)) == Latency(
-        cycles=64 + 48 + 24, compute_cycles=24, bound="DRAM"
-    )
+    found = timed(plain, Mapping(nodes))
+    assert times(found) == (64 + 48 + 24, 24, "DRAM")
+    assert found.processing_cycles == 24
 
 
 def test_ragged_spatial_tiles_idle() -> None:

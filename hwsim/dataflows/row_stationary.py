@@ -6,7 +6,7 @@ channels and t times over filters (and, beyond the chip's table, g times over gr
 
     m  filters whose psums the GLB keeps         n  images of one pass
     e  ofmap rows of one strip                   p  filters of one PE
-    q  channels of one PE
+    q  channels of one PE                     w  columns of one strip (all of them by default)
 """
 
 from collections.abc import Iterator
@@ -53,6 +53,7 @@ class Pass(NamedTuple):
     q: int
     across: Sets
     down: Sets
+    w: int | None = None
 
     @property
     def r(self) -> int:
@@ -84,6 +85,7 @@ def mapping(layer: Layer, machine: Accelerator, choice: Pass) -> Mapping:
         Loop("K", choice.m),
         Loop("N", choice.n),
         Loop("P", choice.e),
+        Loop("Q", choice.w or layer.Q),
         *keep(outer, layer, "ofmap"),
         Loop("C", q * choice.r),
         *keep(outer, layer, "ifmap"),
