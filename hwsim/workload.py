@@ -64,6 +64,10 @@ class Storage(StrEnum):
     DENSE = "dense"
     BITMAP = "bitmap"
     RUN_LENGTH = "run_length"
+    RELATIVE_INDEX = "relative_index"
+    CSR = "csr"
+    CSC = "csc"
+    BLOCK = "block"
 
 
 @dataclass(frozen=True, kw_only=True)

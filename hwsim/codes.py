@@ -1,0 +1,321 @@
+"""The bit streams behind the storage formats; `hwsim.sparsity` says what each one holds.
+
+A code is made for values of one width, signed, in two's complement. A field lies with its least
+significant bit first.
+"""
+
+from abc import ABC, abstractmethod
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RUN_BITS = 5
+WORD_BITS = 64
+
+Integers = NDArray[np.int64]
+Bits = NDArray[np.uint8]
+Shape = tuple[int, int]
+
+
+class Code(ABC):
+    """A storage format for values of one width."""
+
+    widest = 64
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    @abstractmethod
+    def expected_bits(self, density: float) -> float:
+        """Expected bits an element."""
+
+    @abstractmethod
+    def encoded_bits(self, values: Integers) -> int:
+        """Exact bits of the stream."""
+
+    @abstractmethod
+    def encode(self, values: Integers) -> Bits:
+        """The stream, one bit an element."""
+
+    @abstractmethod
+    def decode(self, stream: Bits, count: int) -> Integers:
+        """The values of a stream; whatever comes to hand, of `count` values, if it is broken."""
+
+
+class Dense(Code):
+    """Every value."""
+
+    def expected_bits(self, density: float) -> float:
+        return float(self.bits)
+
+    def encoded_bits(self, values: Integers) -> int:
+        return values.size * self.bits
+
+    def encode(self, values: Integers) -> Bits:
+        return _to_bits(values, self.bits).ravel()
+
+    def decode(self, stream: Bits, count: int) -> Integers:
+        return _to_signed(_fields(stream, count, self.bits))
+
+
+class Bitmap(Code):
+    """One bit an element, then the non-zero values."""
+
+    def expected_bits(self, density: float) -> float:
+        return 1 + density * self.bits
+
+    def encoded_bits(self, values: Integers) -> int:
+        return values.size + int(np.count_nonzero(values)) * self.bits
+
+    def encode(self, values: Integers) -> Bits:
+        mask = values != 0
+        return np.concatenate((mask.astype(np.uint8), _to_bits(values[mask], self.bits).ravel()))
+
+    def decode(self, stream: Bits, count: int) -> Integers:
+        values = np.zeros(count, np.int64)
+        mask = _padded(stream, count).astype(bool)
+        values[mask] = _to_signed(_fields(stream[count:], int(mask.sum()), self.bits))
+        return values
+
+
+class RelativeIndex(Code):
+    """Pairs of a run of zeros, `index_bits` wide, and the value behind it.
+
+    The last element always ends a run, so that a stream tells how many values it holds.
+    """
+
+    def __init__(self, bits: int, index_bits: int) -> None:
+        super().__init__(bits)
+        self.index_bits = index_bits
+        self.pair_bits = index_bits + bits
+
+    @property
+    def elements_per_pair(self) -> int:
+        """The most elements that one pair covers."""
+        return 1 << self.index_bits
+
+    def expected_bits(self, density: float) -> float:
+        return self.pair_bits / self._mean_elements_per_pair(density)
+
+    def _mean_elements_per_pair(self, density: float) -> float:
+        # 1 + z + ... + z^(elements - 1), z the share of zeros: a pair reaches its i-th element if
+        # those before it are zeros.
+        return prod(1 + (1 - density) ** (1 << i) for i in range(self.index_bits))
+
+    def encoded_bits(self, values: Integers) -> int:
+        return self._pairs(values) * self.pair_bits
+
+    def _pairs(self, values: Integers) -> int:
+        _, gaps = _gaps(values)
+        return int((gaps // self.elements_per_pair + 1).sum())
+
+    def encode(self, values: Integers) -> Bits:
+        ends, gaps = _gaps(values)
+        at = np.cumsum(gaps // self.elements_per_pair + 1) - 1
+        pairs = int(at[-1]) + 1 if at.size else 0
+        runs = np.full(pairs, self.elements_per_pair - 1)
+        runs[at] = gaps % self.elements_per_pair
+        levels = np.zeros(pairs, np.int64)
+        levels[at] = values[ends]
+        fields = (_to_bits(runs, self.index_bits), _to_bits(levels, self.bits))
+        return self._pack(np.hstack(fields))
+
+    def decode(self, stream: Bits, count: int) -> Integers:
+        pairs = self._unpack(stream)
+        ends = np.cumsum(_to_unsigned(pairs[:, : self.index_bits]) + 1) - 1
+        inside = ends < count
+        values = np.zeros(count, np.int64)
+        values[ends[inside]] = _to_signed(pairs[inside, self.index_bits :])
+        return values
+
+    def _pack(self, pairs: Bits) -> Bits:
+        """The stream of pairs [pair, bit]."""
+        return pairs.ravel()
+
+    def _unpack(self, stream: Bits) -> Bits:
+        """The pairs [pair, bit] of a stream; filled-up bits may pass for pairs without a run."""
+        return _fields(stream, -(-stream.size // self.pair_bits), self.pair_bits)
+
+
+class RunLength(RelativeIndex):
+    """The same in words of 64 bits, the last bit of which flags the last word."""
+
+    widest = WORD_BITS - 1 - RUN_BITS
+
+    def __init__(self, bits: int) -> None:
+        super().__init__(bits, RUN_BITS)
+        self.pairs_per_word = (WORD_BITS - 1) // self.pair_bits
+
+    def expected_bits(self, density: float) -> float:
+        return WORD_BITS / (self.pairs_per_word * self._mean_elements_per_pair(density))
+
+    def encoded_bits(self, values: Integers) -> int:
+        return self._words(self._pairs(values)) * WORD_BITS
+
+    def _words(self, pairs: int) -> int:
+        return -(-pairs // self.pairs_per_word)
+
+    def _pack(self, pairs: Bits) -> Bits:
+        words = np.zeros((self._words(len(pairs)), WORD_BITS), np.uint8)
+        used = self.pairs_per_word * self.pair_bits
+        words[:, :used] = _fields(pairs.ravel(), len(words), used)
+        words[-1:, -1] = 1
+        return words.ravel()
+
+    def _unpack(self, stream: Bits) -> Bits:
+        words = _fields(stream, stream.size // WORD_BITS, WORD_BITS)
+        return words[:, : self.pairs_per_word * self.pair_bits].reshape(-1, self.pair_bits)
+
+
+class CompressedRows(Code):
+    """Where each row begins, each non-zero's column, the non-zeros."""
+
+    def __init__(self, bits: int, shape: Shape) -> None:
+        super().__init__(bits)
+        self.rows, self.columns = shape
+        self.pointer_bits = prod(shape).bit_length()
+        self.column_bits = (self.columns - 1).bit_length()
+
+    def expected_bits(self, density: float) -> float:
+        elements = self.rows * self.columns
+        return self._bits(elements * density) / elements
+
+    def encoded_bits(self, values: Integers) -> int:
+        return int(self._bits(int(np.count_nonzero(values))))
+
+    def _bits(self, nonzero: float) -> float:
+        return (self.rows + 1) * self.pointer_bits + nonzero * (self.column_bits + self.bits)
+
+    def encode(self, values: Integers) -> Bits:
+        matrix = self._rows(values)
+        row, column = np.nonzero(matrix)
+        pointers = np.searchsorted(row, np.arange(self.rows + 1))
+        parts = (
+            _to_bits(pointers, self.pointer_bits),
+            _to_bits(column, self.column_bits),
+            _to_bits(matrix[row, column], self.bits),
+        )
+        return np.concatenate([part.ravel() for part in parts])
+
+    def decode(self, stream: Bits, count: int) -> Integers:
+        pointers = _to_unsigned(_fields(stream, self.rows + 1, self.pointer_bits))
+        rest, nonzero = stream[pointers.size * self.pointer_bits :], int(pointers[-1])
+        column = _to_unsigned(_fields(rest, nonzero, self.column_bits))
+        value = _to_signed(_fields(rest[nonzero * self.column_bits :], nonzero, self.bits))
+        row = np.searchsorted(pointers[1:], np.arange(nonzero), side="right")
+        inside = (row < self.rows) & (column < self.columns)
+        matrix = np.zeros((self.rows, self.columns), np.int64)
+        matrix[row[inside], column[inside]] = value[inside]
+        return self._values(matrix)
+
+    def _rows(self, values: Integers) -> Integers:
+        """The matrix whose rows are compressed."""
+        return values.reshape(self.rows, self.columns)
+
+    def _values(self, matrix: Integers) -> Integers:
+        """What `_rows` was given."""
+        return matrix.ravel()
+
+
+class CompressedColumns(CompressedRows):
+    """The same of the transposed matrix."""
+
+    def __init__(self, bits: int, shape: Shape) -> None:
+        super().__init__(bits, (shape[1], shape[0]))
+
+    def _rows(self, values: Integers) -> Integers:
+        return values.reshape(self.columns, self.rows).T
+
+    def _values(self, matrix: Integers) -> Integers:
+        return matrix.T.ravel()
+
+
+class Blocks(Code):
+    """One bit a block, then the blocks that hold a non-zero, whole; `grouped` zeros fill blocks.
+
+    Blocks at the lower and right edges are filled up with zeros.
+    """
+
+    def __init__(self, bits: int, shape: Shape, block: Shape, *, grouped: bool) -> None:
+        super().__init__(bits)
+        self.shape, self.block, self.grouped = shape, block, grouped
+        self.grid = tuple(-(-size // step) for size, step in zip(shape, block, strict=True))
+        self.block_bits = prod(block) * bits
+
+    def expected_bits(self, density: float) -> float:
+        rows, columns = (
+            np.minimum(step, size - np.arange(0, size, step))
+            for size, step in zip(self.shape, self.block, strict=True)
+        )
+        free = np.ones(self.grid) if self.grouped else np.multiply.outer(rows, columns)
+        kept = float((1 - (1 - density) ** free).sum())
+        return (prod(self.grid) + kept * self.block_bits) / prod(self.shape)
+
+    def encoded_bits(self, values: Integers) -> int:
+        kept = int(self._blocks(values).any(axis=1).sum())
+        return prod(self.grid) + kept * self.block_bits
+
+    def encode(self, values: Integers) -> Bits:
+        blocks = self._blocks(values)
+        mask = blocks.any(axis=1)
+        packed = _to_bits(blocks[mask].ravel(), self.bits)
+        return np.concatenate((mask.astype(np.uint8), packed.ravel()))
+
+    def decode(self, stream: Bits, count: int) -> Integers:
+        blocks = np.zeros((prod(self.grid), prod(self.block)), np.int64)
+        mask = _padded(stream, len(blocks)).astype(bool)
+        kept = int(mask.sum()) * prod(self.block)
+        fields = _fields(stream[len(blocks) :], kept, self.bits)
+        blocks[mask] = _to_signed(fields).reshape(-1, prod(self.block))
+        tiles = blocks.reshape(*self.grid, *self.block).swapaxes(1, 2)
+        padded = tiles.reshape(self.grid[0] * self.block[0], self.grid[1] * self.block[1])
+        return padded[: self.shape[0], : self.shape[1]].ravel()
+
+    def _blocks(self, values: Integers) -> Integers:
+        """The blocks [block, element], in C order."""
+        steps = zip(self.grid, self.block, self.shape, strict=True)
+        edges = [(0, count * step - size) for count, step, size in steps]
+        padded = np.pad(values.reshape(self.shape), edges)
+        tiles = padded.reshape(self.grid[0], self.block[0], self.grid[1], self.block[1])
+        return tiles.swapaxes(1, 2).reshape(prod(self.grid), prod(self.block))
+
+
+def _gaps(values: Integers) -> tuple[Integers, Integers]:
+    """Where runs of zeros end, and the zeros before each end; the last element always ends one."""
+    ends = np.flatnonzero(values)
+    if values.size and not values[-1]:
+        ends = np.append(ends, values.size - 1)
+    return ends, np.diff(ends, prepend=-1) - 1
+
+
+def _to_bits(values: NDArray[Any], width: int) -> Bits:
+    """Bits [value, bit] of integers, least significant first."""
+    octets = values.astype("<i8").view(np.uint8).reshape(-1, 8)
+    return np.unpackbits(octets, axis=1, count=width, bitorder="little")
+
+
+def _to_unsigned(fields: Bits) -> Integers:
+    """Integers of at most 63 bits from bits [value, bit], least significant first."""
+    count, width = fields.shape
+    octets = np.zeros((count, 8), np.uint8)
+    octets[:, : -(-width // 8)] = np.packbits(fields, axis=1, bitorder="little")
+    values: Integers = octets.view("<i8").ravel().astype(np.int64)
+    return values
+
+
+def _to_signed(fields: Bits) -> Integers:
+    """Integers from bits [value, bit] in two's complement, least significant first."""
+    unused = np.int64(64 - fields.shape[1])
+    return (_to_unsigned(fields) << unused) >> unused
+
+
+def _fields(stream: Bits, count: int, width: int) -> Bits:
+    """The first `count` fields [field, bit] of a stream, zeros where it is shorter."""
+    return _padded(stream, count * width).reshape(count, width)
+
+
+def _padded(stream: Bits, size: int) -> Bits:
+    """The first `size` bits of a stream, zeros where it is shorter."""
+    return np.pad(stream[:size], (0, max(0, size - stream.size)))
