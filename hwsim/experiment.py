@@ -5,7 +5,9 @@ simulates both sides and writes the report. Networks, data sets and compressors 
 so that `hwsim` imports none of them, and torch only once a run starts.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
 from itertools import count
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hwsim import registry
+from hwsim import gallery, registry
 from hwsim.config import Config, parse, read_yaml
 from hwsim.errors import ConfigError, InputError, UnknownNameError
 from hwsim.hardware import load_machine
@@ -39,11 +41,12 @@ PATH_KEYS = (
 DENSITY_IMAGES = 256
 
 
-def _known(kind: str) -> AfterValidator:
-    """Accepts the names of a kind; the complaint lists them and the nearest."""
+def _known(kind: str, names: Callable[[], list[str]] | None = None) -> AfterValidator:
+    """Accepts the names of a kind, or those that `names` lists; the complaint lists them and the nearest."""
+    listed = names or partial(registry.names, kind)
 
     def check(name: str) -> str:
-        known = registry.names(kind)
+        known = listed()
         if name not in known:
             raise ValueError(UnknownNameError(kind=kind, name=name, known=known))
         return name
@@ -51,6 +54,7 @@ def _known(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+report_plots = partial(gallery.plots, "draw")  # the other plots draw something else
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 NonEmpty = Annotated[str, Field(min_length=1)]
 
@@ -114,8 +118,8 @@ class Scenario(Config):
     objective: Objective = "edp"
     baseline: Baseline
     compressed: Compressed
-    plots: tuple[Annotated[str, _known("plot")], ...] = Field(
-        default_factory=lambda: tuple(registry.names("plot"))
+    plots: tuple[Annotated[str, _known("plot", report_plots)], ...] = Field(
+        default_factory=lambda: tuple(report_plots())
     )
 
     @model_validator(mode="after")

@@ -1,13 +1,24 @@
-"""Published numbers beside simulated ones: the rows of the validation table."""
+"""Published numbers beside simulated ones: the rows of the validation table, and what they reach.
 
-from collections.abc import Iterable, Iterator
+A subject is a file in `hwsim/validation/`: `rows()`, a docstring for the page and, where something
+is to be reached, `TARGETS`.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, cast
+from inspect import getdoc
+from typing import Any, TypeVar, cast
 
 import yaml
 
+from hwsim.progress import Progress, quiet
 from hwsim.registry import hook, module, names
+
+# Relative errors below this are the last bits of a float: "equal" means no more than that.
+EQUAL = 1e-9
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +60,134 @@ class Row:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How well the rows of one machine, network and quantity agree.
+
+    Errors are over `verified` alone; `unverified` rows are only counted.
+    """
+
+    machine: str
+    network: str
+    quantity: str
+    verified: tuple[Row, ...]
+    unverified: int
+
+    @property
+    def fitted(self) -> int:
+        """How many of the verified rows a parameter was fitted on."""
+        return sum(row.fitted for row in self.verified)
+
+    @property
+    def mean_error(self) -> float:
+        """The mean of the errors' magnitudes; 0 without verified rows."""
+        return mean_error(self.verified)
+
+    @property
+    def worst(self) -> Row | None:
+        """The verified row of the largest error, the first of equals."""
+        return max(self.verified, key=lambda row: abs(row.error), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the verified rows of a quantity are to reach; errors are relative.
+
+    `mean` bounds the mean of the errors' magnitudes, `each` the magnitude of every error but those
+    of `exceptions` rows. Without a `machine` or `network` those of all count.
+    """
+
+    quantity: str
+    machine: str = ""
+    network: str = ""
+    mean: float | None = None
+    each: float | None = None
+    exceptions: int = 0
+
+    def rows(self, found: Iterable[Row]) -> tuple[Row, ...]:
+        """Those that the target speaks of."""
+        return tuple(
+            row
+            for row in found
+            if row.verified
+            and row.quantity == self.quantity
+            and self.machine in ("", row.machine)
+            and self.network in ("", row.network)
+        )
+
+    def within(self, found: Iterable[Row]) -> int:
+        """How many of its rows err by no more than `each`."""
+        bound = (self.each or 0.0) + EQUAL
+        return sum(abs(row.error) <= bound for row in self.rows(found))
+
+    def met(self, found: Iterable[Row]) -> bool:
+        """Whether the rows reach it; never where there are none."""
+        rows = self.rows(found)
+        mean = self.mean is None or mean_error(rows) <= self.mean + EQUAL
+        each = self.each is None or self.within(rows) >= len(rows) - self.exceptions
+        return bool(rows) and mean and each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A subject's rows, its text for the page, and what it is to reach."""
+
+    name: str
+    text: str
+    rows: tuple[Row, ...]
+    targets: tuple[Target, ...]
+
+
+def mean_error(rows: Iterable[Row]) -> float:
+    """The mean of the errors' magnitudes; 0 without rows."""
+    errors = [abs(row.error) for row in rows]
+    return sum(errors) / len(errors) if errors else 0.0
+
+
+def summaries(rows: Iterable[Row]) -> list[Summary]:
+    """One for each machine, network and quantity, as they first appear."""
+    return [
+        Summary(
+            machine=machine,
+            network=network,
+            quantity=quantity,
+            verified=tuple(row for row in found if row.verified),
+            unverified=sum(not row.verified for row in found),
+        )
+        for (machine, network, quantity), found in grouped(
+            rows, lambda row: (row.machine, row.network, row.quantity)
+        ).items()
+    ]
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    """Rows by key, keys in the order in which they first appear."""
+    found: dict[Key, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def compare(chosen: Iterable[str] = (), *, progress: Progress = quiet) -> tuple[Subject, ...]:
+    """The named subjects, simulated; all where none is named. Raises UnknownNameError at once."""
+    wanted = tuple(dict.fromkeys(chosen)) or tuple(names("validation"))
+    for name in wanted:
+        module("validation", name)
+    return tuple(_subject(name, progress) for name in wanted)
+
+
+def _subject(name: str, progress: Progress) -> Subject:
+    progress(f"validating {name}")
+    file = module("validation", name)
+    found = cast(Iterable[Row], hook(file, "rows")())
+    text, targets = getdoc(file) or "", getattr(file, "TARGETS", ())
+    return Subject(name=name, text=text, rows=tuple(found), targets=tuple(targets))
+
+
 def rows(subjects: Iterable[str] | None = None) -> Iterator[Row]:
     """The rows of the named subjects, of all by default. Raises UnknownNameError."""
-    for name in names("validation") if subjects is None else subjects:
-        found = hook(module("validation", name), "rows")
-        yield from cast(Iterable[Row], found())
+    for subject in compare(subjects or ()):
+        yield from subject.rows
 
 
 def published(subject: str) -> dict[str, Any]:

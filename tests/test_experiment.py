@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from compressors import fixed_point
 from data import fashion_mnist
-from hwsim import registry
+from hwsim import gallery, registry
 from hwsim.accuracy import one_thread, top1
 from hwsim.errors import InputError
 from hwsim.experiment import DENSITY_IMAGES, Scenario, load_scenario, run
@@ -143,7 +143,7 @@ class TestRun:
         assert first == second
 
     def test_files_are_complete_and_alone(self, folders: tuple[Path, Path]) -> None:
-        plots = {f"{p}.{suffix}" for p in registry.names("plot") for suffix in ("png", "svg")}
+        plots = {f"{p}.{suffix}" for p in gallery.plots("draw") for suffix in ("png", "svg")}
         found = {path.name for path in folders[0].iterdir()}
         assert found == plots | {"report.json", "layers.csv"}
 

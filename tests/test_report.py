@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hwsim import registry, report
+from hwsim import gallery, registry, report
 from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
 from hwsim.report import (
@@ -34,7 +34,7 @@ from hwsim.workload import Layer, Op
 from tests.example_report import EXAMPLES, example, example_side, layers, machine
 
 REPORT = example(layers(3))
-PLOTS = registry.names("plot")
+PLOTS = gallery.plots("draw")
 SIDE_KEYS = {"energy_pj", "cycles", "dram_bits", "top1", "layers"}
 LAYER_KEYS = {
     "name",
