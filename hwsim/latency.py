@@ -2,13 +2,14 @@
 
 Filling and draining a `single` buffer stops the PEs. Each time one was filled the pipeline starts
 anew: the first tiles must reach the PEs before they work, and the last must leave afterwards. All
-else, arithmetic and transfers, runs side by side. Cycles are therefore
+else runs side by side, what feeds the buffers beside all that the PEs do:
 
-    stalls + first tiles into the buffers
-      + restarts x (first tiles into the PEs + last tile out)
-      + max(arithmetic, each port's and bus's remaining time) + last tile out of the buffers
+    cycles = stalls + first tiles into the buffers + work + last tile out of the buffers
+    work   = max(PEs, each port's and bus's remaining time)
+    PEs    = stalls + restarts x (first tiles in, last tile out) + max(arithmetic, ports and buses)
 
-No port and no bus is ever given less time than its bits need.
+No port and no bus is ever given less time than its bits need. `hwsim.engine` plays the same rules
+event by event, and never needs less.
 """
 
 from collections import defaultdict
@@ -47,16 +48,20 @@ def latency(
     compute = compute_steps(layer, mapping)
     restarted = restarts(layer, mapping, moves)
     ramps = [_ramp(move, restarted) for move in moves if not stalls(move)]
-    waiting = sum(_own_cycles(move) for move in moves if stalls(move) and not move.into_pe)
-    rest = _busy_cycles((ramp.move, ramp.rest) for ramp in ramps)
-    processing = (
+    inner = [ramp for ramp in ramps if ramp.move.into_pe]
+    outer = [ramp for ramp in ramps if not ramp.move.into_pe]
+    waits = [move for move in moves if stalls(move) and not move.into_pe]
+    pes = (
         sum(_own_cycles(move) for move in moves if stalls(move) and move.into_pe)
-        + _ramp_cycles(ramps)
-        + max(compute, *rest.values())
+        + _ramp_cycles(inner)
+        + max(compute, *_busy_cycles((ramp.move, ramp.rest) for ramp in inner).values())
     )
+    beside = [(move, 1.0) for move in moves if move.into_pe]
+    beside += [(ramp.move, ramp.rest) for ramp in outer]
+    processing = _ramp_cycles(outer) + max(pes, *_busy_cycles(beside).values())
     totals = {COMPUTE: float(compute)} | _busy_cycles((move, 1.0) for move in moves)
     return Latency(
-        cycles=ceil(waiting + processing),
+        cycles=ceil(processing + sum(_own_cycles(move) for move in waits)),
         processing_cycles=ceil(processing),
         compute_cycles=compute,
         bound=max(totals, key=lambda name: totals[name]),
@@ -101,19 +106,13 @@ def _ramp(move: Transfer, restarted: int) -> _Ramp:
 
 
 def _ramp_cycles(ramps: Sequence[_Ramp]) -> float:
-    """Cycles of first tiles in, side by side at either depth, and of last tiles out."""
+    """Cycles of first tiles in, side by side, and of last tiles out."""
     inwards = [ramp for ramp in ramps if ramp.move.tensor != "ofmap"]
-    starts = (
-        [(ramp.move, ramp.first) for ramp in inwards if not ramp.move.into_pe],
-        [(ramp.move, ramp.first) for ramp in inwards if ramp.move.into_pe],
-        [(ramp.move, ramp.later) for ramp in inwards],
-    )
-    last = sum(
-        _own_cycles(ramp.move, ramp.first + ramp.later)
-        for ramp in ramps
-        if ramp.move.tensor == "ofmap"
-    )
-    return last + sum(max(_busy_cycles(start).values(), default=0.0) for start in starts)
+    outwards = [ramp for ramp in ramps if ramp.move.tensor == "ofmap"]
+    first = _busy_cycles((ramp.move, ramp.first) for ramp in inwards)
+    later = _busy_cycles((ramp.move, ramp.later) for ramp in inwards)
+    last = sum(_own_cycles(ramp.move, ramp.first + ramp.later) for ramp in outwards)
+    return max(first.values(), default=0.0) + max(later.values(), default=0.0) + last
 
 
 def _own_cycles(move: Transfer, share: float = 1.0) -> float:
