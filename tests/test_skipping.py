@@ -1,0 +1,311 @@
+"""Zero skipping against slow walks: of the nest, of clocked queues, of rows laid on shelves."""
+
+from collections import Counter, deque
+from dataclasses import replace
+from itertools import product
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hwsim.errors import InputError
+from hwsim.mapping import Loop, Mapping
+from hwsim.reuse import compute_steps
+from hwsim.skipping import (
+    barrier_cycles,
+    column_entries,
+    expected_cycles,
+    lane_work,
+    packed_rounds,
+    queue_cycles,
+    random_mask,
+)
+from hwsim.sparsity import Format, encoded_bits
+from hwsim.workload import Layer, Op, Storage, Tensor
+from tests import oracle
+from tests.strategies import layers, mappings
+
+Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+seeds = st.integers(0, 2**32 - 1)
+densities = st.sampled_from((0.0, 0.1, 0.4, 0.8, 1.0))
+LINEAR = Layer(name="fc", op=Op.LINEAR, K=6, C=4000)
+ROWS_APART = Mapping((Loop("C", 20), Loop("K", 1, "X"), Loop("C", 1)))
+
+
+@st.composite
+def nests(draw: st.DrawFn) -> tuple[Layer, Mapping, int]:
+    """A small convolution, any mapping of it and any point to wait at."""
+    layer = replace(draw(layers(points=200)), op=Op.CONV, operands=1)
+    mapping = draw(mappings(layer))
+    return layer, mapping, draw(st.integers(0, len(mapping.loops)))
+
+
+def masks(layer: Layer, *, density: float, seed: int) -> tuple[Mask, Mask]:
+    """Non-zeros of ifmap and weight."""
+    return (
+        random_mask((layer.N, layer.G * layer.C, layer.H, layer.W), density=density, seed=seed),
+        random_mask((layer.G * layer.K, layer.C, layer.R, layer.S), density=density, seed=seed + 1),
+    )
+
+
+def works(layer: Layer, point: dict[str, int], ifmap: Mask | None, weight: Mask | None) -> bool:
+    """Whether one MAC of a layer meets two non-zeros."""
+    n, g, k, c, p, q, r, s = (point[dim] for dim in "NGKCPQRS")
+    if weight is not None and not weight[g * layer.K + k, c, r, s]:
+        return False
+    row = p * layer.stride_h + r * layer.dilation_h - layer.pad_h
+    column = q * layer.stride_w + s * layer.dilation_w - layer.pad_w
+    inside = 0 <= row < layer.H and 0 <= column < layer.W
+    return ifmap is None or (inside and bool(ifmap[n, g * layer.C + c, row, column]))
+
+
+def walked(
+    layer: Layer, mapping: Mapping, sync: int, ifmap: Mask | None, weight: Mask | None
+) -> Ints:
+    """`lane_work` by the walk of the nest."""
+    loops, trips = mapping.loops, mapping.trips(layer)
+    found: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
+    for moment in oracle.moments(loops, oracle.whole(layer)):
+        for place in oracle.instances(layer, loops):
+            ranges = oracle.narrow(layer, loops, oracle.added(moment, place))
+            for values in product(*ranges.values()):
+                if works(layer, dict(zip(ranges, values, strict=True)), ifmap, weight):
+                    window = tuple(i for i, loop in zip(moment[:sync], loops, strict=False))
+                    found[window, place] += 1
+    space = [count if loop.axis else 1 for count, loop in zip(trips, loops, strict=True)]
+    time = [1 if loop.axis else count for count, loop in zip(trips[:sync], loops, strict=False)]
+    work = np.zeros((int(np.prod(time)), int(np.prod(space))), np.int64)
+    for (window, place), count in found.items():
+        at = [
+            int(np.ravel_multi_index(i, n)) if n else 0 for i, n in ((window, time), (place, space))
+        ]
+        work[at[0], at[1]] = count
+    return work
+
+
+@settings(deadline=None)
+@given(nest=nests(), density=densities, seed=seeds, skips=st.tuples(st.booleans(), st.booleans()))
+def test_lanes_work_as_the_walked_nest_says(
+    nest: tuple[Layer, Mapping, int], density: float, seed: int, skips: tuple[bool, bool]
+) -> None:
+    layer, mapping, sync = nest
+    ifmap, weight = (
+        mask if skip else None
+        for mask, skip in zip(masks(layer, density=density, seed=seed), skips, strict=True)
+    )
+    work = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=weight)
+    np.testing.assert_array_equal(work, walked(layer, mapping, sync, ifmap, weight))
+
+
+@settings(deadline=None)
+@given(nest=nests(), density=densities, seed=seeds)
+def test_skipping_lies_between_its_bounds(
+    nest: tuple[Layer, Mapping, int], density: float, seed: int
+) -> None:
+    layer, mapping, sync = nest
+    ifmap, weight = masks(layer, density=density, seed=seed)
+    dense = lane_work(layer, mapping, sync=sync)
+    assert barrier_cycles(dense) == compute_steps(layer, mapping)
+    assert dense.sum() == layer.macs
+    work = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=weight)
+    assert work.sum() / work.shape[1] <= work.sum(axis=0).max() <= barrier_cycles(work)
+    assert barrier_cycles(work) <= barrier_cycles(dense)
+    never = lane_work(layer, mapping, sync=0, ifmap=ifmap, weight=weight)
+    assert barrier_cycles(never) <= barrier_cycles(work)
+    fewer = weight & random_mask(weight.shape, density=0.7, seed=seed + 2)
+    thinned = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=fewer)
+    assert barrier_cycles(thinned) <= barrier_cycles(work)
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+def test_windows_cost_the_expected_maximum_of_the_lanes(density: float) -> None:
+    """Six lanes, 200 windows of 20 MACs with zeros of their own: a maximum of binomials."""
+    layer = replace(LINEAR, weight=Tensor(density=density))
+    shares = [comb(20, n) * density**n * (1 - density) ** (20 - n) for n in range(20)]
+    mean = (1 - np.cumsum(shares) ** 6).sum()
+    cycles = [
+        expected_cycles(layer, ROWS_APART, sync=1, skipped=("weight",), seed=seed)
+        for seed in range(0, 40, 2)
+    ]
+    assert np.mean(cycles) / 200 == pytest.approx(mean, rel=0.01)
+    assert mean > 1.05 * 20 * density
+
+
+def test_only_the_skipped_operands_count() -> None:
+    layer = replace(LINEAR, ifmap=Tensor(density=0.3), weight=Tensor(density=0.6))
+    dense = expected_cycles(layer, ROWS_APART, sync=1, skipped=())
+    assert dense == 4000
+    ifmap = expected_cycles(layer, ROWS_APART, sync=1, skipped=("ifmap",))
+    both = expected_cycles(layer, ROWS_APART, sync=1, skipped=("ifmap", "weight"))
+    assert both < ifmap < dense
+    again = expected_cycles(layer, ROWS_APART, sync=1, skipped=("weight", "ifmap"), seed=0)
+    assert again == both
+    assert ifmap == random_mask((1, 4000), density=0.3, seed=0).sum()
+
+
+def test_zeros_of_the_padding_are_skipped_with_the_ifmap_s() -> None:
+    layer = Layer(name="edge", P=3, Q=4, R=3, S=3, pad_h=1, pad_w=1)
+    mapping = Mapping(tuple(Loop(dim, 1) for dim in "PQRS"))
+    ones = np.ones((1, 1, 3, 4), bool)
+    assert lane_work(layer, mapping, sync=0).sum() == layer.macs == 108
+    assert lane_work(layer, mapping, sync=0, ifmap=ones).sum() == (3 * 3 - 2) * (3 * 4 - 2)
+
+
+def test_a_mask_of_another_size_is_named() -> None:
+    with pytest.raises(
+        InputError, match="layer 'fc': mask of ifmap, 7 x bool: must be 4000 x bool"
+    ):
+        lane_work(LINEAR, ROWS_APART, sync=1, ifmap=np.ones(7, bool))
+    with pytest.raises(InputError, match="mask of weight, 24000 x int64"):
+        lane_work(LINEAR, ROWS_APART, sync=1, weight=np.ones((6, 4000), np.int64))
+    with pytest.raises(InputError, match="layer 'pool' multiplies by no weights"):
+        lane_work(Layer(name="pool", op=Op.POOL), Mapping(()), sync=0)
+
+
+# Queues behind a broadcast
+
+
+def clocked(work: Ints, depth: int) -> int:
+    """A simulation cycle by cycle, of queues that are full or not at the beginning of a cycle."""
+    steps, lanes = work.shape
+    queues: list[deque[int]] = [deque() for _ in range(lanes)]
+    left = [0] * lanes
+    sent, cycle = 0, 0
+    while sent < steps or any(queues) or any(left):
+        room = all(len(queue) < depth for queue in queues)
+        for lane in range(lanes):
+            if not left[lane] and queues[lane]:
+                left[lane] = max(1, queues[lane].popleft())
+            left[lane] = max(0, left[lane] - 1)
+        if sent < steps and room:
+            for lane in range(lanes):
+                queues[lane].append(int(work[sent, lane]))
+            sent += 1
+        cycle += 1
+    return cycle
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Ints:
+    """Work [step, lane] of a few lanes, some idle, some overloaded."""
+    shape = draw(st.integers(1, 30)), draw(st.integers(1, 6))
+    random = np.random.default_rng(draw(seeds))
+    work: Ints = random.integers(0, draw(st.integers(1, 9)), shape)
+    return work * random.integers(0, 3, shape)
+
+
+@settings(deadline=None)
+@given(work=loads(), depth=st.integers(1, 10))
+def test_queues_are_as_long_busy_as_the_clocked_ones(work: Ints, depth: int) -> None:
+    assert queue_cycles(work, depth=depth) == clocked(work, depth)
+
+
+@settings(deadline=None)
+@given(work=loads(), depth=st.integers(2, 10), seed=seeds)
+def test_queues_lie_between_their_bounds(work: Ints, depth: int, seed: int) -> None:
+    cycles = queue_cycles(work, depth=depth)
+    busy = np.maximum(work, 1)
+    assert work.sum() / work.shape[1] <= busy.sum(axis=0).max() < cycles
+    assert cycles <= 1 + barrier_cycles(busy)
+    assert queue_cycles(work, depth=depth + 1) <= cycles
+    assert queue_cycles(work, depth=work.shape[0] + 1) == _unbounded(busy)
+    less = work - np.random.default_rng(seed).integers(0, work + 1)
+    assert queue_cycles(less, depth=depth) <= cycles
+    assert queue_cycles(work[1:], depth=depth) <= cycles
+
+
+def _unbounded(busy: Ints) -> int:
+    """With room for all steps, lane by lane: one step arrives a cycle."""
+    free = np.zeros(busy.shape[1], np.int64)
+    for step, work in enumerate(busy):
+        free = np.maximum(free, step + 1) + work
+    return int(free.max())
+
+
+@pytest.mark.parametrize("depth", [2, 8])
+def test_a_dense_matrix_takes_its_rows_a_lane_for_each_column(depth: int) -> None:
+    work = column_entries(np.ones((48, 100), bool), lanes=16, index_bits=4)
+    assert queue_cycles(work, depth=depth) == 1 + 3 * 100
+
+
+def test_a_queue_holds_something() -> None:
+    with pytest.raises(InputError, match="depth = 0: must be at least 1"):
+        queue_cycles(np.ones((2, 2), np.int64), depth=0)
+
+
+@settings(deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 120), st.integers(1, 4)),
+    lanes=st.integers(1, 5),
+    index_bits=st.integers(1, 5),
+    density=st.sampled_from((0.0, 0.02, 0.1, 0.5, 1.0)),
+    seed=seeds,
+)
+def test_entries_are_those_of_the_relative_index_up_to_the_last_non_zero(
+    shape: tuple[int, int], lanes: int, index_bits: int, density: float, seed: int
+) -> None:
+    mask = random_mask(shape, density=density, seed=seed)
+    form = Format(storage=Storage.RELATIVE_INDEX, index_bits=index_bits)
+    entries = column_entries(mask, lanes=lanes, index_bits=index_bits)
+    for column, lane in product(range(shape[1]), range(lanes)):
+        own = -mask[lane::lanes, column].astype(np.int64)
+        own = np.trim_zeros(own, "b")
+        assert entries[column, lane] * (index_bits + 1) == encoded_bits(form, own, bits=1)
+
+
+# Rounds of packed rows
+
+
+def shelved(nonzeros: list[int], multipliers: int, carried: int) -> int:
+    """Rounds, by laying down one non-zero after the other."""
+    rounds: list[int] = []
+    for count in nonzeros:
+        fits = rounds and rounds[-1] + count <= multipliers
+        if count and not fits:
+            rounds.append(0)
+        for _ in range(count):
+            if rounds[-1] == multipliers:
+                rounds.append(carried)
+            rounds[-1] += 1
+        if count > multipliers:
+            rounds[-1] = multipliers
+    return len(rounds)
+
+
+rows_of_non_zeros = st.lists(st.integers(0, 40), max_size=20)
+
+
+@given(nonzeros=rows_of_non_zeros, multipliers=st.integers(4, 16), carried=st.integers(0, 3))
+def test_rounds_are_those_of_rows_laid_on_shelves(
+    nonzeros: list[int], multipliers: int, carried: int
+) -> None:
+    rounds = packed_rounds(np.array(nonzeros, int), multipliers=multipliers, carried=carried)
+    assert rounds == shelved(nonzeros, multipliers, carried)
+
+
+@given(nonzeros=rows_of_non_zeros, multipliers=st.integers(4, 16), seed=seeds)
+def test_rounds_lie_between_their_bounds(nonzeros: list[int], multipliers: int, seed: int) -> None:
+    rows = np.array(nonzeros, int)
+    rounds = packed_rounds(rows, multipliers=multipliers)
+    assert (
+        rows.sum() / multipliers <= rounds <= packed_rounds(rows * 0 + 40, multipliers=multipliers)
+    )
+    fewer = rows - np.random.default_rng(seed).integers(0, rows + 1)
+    assert packed_rounds(fewer, multipliers=multipliers) <= rounds
+
+
+def test_an_array_holds_more_than_a_psum() -> None:
+    with pytest.raises(InputError, match=r"carried = 4: must lie in 0\.\.3"):
+        packed_rounds(np.array([1]), multipliers=4, carried=4)
+
+
+def test_packing_quantises_the_gain() -> None:
+    """A third fewer non-zeros may save no round: two rows of 70 do not fit where one of 100 did."""
+    assert packed_rounds(np.array([100] * 6), multipliers=128) == 6
+    assert packed_rounds(np.array([70] * 6), multipliers=128) == 6
+    assert packed_rounds(np.array([64] * 6), multipliers=128) == 3
