@@ -109,6 +109,41 @@ def _run(
     typer.echo(f"\nreport.json, layers.csv and plots: {folder}")
 
 
+@app.command()
+def validate(
+    subjects: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="What to compare, else all.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of validation.md, its plots and JSON.")
+    ] = RESULTS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Compare with published chips and simulators: every number, with its error and its source."""
+    with complaints():
+        _validate(subjects or [], out=out, as_json=as_json)
+
+
+def _validate(chosen: list[str], *, out: Path, as_json: bool) -> None:
+    from hwsim import report, validation_page, validation_table
+    from hwsim.progress import shown
+    from hwsim.validate import compare
+
+    report.check_writable(out)
+    with shown() as progress:
+        found = compare(chosen, progress=progress)
+        progress("drawing and writing the results")
+        files = validation_page.contents(found)
+        validation_page.write(files, out)
+    if as_json:
+        typer.echo(files[validation_page.RECORDS].decode(), nl=False)
+        return
+    from rich.console import Console
+
+    validation_table.show(found, Console())
+    typer.echo(f"{out / validation_page.PAGE}, validation.json and plots: {out}")
+
+
 @app.command("list")
 def list_names(
     kind: Annotated[str, typer.Argument(help="One kind alone, such as machine.")] = "",

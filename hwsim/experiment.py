@@ -42,7 +42,7 @@ DENSITY_IMAGES = 256
 
 
 def _known(kind: str, names: Callable[[], list[str]] | None = None) -> AfterValidator:
-    """Accepts the names of a kind, or those that `names` lists; the complaint lists them and the nearest."""
+    """Accepts the names of a kind, or those given; the complaint lists them and the nearest."""
     listed = names or partial(registry.names, kind)
 
     def check(name: str) -> str:

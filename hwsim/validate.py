@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import yaml
 
+from hwsim.errors import UnknownNameError
 from hwsim.progress import Progress, quiet
 from hwsim.registry import hook, module, names
 
@@ -62,31 +63,37 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How well the rows of one machine, network and quantity agree.
-
-    Errors are over `verified` alone; `unverified` rows are only counted.
-    """
+    """How well the rows of one machine, network and quantity agree."""
 
     machine: str
     network: str
     quantity: str
-    verified: tuple[Row, ...]
-    unverified: int
+    rows: tuple[Row, ...]
 
     @property
-    def fitted(self) -> int:
-        """How many of the verified rows a parameter was fitted on."""
-        return sum(row.fitted for row in self.verified)
+    def predicted(self) -> list[Row]:
+        """The verified rows that nothing was fitted on."""
+        return [row for row in self.rows if row.verified and not row.fitted]
+
+    @property
+    def fitted(self) -> list[Row]:
+        """The verified rows that a parameter was fitted on."""
+        return [row for row in self.rows if row.verified and row.fitted]
+
+    @property
+    def unverified(self) -> list[Row]:
+        """The rows for reading only."""
+        return [row for row in self.rows if not row.verified]
 
     @property
     def mean_error(self) -> float:
-        """The mean of the errors' magnitudes; 0 without verified rows."""
-        return mean_error(self.verified)
+        """The mean of the errors' magnitudes: of what is predicted, or of what is fitted."""
+        return mean_error(self.predicted or self.fitted)
 
     @property
     def worst(self) -> Row | None:
-        """The verified row of the largest error, the first of equals."""
-        return max(self.verified, key=lambda row: abs(row.error), default=None)
+        """The row of the largest error among the same, the first of equals."""
+        return max(self.predicted or self.fitted, key=lambda row: abs(row.error), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,17 +153,10 @@ def mean_error(rows: Iterable[Row]) -> float:
 
 def summaries(rows: Iterable[Row]) -> list[Summary]:
     """One for each machine, network and quantity, as they first appear."""
+    found = grouped(rows, lambda row: (row.machine, row.network, row.quantity))
     return [
-        Summary(
-            machine=machine,
-            network=network,
-            quantity=quantity,
-            verified=tuple(row for row in found if row.verified),
-            unverified=sum(not row.verified for row in found),
-        )
-        for (machine, network, quantity), found in grouped(
-            rows, lambda row: (row.machine, row.network, row.quantity)
-        ).items()
+        Summary(machine=machine, network=network, quantity=quantity, rows=tuple(rows))
+        for (machine, network, quantity), rows in found.items()
     ]
 
 
@@ -170,9 +170,11 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Ro
 
 def compare(chosen: Iterable[str] = (), *, progress: Progress = quiet) -> tuple[Subject, ...]:
     """The named subjects, simulated; all where none is named. Raises UnknownNameError at once."""
-    wanted = tuple(dict.fromkeys(chosen)) or tuple(names("validation"))
+    known = names("validation")
+    wanted = tuple(dict.fromkeys(chosen)) or tuple(known)
     for name in wanted:
-        module("validation", name)
+        if name not in known:
+            raise UnknownNameError(kind="subject", name=name, known=known)
     return tuple(_subject(name, progress) for name in wanted)
 
 

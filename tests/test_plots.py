@@ -1,4 +1,7 @@
-"""Every file in plots/ draws any report: labelled with units, legible, the same to the byte."""
+"""Every file in plots/ offers one hook, and draws whatever that takes, legibly, with units.
+
+Each hook has its suite: plots of reports first, those of validation rows in test_validate.py.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +17,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from hwsim import registry
+from hwsim import gallery, registry
 from hwsim.report import Report, contents
 from hwsim.workload import Layer, Op
 from plots._style import COMPONENT_COLOURS, energy_unit, pale
@@ -26,7 +29,7 @@ REPORTS = {key: example(found) for key, found in EXAMPLES.items()} | {
 }
 UNITS = ("(pJ)", "(nJ)", "(µJ)", "(mJ)", "(J)", "GMAC/s", "MACs per DRAM byte", "before / after")
 Draw = Callable[[Report], Figure]
-every_plot = pytest.mark.parametrize("name", registry.names("plot"))
+every_plot = pytest.mark.parametrize("name", gallery.plots("draw"))
 every_report = pytest.mark.parametrize("key", REPORTS)
 
 
@@ -36,6 +39,18 @@ def _figure(name: str, key: str) -> Figure:
     figure = draw(REPORTS[key])
     figure.draw_without_rendering()
     return figure
+
+
+@pytest.mark.parametrize("name", registry.names("plot"))
+def test_every_plot_offers_one_hook(name: str) -> None:
+    found = [key for key in gallery.HOOKS if name in gallery.plots(key)]
+    assert len(found) == 1, found
+    registry.hook(registry.module("plot", name), found[0])
+
+
+def test_every_hook_draws_something_shipped() -> None:
+    assert {"energy_by_component", "energy_per_layer", "roofline"} <= set(gallery.plots("draw"))
+    assert gallery.plots("draw_validation") == ["validation"]
 
 
 @every_plot
@@ -113,10 +128,11 @@ def test_no_point_lies_above_its_roof() -> None:
 
 def test_same_report_same_bytes_whatever_the_users_style() -> None:
     found = REPORTS["29 layers"]
-    first = contents(found, registry.names("plot"))
+    plots = gallery.plots("draw")
+    first = contents(found, plots)
     with rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 30}):
-        assert contents(found, registry.names("plot")) == first
-    names = {f"{name}.{kind}" for name in registry.names("plot") for kind in ("png", "svg")}
+        assert contents(found, plots) == first
+    names = {f"{name}.{kind}" for name in plots for kind in ("png", "svg")}
     assert first.keys() == names | {"report.json", "layers.csv"}
     assert all(first[name].startswith(b"\x89PNG") for name in names if name.endswith("png"))
     assert all(b"<svg" in first[name] for name in names if name.endswith("svg"))

@@ -26,9 +26,9 @@ def rows() -> Iterator[Row]:
             yield Row(
                 machine="dramsim3",
                 network="saturated traffic",
-                layer=f"{part['part']} {traffic}",
+                layer=f"{part['part'].split('_')[0]} {traffic}",
                 quantity="dram_pj_per_bit",
                 published=part[traffic],
                 simulated=dram_pj_per_bit(part["kind"]),
-                source=table["source"],
+                source=f"{table['source']}: {part['part']}",
             )

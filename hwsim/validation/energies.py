@@ -2,10 +2,10 @@
 
 Horowitz's table gives integer adds of 8, 16 and 32 bits, multiplies of 8 and 32 bits, SRAM and DRAM
 accesses. hwsim takes an affine law through two of the adds, a power law through the two multiplies,
-a square-root law through the 64-bit word of the 8 kB SRAM, and the DRAM word: those numbers are
-anchors, agree by construction and count as fitted. The 16-bit add, the 32-bit word of the SRAM and
-EIE's statement of what a 16-bit multiply takes are predicted. The SRAMs' 64-bit words and the DRAM's
-could not be checked in print and decide nothing.
+a square-root law through the 64-bit word of the 8 kB SRAM, and the 32-bit word of DRAM: those
+numbers are anchors, agree by construction and count as fitted. The 16-bit add, the 32-bit word of
+the SRAM and EIE's statement of what a 16-bit multiply takes are predicted. The 64-bit words of
+SRAMs and DRAM could not be checked in print and decide nothing.
 
 The power law puts a 16-bit multiply a quarter above EIE's: EIE's ratio of five between 32 and 16
 bits and Horowitz's of 15.5 between 32 and 8 bits lie on no one power of the width. CNNergy's 16-bit
@@ -17,8 +17,8 @@ Bit Fusion published the synthesis of one processing element, a multiplier with 
 published elements take less, half as much at 2 bits: they add fewer bits, or add them more cheaply.
 A machine of very few bits should state the energy of its own MAC.
 
-Floating-point operations and the 32-bit register file of unstated size have no counterpart in hwsim;
-neither do Bit Fusion's elements of changing width.
+Floating-point operations, the 32-bit register file of unstated size and Bit Fusion's elements of
+changing width have no counterpart in hwsim.
 """
 
 from collections.abc import Callable, Iterator
