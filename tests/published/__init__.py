@@ -1,0 +1,1 @@
+"""Published numbers, with source and tolerance; the measured errors are printed."""
