@@ -18,6 +18,8 @@ from hwsim.registry import hook, module, names
 
 # Relative errors below this are the last bits of a float: "equal" means no more than that.
 EQUAL = 1e-9
+# As many machines as this are told together.
+FAMILY = 5
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -63,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How well the rows of one machine, network and quantity agree."""
+    """How well the rows of a network and quantity agree, on one machine or a family of them."""
 
     machine: str
     network: str
@@ -144,20 +146,28 @@ class Subject:
     rows: tuple[Row, ...]
     targets: tuple[Target, ...]
 
+    @property
+    def machines(self) -> dict[str, list[Row]]:
+        """Its rows by machine; many machines are a family and go by the subject's own name."""
+        found = grouped(self.rows, lambda row: row.machine)
+        return found if len(found) < FAMILY else {self.name: list(self.rows)}
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """One for each machine, or family of them, network and quantity, as they first appear."""
+        return [
+            Summary(machine=machine, network=network, quantity=quantity, rows=tuple(rows))
+            for machine, of_machine in self.machines.items()
+            for (network, quantity), rows in grouped(
+                of_machine, lambda row: (row.network, row.quantity)
+            ).items()
+        ]
+
 
 def mean_error(rows: Iterable[Row]) -> float:
     """The mean of the errors' magnitudes; 0 without rows."""
     errors = [abs(row.error) for row in rows]
     return sum(errors) / len(errors) if errors else 0.0
-
-
-def summaries(rows: Iterable[Row]) -> list[Summary]:
-    """One for each machine, network and quantity, as they first appear."""
-    found = grouped(rows, lambda row: (row.machine, row.network, row.quantity))
-    return [
-        Summary(machine=machine, network=network, quantity=quantity, rows=tuple(rows))
-        for (machine, network, quantity), rows in found.items()
-    ]
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from hwsim import gallery, registry
 from hwsim.errors import InputError
-from hwsim.validate import Row, Subject, Summary, Target, grouped, mean_error, summaries
+from hwsim.validate import Row, Subject, Summary, Target, mean_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +20,7 @@ ROW_HEADS += ["published", "simulated", "error %", "fitted", "source"]
 SUMMARY_HEADS = ["machine", "network", "quantity", "worst at"]
 SUMMARY_HEADS += ["predicted", "fitted", "unverified", "mean |error| %", "worst error %"]
 TARGET_HEADS = ["machine", "network", "quantity", "target", "found", "met"]
-# Longer tables are folded, below the rows that err most.
-UNFOLDED_ROWS, WORST_ROWS = 20, 5
+UNFOLDED_ROWS, FOLDED_ROWS, WORST_ROWS = 20, 250, 8
 HEAD = """# Validation
 
 What hwsim says beside what was published, as `hwsim validate` found it. An error is
@@ -86,8 +85,9 @@ def reached(target: Target, rows: Iterable[Row]) -> str:
 
 
 def to_json(rows: Iterable[Row]) -> str:
-    """The rows as a JSON list."""
-    return json.dumps([row.record() for row in rows], indent=1, ensure_ascii=False) + "\n"
+    """The rows as a JSON list, a row a line."""
+    lines = (json.dumps(row.record(), ensure_ascii=False) for row in rows)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def page(subjects: Iterable[Subject]) -> str:
@@ -115,19 +115,19 @@ def target_cells(target: Target, subject: Subject) -> list[str]:
 
 
 def _overview(subjects: Iterable[Subject]) -> list[str]:
-    rows = [row for subject in subjects for row in subject.rows]
-    lines = [summary_cells(summary) for summary in summaries(rows)]
+    lines = [summary_cells(summary) for subject in subjects for summary in subject.summaries]
     return ["## Errors", "", *_table(SUMMARY_HEADS, lines, left=4), ""]
 
 
 def summary_cells(summary: Summary) -> list[str]:
     """A summary's cells below `SUMMARY_HEADS`; errors in percent."""
     worst = summary.worst
+    of_family = worst is not None and worst.machine != summary.machine
     return [
         summary.machine,
         summary.network,
         summary.quantity,
-        worst.layer if worst and worst.error else "",
+        f"{worst.machine} " * of_family + worst.layer if worst and worst.error else "",
         *(str(len(rows) or "") for rows in (summary.predicted, summary.fitted, summary.unverified)),
         magnitude(summary.mean_error) if worst else "",
         percent(worst.error) if worst else "",
@@ -136,7 +136,7 @@ def summary_cells(summary: Summary) -> list[str]:
 
 def _section(subject: Subject) -> list[str]:
     lines = [f"## {subject.name}", "", subject.text, ""]
-    for machine in grouped(subject.rows, lambda row: row.machine):
+    for machine in subject.machines:
         for plot in gallery.plots(HOOK):
             lines += [f"![{machine}: published and simulated]({plot_path(plot, machine)})", ""]
     sources = list(dict.fromkeys(row.source for row in subject.rows))
@@ -145,15 +145,20 @@ def _section(subject: Subject) -> list[str]:
 
 
 def _rows(rows: tuple[Row, ...], sources: list[str]) -> list[str]:
-    """Every row; a long table is folded away below the rows that err most."""
-    whole = _table(ROW_HEADS, (row_cells(row, sources) for row in rows), left=4)
+    """A short table; a long one folded below the rows that err most; of the longest those alone."""
     if len(rows) <= UNFOLDED_ROWS:
-        return [*whole, ""]
+        return [*_row_table(rows, sources), ""]
     wrong = [row for row in rows if row.verified and row.error]
     worst = sorted(wrong, key=lambda row: -abs(row.error))[:WORST_ROWS]
-    shown = _table(ROW_HEADS, (row_cells(row, sources) for row in worst), left=4)
-    folded = [f"<details><summary>All {len(rows)} rows</summary>", "", *whole, "", "</details>"]
-    return [*(["The rows that err most:", "", *shown, ""] if worst else []), *folded, ""]
+    shown = ["The rows that err most:", "", *_row_table(worst, sources), ""] if worst else []
+    if len(rows) > FOLDED_ROWS:
+        return [*shown, f"All {len(rows):,} rows are in [{RECORDS}]({RECORDS}).", ""]
+    fold = f"<details><summary>All {len(rows)} rows</summary>"
+    return [*shown, fold, "", *_row_table(rows, sources), "", "</details>", ""]
+
+
+def _row_table(rows: Iterable[Row], sources: list[str]) -> list[str]:
+    return _table(ROW_HEADS, (row_cells(row, sources) for row in rows), left=4)
 
 
 def row_cells(row: Row, sources: list[str]) -> list[str]:
@@ -183,7 +188,7 @@ def contents(subjects: Iterable[Subject]) -> dict[str, bytes]:
     found = tuple(subjects)
     rows = [row for subject in found for row in subject.rows]
     texts = {PAGE: page(found), RECORDS: to_json(rows)}
-    return {name: text.encode() for name, text in texts.items()} | _plots(rows)
+    return {name: text.encode() for name, text in texts.items()} | _plots(found)
 
 
 def plot_path(plot: str, machine: str) -> str:
@@ -191,13 +196,12 @@ def plot_path(plot: str, machine: str) -> str:
     return f"{plot}/{machine}.svg"
 
 
-def _plots(rows: Iterable[Row]) -> dict[str, bytes]:
-    machines = grouped(rows, lambda row: row.machine)
+def _plots(subjects: Iterable[Subject]) -> dict[str, bytes]:
     found = {}
     for plot in gallery.plots(HOOK):
         draw = registry.hook(registry.module("plot", plot), HOOK)
-        for machine, of_machine in machines.items():
-            figure = cast("Figure", draw(of_machine))
+        for machine, rows in ((m, r) for s in subjects for m, r in s.machines.items()):
+            figure = cast("Figure", draw(rows, title=machine))
             found[plot_path(plot, machine)] = gallery.image(figure, "svg")
     return found
 

@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from hwsim.validate import Subject, grouped, summaries
+from hwsim.validate import Subject, grouped
 from hwsim.validation_page import (
     ROW_HEADS,
     SUMMARY_HEADS,
@@ -35,7 +35,8 @@ def show(subjects: Iterable[Subject], console: Console) -> None:
         for number, source in enumerate(sources, 1):
             console.print(Text(f"[{number}] {source}", style="dim"))
         console.print()
-    _print(_table("errors", SUMMARY_HEADS, list(map(summary_cells, summaries(rows)))), console)
+    lines = [summary_cells(summary) for subject in found for summary in subject.summaries]
+    _print(_table("errors", SUMMARY_HEADS, lines), console)
     targets = [target_cells(target, x) for x in found for target in x.targets]
     if targets:
         console.print()

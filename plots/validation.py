@@ -26,8 +26,8 @@ UNITS = {"ms": "ms", "us": "µs", "pj": "pJ", "mw": "mW", "pes": "PEs", "bytes":
 Panel = list[Row]
 
 
-def draw_validation(rows: Sequence[Row]) -> Figure:
-    """The rows of one machine; in each panel all of a quantity, networks from left to right."""
+def draw_validation(rows: Sequence[Row], *, title: str) -> Figure:
+    """The rows of a machine, or a family; in each panel a quantity, networks from left to right."""
     ordered = [row for found in grouped(rows, lambda row: row.network).values() for row in found]
     panels = list(grouped(ordered, lambda row: row.quantity).values())
     most = max((len(panel) for panel in panels if not _many(panel)), default=0)
@@ -42,7 +42,7 @@ def draw_validation(rows: Sequence[Row]) -> Figure:
             (_cloud if _many(panel) else _columns)(axes, panel)
             if not _many(panel):
                 axes.set_xticks(*_ticks(panel), rotation=_rotation(panel, width_in), fontsize=7.5)
-        figure.suptitle(_title(rows), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(_heading(rows, title), x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.legend(handles=_keys(rows), loc="outside lower center", ncols=4)
     return figure
 
@@ -75,10 +75,10 @@ def _height_in(panel: Panel, width_in: float) -> float:
     return PANEL_IN + names + 0.2 * (len({row.network for row in panel}) > 1)
 
 
-def _title(rows: Sequence[Row]) -> str:
+def _heading(rows: Sequence[Row], title: str) -> str:
     networks = {row.network for row in rows}
     only = f", {rows[0].network}" if len(networks) == 1 else ""
-    return f"{rows[0].machine}{only}: published and simulated, errors in %"
+    return f"{title}{only}: published and simulated, errors in %"
 
 
 def _unit(quantity: str) -> str:
