@@ -25,11 +25,13 @@ GATED_SHARE = 0.06595 / 2.20035
 class Cost:
     """What one layer costs on one machine.
 
-    `bound` names what is busy longest: `compute`, a memory level, or `NoC`. `utilization` is
+    `processing_cycles`: those in which the PEs do not wait for `single` buffers above them. `bound`
+    names what is busy longest: `compute`, a memory level, or `NoC`. `utilization` is
     operations / (cycles x PEs).
     """
 
     cycles: int
+    processing_cycles: int
     compute_cycles: int
     bound: str
     utilization: float
@@ -55,6 +57,7 @@ def cost(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
     dram = [move for move in moves if move.parent.cell == "dram"]
     return Cost(
         cycles=time.cycles,
+        processing_cycles=time.processing_cycles,
         compute_cycles=time.compute_cycles,
         bound=time.bound,
         utilization=layer.operations / (time.cycles * machine.pes),
@@ -70,6 +73,7 @@ def fused_cost(layer: Layer, machine: Accelerator) -> Cost:
     energy["MAC"] = arithmetic_pj(layer, machine)
     return Cost(
         cycles=0,
+        processing_cycles=0,
         compute_cycles=0,
         bound="fused",
         utilization=0.0,
@@ -104,8 +108,8 @@ def _energy_by_component_pj(
     for move in moves:
         read_pj, write_pj = memory_pj_per_bit(move.parent, machine.technology)
         busy = _gated_share(layer, machine, move)
-        energy[machine.level(move.link.parent).component] += (
-            busy * move.parent_read_bits * read_pj + move.parent_write_bits * write_pj
+        energy[machine.level(move.link.parent).component] += busy * (
+            move.parent_read_bits * read_pj + move.parent_write_bits * write_pj
         )
         if move.child:
             read_pj, write_pj = memory_pj_per_bit(move.child, machine.technology)
@@ -117,9 +121,10 @@ def _energy_by_component_pj(
 
 
 def _gated_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
-    """The share of a memory's reads that happen: a gating PE does not read a zero's weight."""
+    """The share of a pad's accesses that happen: for a zero, a gating PE neither reads the weight
+    nor reads and writes the psum, which stays as it is."""
     in_pe = move.child is None and machine.level(move.link.parent).component == "spad"
-    gates = machine.mac.zero_gating and in_pe and move.tensor == "weight"
+    gates = machine.mac.zero_gating and in_pe and move.tensor != "ifmap"
     return layer.ifmap.density if gates else 1.0
 
 

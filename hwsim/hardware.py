@@ -28,7 +28,8 @@ class Memory(Config):
     """One memory, for the tensors it names (ofmap stands for psums too).
 
     `slot_bits`: an element takes a whole number of slots (16: an 8-bit word gains nothing; 1: words
-    are packed). `buffering`: `single` stalls the machine while a tile is filled, `double` holds two
+    are packed). `word_bits`: the bits of one access, where a port that moves more a cycle stands for
+    several banks. `buffering`: `single` stalls the machine while a tile is filled, `double` holds two
     tiles and hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows).
     `formats`: how tensors are coded in this memory where that saves bits.
     """
@@ -37,6 +38,7 @@ class Memory(Config):
     cell: Literal["dram", "sram", "register_file"]
     capacity_bits: Positive | None = None
     slot_bits: Bits = 1
+    word_bits: Positive | None = None
     read_bits_per_cycle: Bandwidth | None = None
     write_bits_per_cycle: Bandwidth | None = None
     shared_port: bool = False
@@ -123,8 +125,8 @@ class Mac(Config):
     """The arithmetic of a PE.
 
     Operands narrower than the datapath run at its full width; wider ones are refused.
-    `zero_gating`: a zero ifmap word saves the MAC's energy and the read of its weight from the pad
-    (JSSC 2017, Sec. V-B), no cycles.
+    `zero_gating`: a zero ifmap word saves the MAC's energy, the read of its weight from the pad and
+    the psum's round trip (JSSC 2017, Sec. V-B), no cycles.
     """
 
     ifmap_bits: Bits = 16

@@ -157,7 +157,7 @@ def memory_pj_per_bit(memory: Memory, technology: Technology) -> tuple[float, fl
 def _memory_law_pj_per_bit(memory: Memory, technology: Technology) -> float:
     if memory.capacity_bits is None:
         return dram_pj_per_bit(technology.dram)
-    stated = memory.read_bits_per_cycle or memory.write_bits_per_cycle
+    stated = memory.word_bits or memory.read_bits_per_cycle or memory.write_bits_per_cycle
     slot = memory.slot_bits if memory.slot_bits > 1 else WORD_BITS.value
     word = min(max(stated or slot, 1), memory.capacity_bits)
     law = sram_pj_per_bit if memory.cell == "sram" else register_file_pj_per_bit
