@@ -67,6 +67,7 @@ def _cost(layer: Layer) -> Cost:
     cycles = max(compute, transfer)
     return Cost(
         cycles=cycles,
+        processing_cycles=cycles,
         compute_cycles=compute,
         bound="compute" if compute >= transfer else "DRAM",
         utilization=layer.operations / (168 * cycles),
