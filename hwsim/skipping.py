@@ -23,14 +23,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.errors import InputError
-from hwsim.mapping import Mapping
+from hwsim.mapping import Mapping, Store
 from hwsim.workload import Layer
 
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Table = dict[str, Integers]
 
-CHUNK = 2**20
+WINDOW, LANE, ADDRESS = 0, 1, 2
 
 
 def random_mask(shape: tuple[int, ...], *, density: float, seed: int) -> Mask:
@@ -64,19 +64,37 @@ def lane_work(
     lane, lanes = _places(layer, mapping, [loop.axis is not None for loop in mapping.loops])
     field, address = _field(layer, ifmap)
     tables = window, lane, address
-    points = _sums(tables, "NPQ", np.indices([layer.bounds[dim] for dim in "NPQ"]).reshape(3, -1))
     work = np.zeros((windows, lanes), np.int64)
-    kept = _sized(layer, "weight", weight).ravel()
-    for first in range(0, kept.size, CHUNK):
-        taps = first + np.flatnonzero(kept[first : first + CHUNK])
-        at = np.unravel_index(taps, [layer.bounds[dim] for dim in "GKCRS"])
-        _count(field, _sums(tables, "GKCRS", at), points, work)
+    kept = _sized(layer, "weight", weight).reshape([layer.bounds[dim] for dim in "GKCRS"])
+    taps = np.moveaxis(kept, 1, -1).reshape(-1, layer.K)
+    points = _sums(layer, tables, "NPQ")
+    groups, group = np.unique(points[:ADDRESS], axis=1, return_inverse=True)
+    _count(
+        field,
+        taps,
+        _sums(layer, tables, "GCRS"),
+        _sums(layer, tables, "K"),
+        points[ADDRESS],
+        group.ravel(),
+        groups,
+        work,
+    )
     return work
 
 
 def barrier_cycles(work: Integers) -> int:
     """Cycles of lanes with `work` [window, lane] that all wait for the last one in each window."""
     return int(work.max(axis=1, initial=0).sum())
+
+
+def sync_point(mapping: Mapping, level: str) -> int:
+    """Loops before the place where lanes wait that go on together whenever a tile of `level` does.
+
+    That is its innermost store; the lanes of a mapping that does not use the level never wait.
+    """
+    names = {tensor for node in mapping if isinstance(node, Store) for tensor in node.tensors}
+    stores = (store for tensor in names for store in mapping.stores(tensor))
+    return max((before for name, before in stores if name == level), default=0)
 
 
 def expected_cycles(
@@ -152,22 +170,40 @@ def _sized(layer: Layer, tensor: str, mask: Mask | None) -> Mask:
     return mask
 
 
-def _sums(tables: Iterable[Table], dims: str, at: Iterable[NDArray[np.intp]]) -> Integers:
-    """Of each table, the entries at coordinates of these dimensions, added up."""
+def _sums(layer: Layer, tables: Iterable[Table], dims: str) -> Integers:
+    """[table, point] of all points of these dimensions, what their coordinates add up to."""
+    at = np.indices([layer.bounds[dim] for dim in dims]).reshape(len(dims), -1)
     places = dict(zip(dims, at, strict=True))
     return np.array([sum(table[dim][places[dim]] for dim in dims) for table in tables])
 
 
 @njit(cache=True)
-def _count(field: Mask, taps: Integers, points: Integers, work: Integers) -> None:
-    """Adds 1 to `work` for each non-zero tap of a filter and ofmap point that meet a non-zero.
+def _count(
+    field: Mask,
+    taps: Mask,
+    tap_places: Integers,
+    filter_places: Integers,
+    points: Integers,
+    group: Integers,
+    groups: Integers,
+    work: Integers,
+) -> None:
+    """Adds 1 to `work` where a non-zero of `taps` [tap, filter] meets one of the field at a point.
 
-    `taps` and `points` hold what each adds to the window, the lane and the address.
+    The other tables hold what taps, filters and points add to window, lane and address. Points that
+    add the same to window and lane are a group, counted once for all filters.
     """
-    for tap in range(taps.shape[1]):
-        for point in range(points.shape[1]):
-            if field[taps[2, tap] + points[2, point]]:
-                work[taps[0, tap] + points[0, point], taps[1, tap] + points[1, point]] += 1
+    met = np.zeros(groups.shape[1], np.int64)
+    for tap in range(taps.shape[0]):
+        met[:] = 0
+        for point in range(points.size):
+            met[group[point]] += field[tap_places[ADDRESS, tap] + points[point]]
+        for k in range(taps.shape[1]):
+            if taps[tap, k]:
+                window = tap_places[WINDOW, tap] + filter_places[WINDOW, k]
+                lane = tap_places[LANE, tap] + filter_places[LANE, k]
+                for i in range(met.size):
+                    work[window + groups[WINDOW, i], lane + groups[LANE, i]] += met[i]
 
 
 # Queues behind a broadcast

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hwsim.errors import InputError
-from hwsim.mapping import Loop, Mapping
+from hwsim.mapping import Loop, Mapping, Store
 from hwsim.reuse import compute_steps
 from hwsim.skipping import (
     barrier_cycles,
@@ -22,10 +22,12 @@ from hwsim.skipping import (
     packed_rounds,
     queue_cycles,
     random_mask,
+    sync_point,
 )
 from hwsim.sparsity import Format, encoded_bits
 from hwsim.workload import Layer, Op, Storage, Tensor
 from tests import oracle
+from tests.machines import STATIONARY
 from tests.strategies import layers, mappings
 
 Mask = NDArray[np.bool_]
@@ -154,6 +156,15 @@ def test_zeros_of_the_padding_are_skipped_with_the_ifmap_s() -> None:
     ones = np.ones((1, 1, 3, 4), bool)
     assert lane_work(layer, mapping, sync=0).sum() == layer.macs == 108
     assert lane_work(layer, mapping, sync=0, ifmap=ones).sum() == (3 * 3 - 2) * (3 * 4 - 2)
+
+
+def test_lanes_wait_where_a_level_s_innermost_tile_changes() -> None:
+    assert sync_point(STATIONARY, "DRAM") == 0
+    assert sync_point(STATIONARY, "GLB") == 0
+    assert sync_point(STATIONARY, "spad") == 4
+    assert sync_point(STATIONARY, "latch") == 0
+    deeper = Mapping((Store("spad", ("weight",)), Loop("K", 1), Store("spad", ("ifmap",))))
+    assert sync_point(deeper, "spad") == 1
 
 
 def test_a_mask_of_another_size_is_named() -> None:
