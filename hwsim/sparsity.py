@@ -20,6 +20,7 @@ The last three need to know the matrix: a `Format` says so, and `matrix_shape` g
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -149,6 +150,7 @@ def _format(form: Storage | Format) -> Format:
     return form if isinstance(form, Format) else Format(storage=form)
 
 
+@lru_cache(maxsize=1024)
 def _code(form: Storage | Format, bits: int) -> Code:
     form = _format(form)
     widest = RunLength.widest if form.storage is Storage.RUN_LENGTH else Code.widest
