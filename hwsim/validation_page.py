@@ -44,12 +44,13 @@ def digits(value: float) -> str:
 
 
 def percent(error: float) -> str:
-    """A signed relative error in percent: 0, +0.04, -3.2, +120; exact ones alone are 0."""
+    """A signed relative error in percent: +0.04, -3.2, +120; 0 where exact, 0.00 where nearly."""
     steady = float(f"{100 * error:.6g}")
     if abs(steady) < 1e-6:
         return "0"
     decimals = 2 if abs(steady) < 1 else 1 if abs(steady) < 100 else 0
-    return f"{steady:+.{decimals}f}"
+    shown = f"{steady:+.{decimals}f}"
+    return shown if shown.strip("+-") != "0.00" else "0.00"
 
 
 def percent_bound(share: float) -> str:

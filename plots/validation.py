@@ -5,7 +5,9 @@ both numbers are equal.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,61 +20,97 @@ from plots._style import BLUE, GREY, VERMILLION, canvas
 
 MOST_LAYERS, NARROW_LAYERS = 36, 8
 LOG_RANGE, LARGE = 50, 1e4
-LAYER_IN, LETTER_IN, PANEL_IN, CLOUD_IN, FRAME_IN = 0.36, 0.065, 1.55, 2.9, 0.9
-NARROW_IN = 2.9
+# Inches: a layer's column, letters of names and headings, a line of names, panels, what is around.
+LAYER_IN, LETTER_IN, TITLE_LETTER_IN, HEADING_LETTER_IN, LINE_IN = 0.36, 0.065, 0.085, 0.105, 0.15
+PANEL_IN, CLOUD_IN, NARROW_IN, WIDE_IN, FRAME_IN = 1.6, 2.8, 2.9, 5.0, 0.9
+NAME_LETTERS = 20
 KINDS = {"predicted": ("o", BLUE), "fitted": ("D", VERMILLION), "unverified": ("X", GREY)}
-UNITS = {"ms": "ms", "us": "µs", "pj": "pJ", "mw": "mW", "pes": "PEs", "bytes": "bytes"}
+UNITS = {"us": "µs", "pj": "pJ", "nj": "nJ", "uj": "µJ", "mj": "mJ", "mw": "mW", "pes": "PEs"}
+UNITS |= {"kib": "KiB", "kb": "kB", "mb": "MB", "percent": "%", "mhz": "MHz"}
+UNITS |= {"ns": "ns", "ms": "ms", "s": "s", "bytes": "bytes", "bits": "bits", "cycles": "cycles"}
+UNITS |= {"reads": "reads", "writes": "writes", "accesses": "accesses", "rounds": "rounds"}
+UNITS |= {"macs": "MACs", "energy": "energy"}
 
-Panel = list[Row]
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """The rows of a quantity, and the names below them: none below a cloud, blanks above a twin."""
+
+    rows: list[Row]
+    names: list[str]
+    width_in: float
+    cloud: bool
+
+    @property
+    def upright(self) -> bool:
+        """Whether names side by side would touch."""
+        widest = max((len(line) for name in self.names for line in name.split("\n")), default=0)
+        return widest * LETTER_IN > 0.9 * self.width_in / len(self.rows)
+
+    @property
+    def height_in(self) -> float:
+        """With room for its names and those of its networks."""
+        if self.cloud:
+            return CLOUD_IN
+        lines = [name.split("\n") for name in self.names]
+        names = max(LETTER_IN * len(line) for name in lines for line in name)
+        if not self.upright:
+            names = LINE_IN * max(map(len, lines))
+        return PANEL_IN + names + LINE_IN * (len({row.network for row in self.rows}) > 1)
 
 
 def draw_validation(rows: Sequence[Row], *, title: str) -> Figure:
     """The rows of a machine, or a family; in each panel a quantity, networks from left to right."""
-    ordered = [row for found in grouped(rows, lambda row: row.network).values() for row in found]
-    panels = list(grouped(ordered, lambda row: row.quantity).values())
-    most = max((len(panel) for panel in panels if not _many(panel)), default=0)
-    columns = 2 if most <= NARROW_LAYERS and len(panels) > 1 else 1
-    width_in = NARROW_IN if columns == 2 else max(5.0, LAYER_IN * most)
+    columns, panels = _panels(rows)
     lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
-    heights = [max(_height_in(panel, width_in) for panel in line) for line in lines]
-    with canvas(width_in=1 + columns * width_in, height_in=FRAME_IN + sum(heights)) as figure:
-        grid = figure.add_gridspec(len(lines), columns, height_ratios=heights)
+    lines_in = [max(panel.height_in for panel in line) for line in lines]
+    width_in, height_in = 1 + columns * panels[0].width_in, FRAME_IN + sum(lines_in)
+    with canvas(width_in=width_in, height_in=height_in) as figure:
+        grid = figure.add_gridspec(len(lines), columns, height_ratios=lines_in)
         for place, panel in enumerate(panels):
             axes = figure.add_subplot(grid[divmod(place, columns)])
-            (_cloud if _many(panel) else _columns)(axes, panel)
-            if not _many(panel):
-                axes.set_xticks(*_ticks(panel), rotation=_rotation(panel, width_in), fontsize=7.5)
-        figure.suptitle(_heading(rows, title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+            axes.set_title(_head(panel), fontsize=9)
+            (_cloud if panel.cloud else _columns)(axes, panel)
+        heading = fill(_heading(rows, title), int(width_in / HEADING_LETTER_IN))
+        figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.legend(handles=_keys(rows), loc="outside lower center", ncols=4)
     return figure
 
 
-def _many(panel: Panel) -> bool:
-    return len(panel) > MOST_LAYERS
+def _panels(rows: Sequence[Row]) -> tuple[int, list[Panel]]:
+    """How many stand in a line, and all of them."""
+    ordered = [row for found in grouped(rows, lambda row: row.network).values() for row in found]
+    quantities = list(grouped(ordered, lambda row: row.quantity).values())
+    columns, width_in, most = _layout(quantities)
+    names = [_names(found) if len(found) <= most else [] for found in quantities]
+    if columns == 1:
+        names = [[""] * len(up) if up == low else up for up, low in pairwise([*names, []])]
+    return columns, [
+        Panel(rows=found, names=below, width_in=width_in, cloud=len(found) > most)
+        for found, below in zip(quantities, names, strict=True)
+    ]
+
+
+def _layout(quantities: list[list[Row]]) -> tuple[int, float, int]:
+    """Panels in a line, the width of one in inches, and above how many layers one is a cloud."""
+    if len({row.machine for found in quantities for row in found}) > 1:
+        return min(3, len(quantities)), NARROW_IN, NARROW_LAYERS
+    most = max((len(found) for found in quantities if len(found) <= MOST_LAYERS), default=0)
+    if most <= NARROW_LAYERS and len(quantities) > 1:
+        return 2, NARROW_IN, MOST_LAYERS
+    return 1, max(WIDE_IN, LAYER_IN * most), MOST_LAYERS
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """The layers' names, long ones on several lines; the machines' where these alone differ."""
+    alike = len(rows) > 1 and len({row.layer for row in rows}) == 1
+    return [fill(row.machine if alike else row.layer, NAME_LETTERS) for row in rows]
 
 
 def _kind(row: Row) -> str:
     if not row.verified:
         return "unverified"
     return "fitted" if row.fitted else "predicted"
-
-
-def _ticks(panel: Panel) -> tuple[range, list[str]]:
-    return range(len(panel)), [row.layer for row in panel]
-
-
-def _rotation(panel: Panel, width_in: float) -> int:
-    """Upright where names side by side would touch."""
-    widest = max(len(row.layer) for row in panel) * LETTER_IN
-    return 90 if widest > 0.9 * width_in / len(panel) else 0
-
-
-def _height_in(panel: Panel, width_in: float) -> float:
-    if _many(panel):
-        return CLOUD_IN
-    longest = max(len(row.layer) for row in panel)
-    names = longest * LETTER_IN if _rotation(panel, width_in) else 0.2
-    return PANEL_IN + names + 0.2 * (len({row.network for row in panel}) > 1)
 
 
 def _heading(rows: Sequence[Row], title: str) -> str:
@@ -82,15 +120,15 @@ def _heading(rows: Sequence[Row], title: str) -> str:
 
 
 def _unit(quantity: str) -> str:
-    """The unit a quantity's name ends in: pJ/bit of dram_pj_per_bit."""
+    """The unit a quantity's name ends in, as pJ/bit of dram_pj_per_bit; else it is a ratio."""
     before, per, after = quantity.partition("_per_")
-    last = before.split("_")[-1]
-    return UNITS.get(last, last) + (f"/{after}" if per else "")
+    unit = UNITS.get(before.split("_")[-1], "ratio")
+    return f"{unit}/{after.split('_')[0]}" if per else unit
 
 
 def _columns(axes: Axes, panel: Panel) -> None:
     """Each layer's two numbers one above the other, and the error in percent."""
-    for place, row in enumerate(panel):
+    for place, row in enumerate(panel.rows):
         marker, colour = KINDS[_kind(row)]
         axes.plot([place] * 2, [row.published, row.simulated], color=colour, linewidth=1, zorder=2)
         axes.plot(place, row.published, marker="_", color="black", markersize=13, zorder=3)
@@ -103,40 +141,44 @@ def _columns(axes: Axes, panel: Panel) -> None:
             ha="center",
             fontsize=6.5,
         )
-    _head(axes, panel)
     _scale(axes, panel, "y")
-    axes.set_xlim(-0.6, len(panel) - 0.4)
+    rotation = 90 if panel.upright else 0
+    axes.set_xticks(range(len(panel.rows)), panel.names, rotation=rotation, fontsize=7.5)
+    axes.set_xlim(-0.6, len(panel.rows) - 0.4)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y")
-    axes.set_ylabel(_unit(panel[0].quantity))
+    axes.set_ylabel(_unit(panel.rows[0].quantity))
     _networks(axes, panel)
 
 
 def _cloud(axes: Axes, panel: Panel) -> None:
     """Simulated over published numbers, about the line of equality."""
     for kind, (marker, colour) in KINDS.items():
-        found = [row for row in panel if _kind(row) == kind]
+        found = [row for row in panel.rows if _kind(row) == kind]
         x, y = [row.published for row in found], [row.simulated for row in found]
         axes.plot(x, y, marker=marker, color=colour, linestyle="", markersize=4, alpha=0.6)
-    _head(axes, panel)
     for axis in ("x", "y"):
         _scale(axes, panel, axis)
     axes.axline((1, 1), (2, 2), color="black", linewidth=0.8, zorder=1)
     axes.grid()
-    axes.set_xlabel(f"published ({_unit(panel[0].quantity)})")
-    axes.set_ylabel(f"simulated ({_unit(panel[0].quantity)})")
+    axes.set_xlabel(f"published ({_unit(panel.rows[0].quantity)})")
+    axes.set_ylabel(f"simulated ({_unit(panel.rows[0].quantity)})")
 
 
-def _head(axes: Axes, panel: Panel) -> None:
+def _head(panel: Panel) -> str:
     """The quantity, and the mean error as the page gives it, networks taken together."""
-    whole = Summary(machine="", network="", quantity="", rows=tuple(panel))
-    error = f": mean |error| {magnitude(whole.mean_error)} %" if whole.worst else ""
-    axes.set_title(f"{panel[0].quantity}{error}", fontsize=9)
+    whole = Summary(machine="", network="", quantity="", rows=tuple(panel.rows))
+    if whole.worst is None:
+        return panel.rows[0].quantity
+    error = f"mean |error| {magnitude(whole.mean_error)} %"
+    line = f"{panel.rows[0].quantity}: {error}"
+    fits = len(line) * TITLE_LETTER_IN < panel.width_in
+    return line if fits else f"{panel.rows[0].quantity}\n{error}"
 
 
 def _scale(axes: Axes, panel: Panel, axis: str) -> None:
     """From zero, or logarithmic where the numbers lie far apart; room for labels at the top."""
-    numbers = [number for row in panel for number in (row.published, row.simulated)]
+    numbers = [number for row in panel.rows for number in (row.published, row.simulated)]
     low, high = min(numbers), max(numbers)
     if low > 0 and high / low > LOG_RANGE:
         limits, scale = (low / 2, high * (high / low) ** 0.2), "log"
@@ -157,7 +199,7 @@ def _formatter(largest: float) -> Formatter:
 
 def _networks(axes: Axes, panel: Panel) -> None:
     """Where there are several networks: their names above their layers, and lines between them."""
-    names = [row.network for row in panel]
+    names = [row.network for row in panel.rows]
     if len(set(names)) == 1:
         return
     starts = [0, *(i for i, (a, b) in enumerate(pairwise(names), 1) if a != b), len(names)]
