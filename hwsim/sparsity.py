@@ -44,7 +44,6 @@ from hwsim.workload import Layer, Storage
 
 INDEX_BITS = 4
 MOST_INDEX_BITS = 16
-_OF_MATRICES = (Storage.CSR, Storage.CSC, Storage.BLOCK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Format:
     `shape` is the matrix [rows, columns] as which csr, csc and block read a tensor in C order; the
     others ignore it but for the count. `block` is [rows, columns] of a block. Where zeros are
     `grouped` they fill blocks, as block pruning leaves them; otherwise each element is zero by
-    itself. Raises InputError on what is missing or impossible.
+    itself. Raises InputError on impossible sizes; what is missing is asked for when it is needed.
     """
 
     storage: Storage
@@ -65,19 +64,14 @@ class Format:
 
     def __post_init__(self) -> None:
         if not 1 <= self.index_bits <= MOST_INDEX_BITS:
-            self._refuse(f"index_bits = {self.index_bits}: must lie in 1..{MOST_INDEX_BITS}")
-        for key, needed in (
-            ("shape", self.storage in _OF_MATRICES),
-            ("block", self.storage is Storage.BLOCK),
-        ):
-            pair = getattr(self, key)
-            if pair is None and needed:
-                self._refuse(f"needs {key} = (rows, columns)")
+            raise self.error(f"index_bits = {self.index_bits}: must lie in 1..{MOST_INDEX_BITS}")
+        for key, pair in (("shape", self.shape), ("block", self.block)):
             if pair is not None and (len(pair) != 2 or min(pair) < 1):
-                self._refuse(f"{key} = {pair}: must be two sizes of at least 1")
+                raise self.error(f"{key} = {pair}: must be two sizes of at least 1")
 
-    def _refuse(self, reason: str) -> None:
-        raise InputError(f"{self.storage} storage: {reason}")
+    def error(self, reason: str) -> InputError:
+        """What to raise where the format cannot be."""
+        return InputError(f"{self.storage} storage: {reason}")
 
 
 def matrix_shape(layer: Layer, tensor: str) -> Shape:
@@ -155,8 +149,7 @@ def _code(form: Storage | Format, bits: int) -> Code:
     form = _format(form)
     widest = RunLength.widest if form.storage is Storage.RUN_LENGTH else Code.widest
     if not 1 <= bits <= widest:
-        raise InputError(f"{form.storage} storage: bits = {bits}: must lie in 1..{widest}")
-    shape, block = form.shape or (1, 1), form.block or (1, 1)
+        raise form.error(f"bits = {bits}: must lie in 1..{widest}")
     match form.storage:
         case Storage.DENSE:
             return Dense(bits)
@@ -167,11 +160,18 @@ def _code(form: Storage | Format, bits: int) -> Code:
         case Storage.RELATIVE_INDEX:
             return RelativeIndex(bits, form.index_bits)
         case Storage.CSR:
-            return CompressedRows(bits, shape)
+            return CompressedRows(bits, _needed(form, "shape", form.shape))
         case Storage.CSC:
-            return CompressedColumns(bits, shape)
+            return CompressedColumns(bits, _needed(form, "shape", form.shape))
         case Storage.BLOCK:
+            shape, block = _needed(form, "shape", form.shape), _needed(form, "block", form.block)
             return Blocks(bits, shape, block, grouped=form.grouped)
+
+
+def _needed(form: Format, key: str, pair: Shape | None) -> Shape:
+    if pair is None:
+        raise form.error(f"needs {key} = (rows, columns)")
+    return pair
 
 
 def _checked(form: Storage | Format, values: NDArray[Any], bits: int) -> Integers:

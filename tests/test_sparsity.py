@@ -332,7 +332,7 @@ def test_a_format_of_matrices_asks_for_the_shape(storage: Storage) -> None:
 
 def test_impossible_formats_are_named() -> None:
     with pytest.raises(InputError, match=r"block storage: needs block = \(rows, columns\)"):
-        Format(storage=Storage.BLOCK, shape=(4, 4))
+        expected_bits(Format(storage=Storage.BLOCK, shape=(4, 4)), bits=8, density=0.5)
     with pytest.raises(InputError, match=r"csr storage: shape = \(0, 4\): must be two sizes"):
         Format(storage=Storage.CSR, shape=(0, 4))
     for index_bits in (0, 17):
