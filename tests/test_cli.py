@@ -136,7 +136,6 @@ class TestBadNames:
         result = invoke("run", written({key: value}))
         assert_one_line(result, f"mine.yaml: {key}", f"did you mean '{near}'", "known:")
 
-
     def test_plots_of_something_else(self, invoke: Invoke) -> None:
         result = invoke("run", written({"plots": ["validation"]}))
         assert_one_line(result, "plots.0 = 'validation'", "known: energy_by_component")
