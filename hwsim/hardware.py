@@ -28,10 +28,10 @@ class Memory(Config):
     """One memory, for the tensors it names (ofmap stands for psums too).
 
     `slot_bits`: an element takes a whole number of slots (16: an 8-bit word gains nothing; 1: words
-    are packed). `word_bits`: the bits of one access, where a port that moves more a cycle stands for
-    several banks. `buffering`: `single` stalls the machine while a tile is filled, `double` holds two
-    tiles and hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows).
-    `formats`: how tensors are coded in this memory where that saves bits.
+    are packed). `word_bits`: the bits of one access, where a port moves several of them a cycle.
+    `buffering`: `single` stalls the machine while a tile is filled, `double` holds two tiles and
+    hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows). `formats`:
+    how tensors are coded in this memory where that saves bits.
     """
 
     tensors: tuple[TensorName, ...] = Field(min_length=1)
@@ -97,6 +97,8 @@ class Array(Config):
     each word delivered to an instance and each psum passed to a neighbour (ISCA 2016's inter-PE
     cost). `bus_bits_per_cycle` bounds each tensor's traffic across the NoC, inwards and outwards
     each, as on the Eyeriss chip's two networks. A word takes a whole number of `noc_slot_bits`.
+    `skewed`: words hop one instance a cycle along every axis, as in a systolic array, so that the
+    last instance starts later than the first by as many cycles as there are hops.
     """
 
     axes: dict[str, Positive] = Field(min_length=1)
@@ -105,6 +107,12 @@ class Array(Config):
     noc_pj_per_bit: Energy | None = None
     noc_slot_bits: Bits = 1
     bus_bits_per_cycle: dict[TensorName, Bandwidth] = Field(default_factory=dict)
+    skewed: bool = False
+
+    @property
+    def skew_cycles(self) -> int:
+        """How much later than the first the last instance starts."""
+        return sum(size - 1 for size in self.axes.values()) if self.skewed else 0
 
     @property
     def shared(self) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """Cycles of a mapped layer: arithmetic, ports and buses, and what cannot overlap.
 
 Filling and draining a `single` buffer stops the PEs. Each time one was filled the pipeline starts
-anew: the first tiles must reach the PEs before they work, and the last must leave afterwards. All
-else runs side by side, what feeds the buffers beside all that the PEs do:
+anew: the first tiles must reach the PEs before they work, a skewed array starts one PE after the
+other, and the last tile must leave afterwards. All else runs side by side, what feeds the buffers
+beside all that the PEs do:
 
     cycles = stalls + first tiles into the buffers + work + last tile out of the buffers
     work   = max(PEs, each port's and bus's remaining time)
-    PEs    = stalls + restarts x (first tiles in, last tile out) + max(arithmetic, ports and buses)
+    PEs    = stalls + restarts x (first tiles in, skew, last tile out)
+             + max(arithmetic, ports and buses)
 
 No port and no bus is ever given less time than its bits need. `hwsim.engine` plays the same rules
 event by event, and never needs less.
@@ -54,6 +56,7 @@ def latency(
     pes = (
         sum(_own_cycles(move) for move in moves if stalls(move) and move.into_pe)
         + _ramp_cycles(inner)
+        + restarted * sum(array.skew_cycles for array in machine.arrays)
         + max(compute, *_busy_cycles((ramp.move, ramp.rest) for ramp in inner).values())
     )
     beside = [(move, 1.0) for move in moves if move.into_pe]

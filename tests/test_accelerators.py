@@ -174,13 +174,6 @@ def test_eyeriss_int8_narrows_words_and_nothing_else() -> None:
     assert [fmaps.element_bits(bits) for bits in (8, 24)] == [8, 24]
 
 
-def test_eyeriss_clock_power_is_cnnergys() -> None:
-    """0.1063 W."""
-    machine = load_machine("eyeriss_v1")
-    watts = machine.control.clock_pj_per_cycle * machine.clock_mhz * 1e-6
-    assert watts == pytest.approx(0.1063)
-
-
 def test_the_systolic_array_is_scale_sims() -> None:
     """ISPASS 2020: 32 x 32 PEs of one weight each, three memories of 64 kB."""
     machine = load_machine("systolic_ws")

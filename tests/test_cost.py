@@ -100,8 +100,8 @@ def ends(layer: Layer, machine: Accelerator, link: Link) -> Sequence[tuple[str, 
             writes = unfinished * layer.psum.bits + layer.words("ofmap") * layer.ofmap.bits
     if link.child == oracle.MAC:
         gates = machine.mac.zero_gating and link.parent in ("spad", "latch")
-        reads *= layer.ifmap.density if gates and link.tensor == "weight" else 1
-        return [(link.parent, reads, writes)]
+        busy = layer.ifmap.density if gates and link.tensor != "ifmap" else 1
+        return [(link.parent, busy * reads, busy * writes)]
     bits = slots_bits(record.bits, slots[link.child])
     return [
         (link.parent, reads, writes),

@@ -1,5 +1,6 @@
 """Cycles against hand-worked schedules, and laws that hold for any mapping on any machine."""
 
+from dataclasses import replace
 from math import ceil, inf
 
 import pytest
@@ -8,11 +9,13 @@ from hypothesis import strategies as st
 
 from hwsim.cost import cost
 from hwsim.errors import MappingError
-from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
+from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel, load_machine
 from hwsim.latency import Latency, latency
 from hwsim.mapping import Loop, Mapping, Node, Store, validate
+from hwsim.simulate import best_mapping
+from hwsim.systolic import SystolicArray, gemm, systolic_cost
 from hwsim.traffic import transfers
-from hwsim.workload import Layer, Op
+from hwsim.workload import Layer, Op, Tensor
 from tests import oracle
 from tests.machines import DRAM, GLB, MATMUL, SQUARE, STATIONARY, Case, cases, sized
 
@@ -259,3 +262,25 @@ def test_overlapping_never_takes_more_cycles_than_stalling(case: Case, level: st
 def test_a_larger_buffer_takes_the_same_time_under_the_same_mapping() -> None:
     roomy = with_memory(SQUARE, "GLB", capacity_bits=2 * sized(GLB, 10**6).usable_bits)
     assert timed(roomy) == timed(SQUARE)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer(name="whole", K=64, C=96, P=14, Q=13),
+        Layer(name="window", K=256, C=256, P=14, Q=14, R=3, S=3, pad_h=1, pad_w=1),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_skewed_array_takes_a_systolic_arrays_cycles(layer: Layer) -> None:
+    """`hwsim.systolic` is checked against clocked registers. Memories are without limit here;
+    weights shift in behind the present fold, so that 31 + 31 hops are paid for once."""
+    machine = load_machine("systolic_ws")
+    for level in machine.levels:
+        machine = with_memory(
+            machine, level.level, read_bits_per_cycle=None, write_bits_per_cycle=None
+        )
+    array = SystolicArray(rows=32, columns=32, dataflow="ws", preload="overlapped")
+    narrow = replace(layer, ifmap=Tensor(bits=8), weight=Tensor(bits=8), psum=Tensor(bits=32))
+    found = best_mapping(narrow, machine, objective="cycles")[1]
+    assert found.cycles == pytest.approx(systolic_cost(gemm(layer), array).cycles, abs=2)

@@ -25,8 +25,8 @@ pass where the table has one of 64.
 **Bytes.** VGG-16's GLB bytes come out to the printed digit if a megabyte is 2^20 bytes and filters
 count on their way to the PEs; AlexNet's if it is 10^6 and filters do not count. DRAM bytes are
 those of the chip's code at the published shares of zeros, and up to 6 % too many: strips fetch
-again the rows that they share, and padding is coded as if it held no more zeros than the map. CONV1 of
-AlexNet misses its 5 % by 0.02 points: the printed 5.0 MB leave out that its strips overlap.
+again the rows that they share, and padding is coded as if it held no more zeros than the map.
+AlexNet's CONV1 misses its 5 % by 0.02 points: the printed 5.0 MB leave out that strips overlap.
 
 **Latency.** Nothing is fitted. Every pass waits for its filters, four a cycle, and for its first
 ifmap window, one word a cycle. Then it takes as long as the arithmetic, the ifmap bus or the psum
