@@ -18,8 +18,6 @@ from hwsim.registry import hook, module, names
 
 # Relative errors below this are the last bits of a float: "equal" means no more than that.
 EQUAL = 1e-9
-# As many machines as this are told together.
-FAMILY = 5
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -148,9 +146,10 @@ class Subject:
 
     @property
     def machines(self) -> dict[str, list[Row]]:
-        """Its rows by machine; many machines are a family and go by the subject's own name."""
+        """Its rows by machine; machines `NAME_...` are a family, told together as the subject's."""
         found = grouped(self.rows, lambda row: row.machine)
-        return found if len(found) < FAMILY else {self.name: list(self.rows)}
+        family = len(found) > 1 and all(name.startswith(f"{self.name}_") for name in found)
+        return {self.name: list(self.rows)} if family else found
 
     @property
     def summaries(self) -> list[Summary]:

@@ -44,11 +44,11 @@ def digits(value: float) -> str:
 
 
 def percent(error: float) -> str:
-    """A signed relative error in percent: +0.04, -3.2, +120; 0 where exact, 0.00 where nearly."""
+    """A signed relative error in percent: +3.21, -32.1, +321; 0 where exact, 0.00 where nearly."""
     steady = float(f"{100 * error:.6g}")
     if abs(steady) < 1e-6:
         return "0"
-    decimals = 2 if abs(steady) < 1 else 1 if abs(steady) < 100 else 0
+    decimals = 2 if abs(steady) < 10 else 1 if abs(steady) < 100 else 0
     shown = f"{steady:+.{decimals}f}"
     return shown if shown.strip("+-") != "0.00" else "0.00"
 
@@ -141,7 +141,8 @@ def _section(subject: Subject) -> list[str]:
         for plot in gallery.plots(HOOK):
             lines += [f"![{machine}: published and simulated]({plot_path(plot, machine)})", ""]
     sources = list(dict.fromkeys(row.source for row in subject.rows))
-    listed = ["Sources:", "", *(f"{place}. {source}" for place, source in enumerate(sources, 1))]
+    named = (f"{place}. {' '.join(source.split())}" for place, source in enumerate(sources, 1))
+    listed = ["Sources:", "", *named]
     return [*lines, *_rows(subject.rows, sources), *listed, ""]
 
 
@@ -180,8 +181,8 @@ def row_cells(row: Row, sources: list[str]) -> list[str]:
 def _table(heads: list[str], lines: Iterable[list[str]], *, left: int) -> list[str]:
     """A Markdown table whose first `left` columns are aligned left, the others right."""
     rules = [":---" if place < left else "---:" for place in range(len(heads))]
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return [f"| {' | '.join(line)} |" for line in [heads, rules, *cells]]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in [heads, rules, *lines]]
+    return [f"| {' | '.join(line)} |" for line in cells]
 
 
 def contents(subjects: Iterable[Subject]) -> dict[str, bytes]:

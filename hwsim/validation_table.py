@@ -20,8 +20,8 @@ from hwsim.validation_page import (
 
 UNBOUNDED = 10_000
 # A narrow terminal folds the cells of these columns; it never cuts a number.
-FOLDED = {"layer", "worst at", "target", "found"}
-WORDS = FOLDED | {"machine", "network", "quantity", "source"}
+FOLDED = {"layer", "network", "worst at", "target", "found"}
+WORDS = FOLDED | {"machine", "quantity", "source"}
 
 
 def show(subjects: Iterable[Subject], console: Console) -> None:
@@ -33,7 +33,7 @@ def show(subjects: Iterable[Subject], console: Console) -> None:
         lines = [row_cells(row, sources)[2:] for row in chosen]  # the title has machine, network
         _print(_table(f"{machine}, {network}", ROW_HEADS[2:], lines), console)
         for number, source in enumerate(sources, 1):
-            console.print(Text(f"[{number}] {source}", style="dim"))
+            console.print(Text(f"[{number}] {' '.join(source.split())}", style="dim"))
         console.print()
     lines = [summary_cells(summary) for subject in found for summary in subject.summaries]
     _print(_table("errors", SUMMARY_HEADS, lines), console)
@@ -55,10 +55,10 @@ def _table(title: str, heads: list[str], lines: list[list[str]]) -> Table:
     for head, *cells in zip(heads, *lines, strict=True):
         folded = head in FOLDED
         found.add_column(
-            head,
+            head if head in WORDS else head.replace(" ", "\n"),
             overflow="fold",
             no_wrap=not folded,
-            min_width=None if folded else max(map(len, [head, *cells])),
+            min_width=None if folded else max(map(len, [*head.split(), *cells])),
             justify="left" if head in WORDS else "right",
         )
     for line in lines:

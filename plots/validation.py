@@ -172,7 +172,7 @@ def _head(panel: Panel) -> str:
         return panel.rows[0].quantity
     error = f"mean |error| {magnitude(whole.mean_error)} %"
     line = f"{panel.rows[0].quantity}: {error}"
-    fits = len(line) * TITLE_LETTER_IN < panel.width_in
+    fits = len(line) * TITLE_LETTER_IN < 0.9 * panel.width_in
     return line if fits else f"{panel.rows[0].quantity}\n{error}"
 
 
