@@ -45,6 +45,11 @@ class Row:
         """(simulated - published) / published; the plain difference where nothing is published."""
         return (self.simulated - self.published) / (self.published or 1.0)
 
+    @property
+    def distance(self) -> float:
+        """The error's magnitude to nine decimals: beyond, machines may differ on which is worst."""
+        return round(abs(self.error), 9)
+
     def record(self) -> dict[str, Any]:
         """The row as plain values, as `hwsim validate --json` gives it."""
         return {
@@ -93,7 +98,7 @@ class Summary:
     @property
     def worst(self) -> Row | None:
         """The row of the largest error among the same, the first of equals."""
-        return max(self.predicted or self.fitted, key=lambda row: abs(row.error), default=None)
+        return max(self.predicted or self.fitted, key=lambda row: row.distance, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

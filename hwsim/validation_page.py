@@ -81,7 +81,7 @@ def reached(target: Target, rows: Iterable[Row]) -> str:
     parts = [] if target.mean is None else [f"mean {magnitude(mean_error(found))} %"]
     if target.each is not None:
         parts.append(f"{target.within(found)} of {len(found)}")
-    worst = max(found, key=lambda row: abs(row.error))
+    worst = max(found, key=lambda row: row.distance)
     return ", ".join([*parts, f"worst {percent(worst.error)} %"])
 
 
@@ -128,7 +128,7 @@ def summary_cells(summary: Summary) -> list[str]:
         summary.machine,
         summary.network,
         summary.quantity,
-        f"{worst.machine} " * of_family + worst.layer if worst and worst.error else "",
+        f"{worst.machine} " * of_family + worst.layer if worst and worst.distance else "",
         *(str(len(rows) or "") for rows in (summary.predicted, summary.fitted, summary.unverified)),
         magnitude(summary.mean_error) if worst else "",
         percent(worst.error) if worst else "",
@@ -150,8 +150,8 @@ def _rows(rows: tuple[Row, ...], sources: list[str]) -> list[str]:
     """A short table; a long one folded below the rows that err most; of the longest those alone."""
     if len(rows) <= UNFOLDED_ROWS:
         return [*_row_table(rows, sources), ""]
-    wrong = [row for row in rows if row.verified and row.error]
-    worst = sorted(wrong, key=lambda row: -abs(row.error))[:WORST_ROWS]
+    wrong = [row for row in rows if row.verified and row.distance]
+    worst = sorted(wrong, key=lambda row: -row.distance)[:WORST_ROWS]
     shown = ["The rows that err most:", "", *_row_table(worst, sources), ""] if worst else []
     if len(rows) > FOLDED_ROWS:
         return [*shown, f"All {len(rows):,} rows are in [{RECORDS}]({RECORDS}).", ""]

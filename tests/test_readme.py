@@ -12,6 +12,7 @@ from torch import nn
 from hwsim.config import parse
 from hwsim.experiment import Scenario
 from hwsim.hardware import Accelerator
+from hwsim.registry import names
 from hwsim.report import read
 
 ROOT = Path(__file__).parent.parent
@@ -74,3 +75,9 @@ def test_the_figures_are_those_of_the_report_shown() -> None:
 def test_every_file_named_exists() -> None:
     for path in re.findall(r"\]\(([\w./-]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_subjects_named_can_be_validated() -> None:
+    named = re.findall(r"hwsim validate ([\w ]+?) +#", README)
+    assert named
+    assert {name for line in named for name in line.split()} <= set(names("validation"))
