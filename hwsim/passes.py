@@ -1,0 +1,310 @@
+"""How a mapping falls into passes, and how much of every transfer each pass moves.
+
+A pass is one execution of what follows the first loops: those up to the innermost one that refills
+a `single` buffer (on the Eyeriss chip exactly the paper's processing pass) or, without any, those
+before the outermost PE. Passes that do the same are of one kind, and there are few kinds.
+
+Totals are those of `hwsim.traffic`. Each is divided over the passes in proportion to the words that
+are new in the pass: exactly where tiles are uniform; at ragged edges the sum alone is exact.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.hardware import Accelerator
+from hwsim.latency import restarts, stalls
+from hwsim.mapping import Loop, Mapping, Store
+from hwsim.reuse import executions
+from hwsim.traffic import Transfer
+from hwsim.workload import DIMS, RELEVANT, Layer
+
+Array1D = NDArray[np.int64]
+Array2D = NDArray[np.int64]
+MOST_PASSES = 2**17
+WINDOWS = ("P", "R", "Q", "S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """Every pass by its kind, and what a pass of each kind does.
+
+    `order` [passes] holds kinds; `steps` [kinds] compute steps; `inward` and `outward` [transfers,
+    kinds] shares of each transfer's total towards and from the MACs. The first and the last pass
+    are of kinds of their own. `starts`: the pipeline starts anew in each pass, or only once.
+    """
+
+    order: Array1D
+    steps: tuple[int, ...]
+    inward: tuple[tuple[Fraction, ...], ...]
+    outward: tuple[tuple[Fraction, ...], ...]
+    starts: int
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """One dimension in every pass: an instance's tile, and what all instances cover together."""
+
+    first: Array1D
+    length: Array1D
+    covered: Array1D
+    spread: Array1D
+
+
+def passes(
+    layer: Layer, mapping: Mapping, machine: Accelerator, moves: Sequence[Transfer]
+) -> Passes:
+    """The passes of a mapped layer whose transfers are known."""
+    starts = restarts(layer, mapping, moves)
+    cut = _refilling(mapping, moves) if starts > 1 else _coarse(layer, mapping, machine)
+    walk = _Walk(layer, mapping, machine, cut)
+    columns = [walk.ends, walk.steps]
+    for move in moves:
+        columns += walk.weights(move)
+    table, order, counts = np.unique(
+        np.stack(columns, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    shares = [_shares(column, counts) for column in table.T[2:]]
+    return Passes(
+        order=order.reshape(-1),
+        steps=tuple(table[:, 1].tolist()),
+        inward=tuple(shares[::2]),
+        outward=tuple(shares[1::2]),
+        starts=starts,
+    )
+
+
+def _shares(weights: Array1D, counts: Array1D) -> tuple[Fraction, ...]:
+    """Weights of the kinds as shares of the sum over all passes."""
+    total = sum(w * n for w, n in zip(weights.tolist(), counts.tolist(), strict=True))
+    return tuple(Fraction(weight, total or 1) for weight in weights.tolist())
+
+
+def _refilling(mapping: Mapping, moves: Sequence[Transfer]) -> int:
+    """Loops up to the innermost one that refills a `single` buffer."""
+    return max(
+        _depth(mapping.loops, move.tensor, move.above_child) for move in moves if stalls(move)
+    )
+
+
+def _depth(loops: Sequence[Loop], tensor: str, count: int) -> int:
+    """Of the first `count` loops those up to the last that changes a tensor's tile in time."""
+    found = (
+        index + 1
+        for index, loop in enumerate(loops[:count])
+        if not loop.axis and loop.dim in RELEVANT[tensor]
+    )
+    return max(found, default=0)
+
+
+def _coarse(layer: Layer, mapping: Mapping, machine: Accelerator) -> int:
+    """Loops before the outermost PE or pad, or fewer where passes would be too many."""
+    count = 0
+    for node in mapping:
+        if isinstance(node, Store):
+            if machine.level(node.level).component == "spad":
+                break
+        elif node.axis:
+            break
+        else:
+            count += 1
+    while executions(layer, mapping, count) > MOST_PASSES:
+        count -= 1
+    return count
+
+
+class _Walk:
+    """The first `cut` loops of a mapping at every pass; arrays are [passes]."""
+
+    def __init__(self, layer: Layer, mapping: Mapping, machine: Accelerator, cut: int) -> None:
+        self._layer, self._loops, self._cut = layer, mapping.loops, cut
+        self._padding = machine.stores_padding
+        self._indices = _odometer(layer, mapping.loops[:cut])
+        self._now = self._extents(cut)
+
+    @property
+    def ends(self) -> Array1D:
+        """1 at the first pass, 2 at the last, 3 where it is both, and 0."""
+        found = np.zeros(len(self._indices), np.int64)
+        found[0] += 1
+        found[-1] += 2
+        return found
+
+    @property
+    def steps(self) -> Array1D:
+        """Compute steps."""
+        return self._repeats(DIMS, len(self._loops))
+
+    def weights(self, move: Transfer) -> tuple[Array1D, Array1D]:
+        """What moves in proportion: towards the MACs, and away from them."""
+        if move.child is None:
+            return self._streamed(move.tensor, *self._operations(move.tensor), len(self._loops))
+        depth = _depth(self._loops, move.tensor, move.above_child)
+        if depth > self._cut:
+            repeats = self._repeats(set(DIMS) - RELEVANT[move.tensor], depth)
+            words = self._words(move.tensor, self._now)
+            return self._streamed(move.tensor, words, repeats, depth)
+        return self._kept(move.tensor, move.above_child)
+
+    def _streamed(
+        self, tensor: str, words: Array1D, repeats: Array1D, count: int
+    ) -> tuple[Array1D, Array1D]:
+        """A tensor whose tile changes within a pass, or that is not kept: words so many times."""
+        if tensor != "ofmap":
+            return words * repeats, np.zeros_like(words)
+        back = repeats - self._unvisited(count)
+        return words * (back if back.any() else repeats), words * repeats
+
+    def _kept(self, tensor: str, count: int) -> tuple[Array1D, Array1D]:
+        """A tensor whose tile changes between passes only: words that come, and that leave."""
+        extents = self._extents(count)
+        words = self._words(tensor, extents)
+        come, leave = self._fresh(tensor, words, extents, 1), self._fresh(tensor, words, extents, 0)
+        if tensor != "ofmap":
+            return come, np.zeros_like(come)
+        back = come * (1 - self._unvisited(count))
+        return (back if back.any() else come), leave
+
+    def _operations(self, tensor: str) -> tuple[Array1D, Array1D]:
+        """Operations of a pass, as a product over a tensor's dimensions and over the others."""
+        own, others = np.ones_like(self.ends), np.ones_like(self.ends)
+        for dim, extent in self._now.items():
+            if dim in RELEVANT[tensor]:
+                own *= extent.covered
+            else:
+                others *= extent.covered
+        return own, others
+
+    def _unvisited(self, count: int) -> Array1D:
+        """1 where psums are seen for the first time: no reduced loop outside has advanced."""
+        columns = [
+            index
+            for index, loop in enumerate(self._loops[: min(count, self._cut)])
+            if loop.dim not in RELEVANT["ofmap"]
+        ]
+        return np.asarray((self._indices[:, columns] == 0).all(axis=1), np.int64)
+
+    def _extents(self, count: int) -> dict[str, _Extent]:
+        """Each dimension inside the first `count` loops, of which passes tell `cut` apart."""
+        one = np.ones(len(self._indices), np.int64)
+        found = {
+            dim: _Extent(0 * one, bound * one, bound * one, one)
+            for dim, bound in self._layer.bounds.items()
+        }
+        for column, loop in enumerate(self._loops[:count]):
+            if loop.axis:
+                found[loop.dim] = _spread(found[loop.dim], loop.tile)
+            elif column < self._cut:
+                found[loop.dim] = _taken(found[loop.dim], loop.tile, self._indices[:, column])
+        return found
+
+    def _words(self, tensor: str, extents: dict[str, _Extent]) -> Array1D:
+        """Words of a tensor that all instances cover together."""
+        intervals = self._intervals(tensor, extents)
+        return np.asarray(prod(covered for _, _, covered in intervals))
+
+    def _intervals(
+        self, tensor: str, extents: dict[str, _Extent]
+    ) -> Iterator[tuple[Array1D, Array1D, Array1D]]:
+        """Along each axis of a tensor: an instance's first index and length, and what all cover."""
+        for dim in RELEVANT[tensor]:
+            if tensor != "ifmap" or dim not in WINDOWS:
+                yield extents[dim].first, extents[dim].length, extents[dim].covered
+        if tensor == "ifmap":
+            layer = self._layer
+            rows = layer.stride_h, layer.dilation_h, layer.pad_h, layer.H
+            columns = layer.stride_w, layer.dilation_w, layer.pad_w, layer.W
+            yield self._window(extents["P"], extents["R"], *rows)
+            yield self._window(extents["Q"], extents["S"], *columns)
+
+    def _window(
+        self, tile: _Extent, window: _Extent, stride: int, dilation: int, pad: int, size: int
+    ) -> tuple[Array1D, Array1D, Array1D]:
+        """Ifmap rows or columns under ofmap and filter ones."""
+        first = tile.first * stride + window.first * dilation
+        low, high = (0, size + 2 * pad) if self._padding else (pad, size + pad)
+        start = np.clip(first, low, high)
+
+        def clipped(major: Array1D, minor: Array1D) -> Array1D:
+            hull = (major - 1) * stride + (minor - 1) * dilation + 1
+            return np.asarray(np.minimum(np.clip(first + hull, low, high) - start, major * minor))
+
+        covered = clipped(tile.covered, window.covered)
+        return start, clipped(tile.length, window.length), covered
+
+    def _fresh(
+        self, tensor: str, words: Array1D, extents: dict[str, _Extent], other: int
+    ) -> Array1D:
+        """Words that the tile of the pass before (`other` 1), or after (0), does not have."""
+        own, both = np.ones_like(words), np.ones_like(words[1:])
+        for first, length, _ in self._intervals(tensor, extents):
+            end = first + length
+            overlap = np.minimum(end[1:], end[:-1]) - np.maximum(first[1:], first[:-1])
+            own *= length
+            both *= np.maximum(overlap, 0)
+        shared = np.zeros_like(words)
+        shared[other : len(words) - 1 + other] = both
+        return np.asarray(words - words * shared // np.maximum(own, 1))
+
+    def _repeats(self, dims: Sequence[str] | set[str], count: int) -> Array1D:
+        """Executions, in a pass, of what follows the first `count` loops, by some dimensions."""
+        found = np.ones(len(self._indices), np.int64)
+        for dim in dims:
+            tiles = [loop for loop in self._loops[self._cut : count] if loop.dim == dim]
+            found *= _times(self._now[dim].length, tiles)
+        return found
+
+
+def _odometer(layer: Layer, loops: Sequence[Loop]) -> Array2D:
+    """The temporal loops' indices at every pass; spatial loops show 0."""
+    table = np.zeros((1, 0), np.int64)
+    length = {dim: np.array([bound], np.int64) for dim, bound in layer.bounds.items()}
+    for loop in loops:
+        rest = length[loop.dim]
+        trips = np.ones_like(rest) if loop.axis else -(-rest // loop.tile)
+        rows = np.repeat(np.arange(len(table)), trips)
+        index = np.arange(len(rows)) - np.repeat(np.cumsum(trips) - trips, trips)
+        length = {dim: values[rows] for dim, values in length.items()}
+        rest = length[loop.dim] - index * loop.tile
+        length[loop.dim] = np.minimum(rest, loop.tile)
+        table = np.column_stack((table[rows], index))
+    return table
+
+
+def _taken(extent: _Extent, tile: int, index: Array1D) -> _Extent:
+    """Tile `index` in time."""
+    length = np.minimum(extent.length - index * tile, tile)
+    covered = np.minimum(extent.covered, extent.spread * length)
+    return _Extent(extent.first + index * tile, length, covered, extent.spread)
+
+
+def _spread(extent: _Extent, tile: int) -> _Extent:
+    """The first instance's tile in space, and how many instances have one."""
+    places = -(-extent.length // tile)
+    length = np.minimum(extent.length, tile)
+    return _Extent(extent.first, length, extent.covered, extent.spread * places)
+
+
+def _times(lengths: Array1D, loops: Sequence[Loop]) -> Array1D:
+    """Temporal steps that one dimension's loops take through each of several lengths."""
+    steps = _stepper(loops)
+    distinct, where = np.unique(lengths, return_inverse=True)
+    return np.array([steps(n, 0) for n in distinct.tolist()], np.int64)[where.reshape(-1)]
+
+
+def _stepper(loops: Sequence[Loop]) -> Callable[[int, int], int]:
+    @cache
+    def steps(length: int, index: int) -> int:
+        if index == len(loops):
+            return 1
+        tile = min(loops[index].tile, length)
+        full, ragged = (1, 0) if loops[index].axis else divmod(length, tile)
+        edge = steps(ragged, index + 1) if ragged else 0
+        return full * steps(tile, index + 1) + edge
+
+    return steps

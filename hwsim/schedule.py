@@ -1,0 +1,262 @@
+"""What the engine plays: the jobs of every kind of pass, in ticks, on numbered ports.
+
+A job is a share of one transfer; it loads each port and bus that the transfer crosses. By where it
+goes and what it fills, a transfer's jobs come at different moments of a pass:
+
+- into a `single` buffer above the PEs (fills, drains): the PEs and all else above them stand;
+- into another buffer above the PEs (feeds, sends): beside the passes, a tile ahead or behind;
+- into a `single` pad (pad fills, pad drains): the PEs stand;
+- into other pads and the MACs: the first tiles in and the last tile out are waited for (ramps, of
+  the size that `hwsim.latency` gives them), the rest flows beside the arithmetic.
+
+Shares that must be waited for are nominal: where a ragged pass has less to move, the schedule that
+the hardware is configured with waits as long.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from hwsim.hardware import Accelerator
+from hwsim.latency import stalls
+from hwsim.mapping import Mapping
+from hwsim.passes import Array1D, Passes, passes
+from hwsim.ports import demand, port_names
+from hwsim.traffic import Transfer, transfers
+from hwsim.workload import Layer
+
+TICKS = 2**40
+IN, OUT = "in", "out"
+MOST_BURSTS = 32
+
+
+@dataclass(frozen=True)
+class Job:
+    """Ticks of each port that something takes; what is longer than a pass comes in `bursts`."""
+
+    label: str
+    tensor: str
+    loads: tuple[tuple[int, int], ...]
+    bursts: int = 1
+
+    @property
+    def ticks(self) -> int:
+        """How long the job takes where nothing else holds its ports."""
+        return max((ticks for _, ticks in self.loads), default=0)
+
+    def part(self, index: int) -> "Job":
+        """One burst."""
+        if self.bursts == 1:
+            return self
+        loads = tuple(
+            (port, ticks * (index + 1) // self.bursts - ticks * index // self.bursts)
+            for port, ticks in self.loads
+        )
+        return Job(self.label, self.tensor, loads)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Jobs that the rest waits for, and how long at least: as long as `nominal` ones take."""
+
+    nominal: tuple[Job, ...]
+    jobs: tuple[Job, ...]
+
+    @property
+    def ticks(self) -> int:
+        """The time that the nominal jobs take, side by side."""
+        totals: dict[int, int] = {}
+        for job in self.nominal:
+            for port, ticks in job.loads:
+                totals[port] = totals.get(port, 0) + ticks
+        return max(totals.values(), default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a pass does. `feeds` and `sends` hold a job or None for each of the schedule's."""
+
+    compute: int
+    fills: tuple[Job, ...]
+    pad_fills: tuple[Job, ...]
+    first: Ramp
+    flows: tuple[Job, ...]
+    last: tuple[Ramp, ...]
+    pad_drains: tuple[Job, ...]
+    drains: tuple[Job, ...]
+    feeds: tuple[Job | None, ...]
+    sends: tuple[Job | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A layer's passes. `head`, one ramp a feed: first tiles; `tail`: the last tiles to leave."""
+
+    layer: str
+    order: Array1D
+    kinds: tuple[Kind, ...]
+    feeds: tuple[str, ...]
+    sends: tuple[str, ...]
+    head: tuple[Ramp, ...]
+    tail: tuple[Ramp, ...]
+
+
+def schedule(layer: Layer, mapping: Mapping, machine: Accelerator) -> Schedule:
+    """The schedule of a mapped layer."""
+    moves = transfers(layer, mapping, machine)
+    return _Planner(layer, machine, moves, passes(layer, mapping, machine, moves)).schedule()
+
+
+class _Planner:
+    """Sorts shares of transfers into the moments of a pass; transfers go by their index."""
+
+    def __init__(
+        self, layer: Layer, machine: Accelerator, moves: tuple[Transfer, ...], found: Passes
+    ) -> None:
+        self._layer, self._moves, self._passes = layer, moves, found
+        self._ports = {name: port for port, name in enumerate(port_names(machine))}
+        self._demands = [demand(move, machine) for move in moves]
+        standing = [i for i, move in enumerate(moves) if stalls(move)]
+        flowing = [i for i, move in enumerate(moves) if not stalls(move)]
+        self._fills = [i for i in standing if not moves[i].into_pe]
+        self._pad_fills = [i for i in standing if moves[i].into_pe]
+        self._flows = [i for i in flowing if moves[i].into_pe]
+        outer = [i for i in flowing if not moves[i].into_pe]
+        self._feeds = [i for i in outer if any(found.inward[i])]
+        self._sends = [i for i in outer if any(found.outward[i])]
+        self._start, self._end = int(found.order[0]), int(found.order[-1])
+
+    def schedule(self) -> Schedule:
+        """The whole schedule."""
+        order, table = self._in_bursts()
+        return Schedule(
+            layer=self._layer.name,
+            order=order,
+            kinds=tuple(self._kind(*row) for row in table.tolist()),
+            feeds=tuple(_label(self._moves[i], IN) for i in self._feeds),
+            sends=tuple(_label(self._moves[i], OUT) for i in self._sends),
+            head=tuple(self._head(i) for i in self._feeds),
+            tail=tuple(self._tail(i) for i in self._sends),
+        )
+
+    def _in_bursts(self) -> tuple[Array1D, Array1D]:
+        """Kinds told apart by bursts too: each pass's, and rows (kind, bursts of feeds and sends).
+
+        A tile comes while the one before it is worked on, and leaves during the next one: in as
+        many bursts as that takes passes, so that no pass waits for more than one burst.
+        """
+        order = self._passes.order
+        columns = [order]
+        for way, indices in ((IN, self._feeds), (OUT, self._sends)):
+            for i in indices:
+                moving = np.array([share > 0 for share in self._shares(way)[i]])
+                at = np.flatnonzero(moving[order])
+                bursts = np.ones_like(order)
+                bursts[at[1:] if way == IN else at[:-1]] = np.minimum(np.diff(at), MOST_BURSTS)
+                columns.append(bursts)
+        table, kinds = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+        return kinds.reshape(-1), table
+
+    def _kind(self, kind: int, *bursts: int) -> Kind:
+        feeds, sends = bursts[: len(self._feeds)], bursts[len(self._feeds) :]
+        ramps = {i: self._ramp_share(i, kind) for i in self._flows}
+        return Kind(
+            compute=self._passes.steps[kind] * TICKS,
+            fills=self._jobs(self._fills, kind, IN),
+            pad_fills=self._jobs(self._pad_fills, kind, IN),
+            first=self._first([i for i in self._flows if not self._leaves(i)], ramps, kind),
+            flows=tuple(
+                job
+                for i in self._flows
+                for way in (IN, OUT)
+                if (job := self._job(i, way, self._rest(i, way, kind, ramps[i])))
+            ),
+            last=tuple(self._last(i, ramps[i], kind) for i in self._flows if self._leaves(i)),
+            pad_drains=self._jobs(self._pad_fills, kind, OUT),
+            drains=self._jobs(self._fills, kind, OUT),
+            feeds=tuple(
+                self._job(i, IN, self._fed(i, kind), n)
+                for i, n in zip(self._feeds, feeds, strict=True)
+            ),
+            sends=tuple(
+                self._job(i, OUT, self._sent(i, kind), n)
+                for i, n in zip(self._sends, sends, strict=True)
+            ),
+        )
+
+    def _leaves(self, i: int) -> bool:
+        return self._moves[i].tensor == "ofmap"
+
+    def _shares(self, way: str) -> tuple[tuple[Fraction, ...], ...]:
+        return self._passes.inward if way == IN else self._passes.outward
+
+    def _ramp_share(self, i: int, kind: int) -> Fraction:
+        """The share of a transfer that a pass waits for, at the first start or a later one."""
+        first, starts = _first_share(self._moves[i]), self._passes.starts
+        if starts == 1:
+            return first if kind == (self._end if self._leaves(i) else self._start) else Fraction()
+        return first if kind == self._start else min((1 - first) / (starts - 1), first)
+
+    def _first(self, indices: list[int], ramps: dict[int, Fraction], kind: int) -> Ramp:
+        shares = self._shares(IN)
+        jobs = (self._job(i, IN, min(ramps[i], shares[i][kind])) for i in indices)
+        nominal = (self._job(i, IN, ramps[i]) for i in indices)
+        return Ramp(_present(nominal), _present(jobs))
+
+    def _last(self, i: int, ramp: Fraction, kind: int) -> Ramp:
+        """An ofmap's last tile: read, modified and written, the two ways together."""
+        jobs = (self._job(i, way, min(ramp, self._shares(way)[i][kind])) for way in (IN, OUT))
+        nominal = (self._job(i, way, ramp) for way in (IN, OUT))
+        return Ramp(_present(nominal), _present(jobs))
+
+    def _rest(self, i: int, way: str, kind: int, ramp: Fraction) -> Fraction:
+        """What the ramp leaves of a pass's share."""
+        return max(self._shares(way)[i][kind] - ramp, Fraction())
+
+    def _fed(self, i: int, kind: int) -> Fraction:
+        """A pass's new words in a buffer above; the first tile's share is in the head."""
+        head = _first_share(self._moves[i]) if kind == self._start else Fraction()
+        return self._rest(i, IN, kind, Fraction() if self._leaves(i) else head)
+
+    def _sent(self, i: int, kind: int) -> Fraction:
+        """What leaves a buffer above after a pass; the last tile's share is in the tail."""
+        tail = _first_share(self._moves[i]) if kind == self._end else Fraction()
+        return self._rest(i, OUT, kind, tail)
+
+    def _head(self, i: int) -> Ramp:
+        if self._leaves(i):
+            return Ramp((), ())
+        first = _first_share(self._moves[i])
+        job = self._job(i, IN, min(first, self._shares(IN)[i][self._start]))
+        return Ramp(_present([self._job(i, IN, first)]), _present([job]))
+
+    def _tail(self, i: int) -> Ramp:
+        last = _first_share(self._moves[i])
+        job = self._job(i, OUT, min(last, self._shares(OUT)[i][self._end]))
+        return Ramp(_present(self._job(i, way, last) for way in (IN, OUT)), _present([job]))
+
+    def _jobs(self, indices: list[int], kind: int, way: str) -> tuple[Job, ...]:
+        return _present(self._job(i, way, self._shares(way)[i][kind]) for i in indices)
+
+    def _job(self, i: int, way: str, share: Fraction, bursts: int = 1) -> Job | None:
+        """A share of one way of a transfer; None where there is nothing to move."""
+        if not share:
+            return None
+        cycles = self._demands[i].inward if way == IN else self._demands[i].outward
+        loads = tuple((self._ports[n], ceil(c * share * TICKS)) for n, c in cycles.items())
+        return Job(_label(self._moves[i], way), self._moves[i].tensor, loads, bursts)
+
+
+def _present(jobs: Iterable[Job | None]) -> tuple[Job, ...]:
+    return tuple(job for job in jobs if job)
+
+
+def _first_share(move: Transfer) -> Fraction:
+    return min(Fraction(move.pipeline_share), Fraction(1))
+
+
+def _label(move: Transfer, way: str) -> str:
+    return f"{move.link.child} {'fill' if way == IN else 'drain'} {move.tensor}"

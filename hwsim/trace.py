@@ -1,0 +1,70 @@
+"""What happened when: spans of work on a machine's ports, buses and PEs, for a drawing or a viewer.
+
+`to_chrome` gives the trace-event format that Perfetto (ui.perfetto.dev) and chrome://tracing open:
+a process per machine, a thread per lane, one complete event ("ph": "X") per span, in microseconds
+of simulated time.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STALL, FOLDED = "stall", "folded"
+PROCESS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Cycles `start` to `end` of one lane. `tensor` is empty where none moves.
+
+    On the lane `folded` a span stands for `count` repetitions of what came just before it.
+    """
+
+    lane: str
+    start: float
+    end: float
+    label: str
+    tensor: str
+    layer: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The spans of an execution in the order of their start; `lanes` outermost first."""
+
+    machine: str
+    clock_mhz: float
+    lanes: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+    def to_chrome(self) -> dict[str, Any]:
+        """The trace as a trace-event JSON object."""
+        events = [*self._names(), *map(self._event, self.spans)]
+        return {"traceEvents": events, "displayTimeUnit": "ns"}
+
+    def write(self, path: Path) -> None:
+        """Writes `to_chrome` as a file, the same bytes each time. Raises OSError."""
+        text = json.dumps(self.to_chrome(), separators=(",", ":"), sort_keys=True)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def _names(self) -> Iterator[dict[str, Any]]:
+        yield {"name": "process_name", "ph": "M", "pid": PROCESS, "args": {"name": self.machine}}
+        for thread, lane in enumerate(self.lanes, start=1):
+            place = {"ph": "M", "pid": PROCESS, "tid": thread}
+            yield {"name": "thread_name", **place, "args": {"name": lane}}
+            yield {"name": "thread_sort_index", **place, "args": {"sort_index": thread}}
+
+    def _event(self, span: Span) -> dict[str, Any]:
+        return {
+            "name": span.label,
+            "cat": span.tensor or span.lane,
+            "ph": "X",
+            "ts": span.start / self.clock_mhz,
+            "dur": (span.end - span.start) / self.clock_mhz,
+            "pid": PROCESS,
+            "tid": self.lanes.index(span.lane) + 1,
+            "args": {"layer": span.layer, "count": span.count},
+        }
