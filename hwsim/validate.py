@@ -1,7 +1,7 @@
 """Published numbers beside simulated ones: the rows of the validation table, and what they reach.
 
 A subject is a file in `hwsim/validation/`: `rows()`, a docstring for the page and, where something
-is to be reached, `TARGETS`.
+is to be reached or was fitted, `TARGETS` and `FITTED`.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -141,13 +141,24 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A constant chosen by looking at published numbers, and the numbers that it was kept from."""
+
+    constant: str
+    value: str
+    fitted_on: str
+    checked_on: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A subject's rows, its text for the page, and what it is to reach."""
+    """A subject's rows, its text for the page, what it is to reach and what was fitted."""
 
     name: str
     text: str
     rows: tuple[Row, ...]
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
+    fitted: tuple[Fitted, ...] = ()
 
     @property
     def machines(self) -> dict[str, list[Row]]:
@@ -196,8 +207,13 @@ def _subject(name: str, progress: Progress) -> Subject:
     progress(f"validating {name}")
     file = module("validation", name)
     found = cast(Iterable[Row], hook(file, "rows")())
-    text, targets = getdoc(file) or "", getattr(file, "TARGETS", ())
-    return Subject(name=name, text=text, rows=tuple(found), targets=tuple(targets))
+    return Subject(
+        name=name,
+        text=getdoc(file) or "",
+        rows=tuple(found),
+        targets=getattr(file, "TARGETS", ()),
+        fitted=getattr(file, "FITTED", ()),
+    )
 
 
 def rows(subjects: Iterable[str] | None = None) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from hwsim import gallery, registry
 from hwsim.errors import InputError
-from hwsim.validate import Row, Subject, Summary, Target, mean_error
+from hwsim.validate import Fitted, Row, Subject, Summary, Target, mean_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,7 @@ ROW_HEADS = ["machine", "network", "layer", "quantity"]
 ROW_HEADS += ["published", "simulated", "error %", "fitted", "source"]
 SUMMARY_HEADS = ["machine", "network", "quantity", "worst at"]
 SUMMARY_HEADS += ["predicted", "fitted", "unverified", "mean |error| %", "worst error %"]
+FITTED_HEADS = ["machine", "constant", "value", "fitted on", "checked on"]
 TARGET_HEADS = ["machine", "network", "quantity", "target", "found", "met"]
 UNFOLDED_ROWS, FOLDED_ROWS, WORST_ROWS = 20, 250, 8
 HEAD = """# Validation
@@ -94,13 +95,24 @@ def to_json(rows: Iterable[Row]) -> str:
 def page(subjects: Iterable[Subject]) -> str:
     """The Markdown page: targets, means, and a section for each subject."""
     found = tuple(subjects)
-    parts = [HEAD, *_targets(found), *_overview(found)]
+    parts = [HEAD, *_targets(found), *_fitted(found), *_overview(found)]
     return "\n".join([*parts, *(line for subject in found for line in _section(subject))])
 
 
 def _targets(subjects: Iterable[Subject]) -> list[str]:
     lines = [target_cells(target, found) for found in subjects for target in found.targets]
     return ["## Targets", "", *_table(TARGET_HEADS, lines, left=5), ""] if lines else []
+
+
+def _fitted(subjects: Iterable[Subject]) -> list[str]:
+    lines = [fitted_cells(constant, found) for found in subjects for constant in found.fitted]
+    return ["## Fitted constants", "", *_table(FITTED_HEADS, lines, left=5), ""] if lines else []
+
+
+def fitted_cells(constant: Fitted, subject: Subject) -> list[str]:
+    """A fitted constant's cells below `FITTED_HEADS`."""
+    where = (constant.fitted_on, constant.checked_on)
+    return [subject.name, constant.constant, constant.value, *where]
 
 
 def target_cells(target: Target, subject: Subject) -> list[str]:

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from hwsim.validate import Subject, grouped
 from hwsim.validation_page import (
+    FITTED_HEADS,
     ROW_HEADS,
     SUMMARY_HEADS,
     TARGET_HEADS,
+    fitted_cells,
     row_cells,
     summary_cells,
     target_cells,
@@ -20,7 +22,17 @@ from hwsim.validation_page import (
 
 UNBOUNDED = 10_000
 # A narrow terminal folds the cells of these columns; it never cuts a number.
-FOLDED = {"layer", "network", "worst at", "target", "found"}
+FOLDED = {
+    "layer",
+    "network",
+    "worst at",
+    "target",
+    "found",
+    "constant",
+    "value",
+    "fitted on",
+    "checked on",
+}
 WORDS = FOLDED | {"machine", "quantity", "source"}
 
 
@@ -38,9 +50,14 @@ def show(subjects: Iterable[Subject], console: Console) -> None:
     lines = [summary_cells(summary) for subject in found for summary in subject.summaries]
     _print(_table("errors", SUMMARY_HEADS, lines), console)
     targets = [target_cells(target, x) for x in found for target in x.targets]
-    if targets:
-        console.print()
-        _print(_table("targets", TARGET_HEADS, targets), console)
+    constants = [fitted_cells(constant, x) for x in found for constant in x.fitted]
+    for title, heads, lines in (
+        ("targets", TARGET_HEADS, targets),
+        ("fitted constants", FITTED_HEADS, constants),
+    ):
+        if lines:
+            console.print()
+            _print(_table(title, heads, lines), console)
 
 
 def _table(title: str, heads: list[str], lines: list[list[str]]) -> Table:

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from hwsim import gallery, registry, validation_page, validation_table
 from hwsim.errors import UnknownNameError
-from hwsim.validate import Row, Subject, Target, compare, mean_error, rows
+from hwsim.validate import Fitted, Row, Subject, Target, compare, mean_error, rows
 
 DOCS = Path(__file__).parents[1] / "docs"
 SUBJECTS = registry.names("validation")
@@ -60,8 +60,11 @@ def row(
     )
 
 
+FACTOR = Fitted(constant="factor", value="2.5", fitted_on="powers", checked_on="latencies")
+
+
 def subject(*found: Row, targets: tuple[Target, ...] = ()) -> Subject:
-    return Subject(name="made_up", text="Made up.", rows=found, targets=targets)
+    return Subject(name="made_up", text="Made up.", rows=found, targets=targets, fitted=(FACTOR,))
 
 
 errors = st.floats(-0.9, 5, allow_nan=False)
@@ -73,7 +76,7 @@ class TestRow:
         assert row(-0.25).error == -0.25
         assert replace(row(), published=0.0, simulated=3.0).error == 3.0
 
-    def test_record_is_what_the_issue_of_json_needs(self) -> None:
+    def test_record_is_plain_values(self) -> None:
         record = row(0.5, fitted=True).record()
         assert json.loads(json.dumps(record)) == record
         assert (record["published"], record["simulated"], record["error"]) == (100, 150, 0.5)
@@ -133,6 +136,18 @@ class TestTarget:
         assert found[4] == "mean 31.0 %, 3 of 4, worst +90.0 %"
         assert found[5] == "no"
         assert validation_page.aim(Target(quantity="x", each=0.0)) == "equal"
+
+
+def test_fitted_constants_are_declared() -> None:
+    line = "| made_up | factor | 2.5 | powers | latencies |"
+    assert line in validation_page.page([subject(row())])
+
+
+@every_subject
+def test_what_is_marked_fitted_is_declared(name: str) -> None:
+    """Some constant stands behind fitted rows."""
+    if any(found.fitted for found in compared(name).rows):
+        assert compared(name).fitted
 
 
 @pytest.mark.parametrize(
@@ -258,7 +273,7 @@ class TestPage:
     def test_cells_cannot_break_the_table(self) -> None:
         text = validation_page.page([subject(row(layer="a|b"))])
         assert "a\\|b" in text
-        lines = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
+        lines = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| chip")]
         assert {line.count("|") for line in lines} == {len(validation_page.ROW_HEADS) + 1}
 
     def test_records_are_the_rows(self) -> None:

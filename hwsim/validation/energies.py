@@ -26,8 +26,27 @@ from typing import Any
 
 from hwsim.scaling import scale
 from hwsim.technology import add_pj, dram_pj_per_bit, mac_pj, multiply_pj, sram_pj_per_bit
-from hwsim.validate import Row, published
+from hwsim.validate import Fitted, Row, published
 from hwsim.workload import Primitive
+
+FITTED = tuple(
+    Fitted(constant=law, value=value, fitted_on=anchors, checked_on=checks)
+    for law, value, anchors, checks in (
+        ("add: affine in the width", "through the anchors", "Horowitz, 8 and 32 bits", "16 bits"),
+        (
+            "multiply: power of the product of widths",
+            "exponent 0.989",
+            "Horowitz, 8 and 32 bits",
+            "EIE's 16 bits; Bit Fusion and CNNergy",
+        ),
+        (
+            "SRAM: square root of the capacity",
+            "through the anchor",
+            "Horowitz, 8 kB by 64 bits",
+            "8 kB by 32 bits",
+        ),
+    )
+)
 
 
 def rows() -> Iterator[Row]:

@@ -30,10 +30,24 @@ from typing import Any
 
 from hwsim.errors import InputError
 from hwsim.systolic import SystolicArray, gemm
-from hwsim.validate import Row, Target, published
+from hwsim.validate import Fitted, Row, Target, published
 from hwsim.workload import Layer, Op
 
 TARGETS = (Target(quantity="cycles", machine="gemmini_8x8", mean=0.05),)
+FITTED = (
+    Fitted(
+        constant="scratchpad and accumulator, KiB",
+        value="64, 16",
+        fitted_on="tile sizes published with the cycles",
+        checked_on="twelve cycle counts",
+    ),
+    Fitted(
+        constant="packing of window columns into idle rows",
+        value="off",
+        fitted_on="ResNet-18's first layer",
+        checked_on="nothing: no other layer could pack",
+    ),
+)
 SIDES = ("N", "P", "Q", "K", "R", "S", "C")
 LEAST_BLOCK_CYCLES = 4
 ACCUMULATOR_BYTES = 4
