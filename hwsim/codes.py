@@ -32,8 +32,8 @@ class Code(ABC):
         """Expected bits an element."""
 
     @abstractmethod
-    def encoded_bits(self, values: Integers) -> int:
-        """Exact bits of the stream."""
+    def encoded_bits(self, values: NDArray[Any]) -> int:
+        """Exact bits of the stream of these values, or of any that are non-zero where these are."""
 
     @abstractmethod
     def encode(self, values: Integers) -> Bits:
@@ -50,7 +50,7 @@ class Dense(Code):
     def expected_bits(self, density: float) -> float:
         return float(self.bits)
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         return values.size * self.bits
 
     def encode(self, values: Integers) -> Bits:
@@ -66,7 +66,7 @@ class Bitmap(Code):
     def expected_bits(self, density: float) -> float:
         return 1 + density * self.bits
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         return values.size + int(np.count_nonzero(values)) * self.bits
 
     def encode(self, values: Integers) -> Bits:
@@ -104,10 +104,10 @@ class RelativeIndex(Code):
         # those before it are zeros.
         return prod(1 + (1 - density) ** (1 << i) for i in range(self.index_bits))
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         return self._pairs(values) * self.pair_bits
 
-    def _pairs(self, values: Integers) -> int:
+    def _pairs(self, values: NDArray[Any]) -> int:
         _, gaps = _gaps(values)
         return int((gaps // self.elements_per_pair + 1).sum())
 
@@ -151,7 +151,7 @@ class RunLength(RelativeIndex):
     def expected_bits(self, density: float) -> float:
         return WORD_BITS / (self.pairs_per_word * self._mean_elements_per_pair(density))
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         return self._words(self._pairs(values)) * WORD_BITS
 
     def _words(self, pairs: int) -> int:
@@ -182,7 +182,7 @@ class CompressedRows(Code):
         elements = self.rows * self.columns
         return self._bits(elements * density) / elements
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         return int(self._bits(int(np.count_nonzero(values))))
 
     def _bits(self, nonzero: float) -> float:
@@ -245,15 +245,13 @@ class Blocks(Code):
         self.block_bits = prod(block) * bits
 
     def expected_bits(self, density: float) -> float:
-        rows, columns = (
-            np.minimum(step, size - np.arange(0, size, step))
-            for size, step in zip(self.shape, self.block, strict=True)
-        )
-        free = np.ones(self.grid) if self.grouped else np.multiply.outer(rows, columns)
-        kept = float((1 - (1 - density) ** free).sum())
+        (rows, row_blocks), (columns, column_blocks) = map(_sizes, self.shape, self.block)
+        free = 1 if self.grouped else np.multiply.outer(rows, columns)
+        blocks = np.multiply.outer(row_blocks, column_blocks)
+        kept = float((blocks * (1 - (1 - density) ** free)).sum())
         return (prod(self.grid) + kept * self.block_bits) / prod(self.shape)
 
-    def encoded_bits(self, values: Integers) -> int:
+    def encoded_bits(self, values: NDArray[Any]) -> int:
         kept = int(self._blocks(values).any(axis=1).sum())
         return prod(self.grid) + kept * self.block_bits
 
@@ -273,7 +271,7 @@ class Blocks(Code):
         padded = tiles.reshape(self.grid[0] * self.block[0], self.grid[1] * self.block[1])
         return padded[: self.shape[0], : self.shape[1]].ravel()
 
-    def _blocks(self, values: Integers) -> Integers:
+    def _blocks(self, values: NDArray[Any]) -> NDArray[Any]:
         """The blocks [block, element], in C order."""
         steps = zip(self.grid, self.block, self.shape, strict=True)
         edges = [(0, count * step - size) for count, step, size in steps]
@@ -282,7 +280,12 @@ class Blocks(Code):
         return tiles.swapaxes(1, 2).reshape(prod(self.grid), prod(self.block))
 
 
-def _gaps(values: Integers) -> tuple[Integers, Integers]:
+def _sizes(size: int, step: int) -> tuple[Integers, Integers]:
+    """Of pieces of `step` that fill `size`, the last maybe less: their sizes, and how many each."""
+    return np.unique(np.minimum(step, size - np.arange(0, size, step)), return_counts=True)
+
+
+def _gaps(values: NDArray[Any]) -> tuple[Integers, Integers]:
     """Where runs of zeros end, and the zeros before each end; the last element always ends one."""
     ends = np.flatnonzero(values)
     if values.size and not values[-1]:

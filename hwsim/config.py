@@ -17,7 +17,17 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-EXTRA = "extra_forbidden"
+class FieldError(ValueError):
+    """What a validator raises that sees a whole record: which key in it is at fault, and why."""
+
+    def __init__(self, *, key: str, value: object, reason: str) -> None:
+        self.key, self.value, self.reason = key, value, reason
+        super().__init__(f"{key} = {value!r}: {reason}")
+
+
+EXTRA = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+# Which variant of a union was tried is no part of a key.
+TAGS = frozenset({"array", "memory_level", "storage-name", "storage-format"})
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
@@ -43,7 +53,7 @@ def parse(content: dict[str, Any], model: type[ConfigType], *, file: object) -> 
         return model.model_validate(content)
     except ValidationError as error:
         # A misspelt key is also a missing one: the spelling is what the user can see.
-        details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != EXTRA)
+        details = sorted(error.errors(include_url=False), key=lambda d: d["type"] not in EXTRA)
         raise _complaint(details[0], model, file) from error
 
 
@@ -53,9 +63,13 @@ def load(path: Path, model: type[ConfigType]) -> ConfigType:
 
 
 def _complaint(detail: ErrorDetails, model: type[BaseModel], file: object) -> ConfigError:
-    tags = {"array", "memory_level"}  # which variant of a union was tried is no part of the key
-    key = ".".join(str(part) for part in detail["loc"] if part not in tags) or "(whole file)"
+    parts = [str(part) for part in detail["loc"] if part not in TAGS]
+    fault = detail.get("ctx", {}).get("error")
+    if isinstance(fault, FieldError):
+        key = ".".join((*parts, fault.key))
+        return ConfigError(file=file, key=key, value=fault.value, reason=fault.reason)
     value = None if detail["type"] == "missing" else _brief(detail["input"])
+    key = ".".join(parts) or "(whole file)"
     return ConfigError(file=file, key=key, value=value, reason=_reason(detail, model))
 
 
@@ -64,7 +78,7 @@ def _brief(value: object) -> object:
 
 
 def _reason(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    if detail["type"] != EXTRA:
+    if detail["type"] not in EXTRA:
         return detail["msg"].removeprefix("Value error, ")
     known = sorted(_keys(model))
     near = get_close_matches(str(detail["loc"][-1]), known, n=1)

@@ -10,6 +10,7 @@ from math import ceil
 from hwsim.hardware import Accelerator
 from hwsim.latency import latency
 from hwsim.mapping import Mapping
+from hwsim.skipping import performed_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
@@ -26,8 +27,8 @@ class Cost:
     """What one layer costs on one machine.
 
     `processing_cycles`: those in which the PEs do not wait for `single` buffers above them. `bound`
-    names what is busy longest: `compute`, a memory level, or `NoC`. `utilization` is
-    operations / (cycles x PEs).
+    names what is busy longest: `compute`, a memory level, or `NoC`. `utilization` is operations,
+    but for those skipped, / (cycles x PEs).
     """
 
     cycles: int
@@ -60,7 +61,7 @@ def cost(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
         processing_cycles=time.processing_cycles,
         compute_cycles=time.compute_cycles,
         bound=time.bound,
-        utilization=layer.operations / (time.cycles * machine.pes),
+        utilization=_performed(layer, machine) / (time.cycles * machine.pes),
         energy_by_component_pj=_energy_by_component_pj(layer, machine, moves, time.cycles),
         dram_read_bits=ceil(sum(move.parent_read_bits for move in dram)),
         dram_write_bits=ceil(sum(move.parent_write_bits for move in dram)),
@@ -84,7 +85,7 @@ def fused_cost(layer: Layer, machine: Accelerator) -> Cost:
 
 
 def arithmetic_pj(layer: Layer, machine: Accelerator) -> float:
-    """Energy of a layer's operations; on a gating machine zero ifmap words cost less."""
+    """Energy of the operations that are not skipped; zero ifmap words cost less if gated."""
     if not layer.weighted:
         return layer.operations * alu_pj(machine, bits=layer.ofmap.bits)
     each = operation_pj(
@@ -94,8 +95,19 @@ def arithmetic_pj(layer: Layer, machine: Accelerator) -> float:
         weight_bits=layer.weight.bits,
         psum_bits=layer.psum.bits,
     )
-    busy = layer.ifmap.density if machine.mac.zero_gating else 1.0
-    return layer.operations * each * (busy + (1.0 - busy) * GATED_SHARE)
+    busy = _ungated_share(layer, machine)
+    return _performed(layer, machine) * each * (busy + (1.0 - busy) * GATED_SHARE)
+
+
+def _performed(layer: Layer, machine: Accelerator) -> float:
+    """Operations that are not skipped."""
+    return layer.operations * performed_share(layer, machine.mac)
+
+
+def _ungated_share(layer: Layer, machine: Accelerator) -> float:
+    """The share of operations, but for those skipped, whose ifmap word is no zero, if gated."""
+    gates = machine.mac.zero_gating and "ifmap" not in machine.mac.zero_skipping
+    return layer.ifmap.density if gates else 1.0
 
 
 def _energy_by_component_pj(
@@ -107,7 +119,7 @@ def _energy_by_component_pj(
     energy["leakage"] = machine.control.leakage_mw * cycles / machine.clock_mhz * 1e3
     for move in moves:
         read_pj, write_pj = memory_pj_per_bit(move.parent, machine.technology)
-        busy = _gated_share(layer, machine, move)
+        busy = _busy_share(layer, machine, move)
         energy[machine.level(move.link.parent).component] += busy * (
             move.parent_read_bits * read_pj + move.parent_write_bits * write_pj
         )
@@ -120,12 +132,14 @@ def _energy_by_component_pj(
     return energy
 
 
-def _gated_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
-    """The share of a pad's accesses that happen: for a zero, a gating PE neither reads the weight
-    nor reads and writes the psum, which stays as it is."""
-    in_pe = move.child is None and machine.level(move.link.parent).component == "spad"
-    gates = machine.mac.zero_gating and in_pe and move.tensor != "ifmap"
-    return layer.ifmap.density if gates else 1.0
+def _busy_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
+    """The share of the accesses of MACs to a pad that happen: none for a MAC that is skipped. For a
+    zero, a gating PE neither reads the weight nor reads and writes the psum, which stays as it is.
+    """
+    if move.child or machine.level(move.link.parent).component != "spad":
+        return 1.0
+    performed = performed_share(layer, machine.mac)
+    return performed if move.tensor == "ifmap" else performed * _ungated_share(layer, machine)
 
 
 def _noc_pj(move: Transfer, machine: Accelerator) -> float:

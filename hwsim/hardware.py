@@ -9,12 +9,21 @@ from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
-from hwsim.config import Config, load
-from hwsim.errors import UnknownNameError
+from hwsim.config import Config, FieldError, load
+from hwsim.errors import InputError, UnknownNameError
 from hwsim.registry import names, yaml_path
 from hwsim.scaling import voltage_range
+from hwsim.sparsity import Format, check_complete
 from hwsim.workload import Op, Primitive, Storage
 
 TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
@@ -24,6 +33,27 @@ Energy = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Bandwidth = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
+def _form(value: Any) -> str:
+    return "storage-format" if isinstance(value, dict | Format) else "storage-name"
+
+
+def _of_any_matrix(value: Any, read: ValidatorFunctionWrapHandler) -> Storage | Format:
+    """A format as a machine may state it: complete but for the shape, which each layer has."""
+    try:
+        form: Storage | Format = read(value)
+        check_complete(form)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return form
+
+
+StoredAs = Annotated[
+    Annotated[Storage, Tag("storage-name")] | Annotated[Format, Tag("storage-format")],
+    Discriminator(_form),
+    WrapValidator(_of_any_matrix),
+]
+
+
 class Memory(Config):
     """One memory, for the tensors it names (ofmap stands for psums too).
 
@@ -31,7 +61,9 @@ class Memory(Config):
     are packed). `word_bits`: the bits of one access, where a port moves several of them a cycle.
     `buffering`: `single` stalls the machine while a tile is filled, `double` holds two tiles and
     hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows). `formats`:
-    how tensors are coded in this memory where that saves bits.
+    the code of each tensor for which this memory has a coder, bypassed where it saves no bits; all
+    others lie here uncoded, whatever zeros they have. Either a storage by name or a
+    `hwsim.sparsity.Format`, such as {storage: block, block: [4, 4]}. Tiles must fit uncoded.
     """
 
     tensors: tuple[TensorName, ...] = Field(min_length=1)
@@ -44,7 +76,7 @@ class Memory(Config):
     shared_port: bool = False
     buffering: Literal["single", "double", "stream"] = "stream"
     bypass: bool = True
-    formats: dict[TensorName, Storage] = Field(default_factory=dict)
+    formats: dict[TensorName, StoredAs] = Field(default_factory=dict)
     read_pj_per_bit: Energy | None = None
     write_pj_per_bit: Energy | None = None
     source: str = ""
@@ -134,7 +166,10 @@ class Mac(Config):
 
     Operands narrower than the datapath run at its full width; wider ones are refused.
     `zero_gating`: a zero ifmap word saves the MAC's energy, the read of its weight from the pad and
-    the psum's round trip (JSSC 2017, Sec. V-B), no cycles.
+    the psum's round trip (JSSC 2017, Sec. V-B), no cycles. `zero_skipping`: a MAC with a zero of
+    one of these operands takes neither energy, nor accesses to the pads, nor a cycle. PEs that
+    skip get ahead of others until a tile of `sync_level` changes, where they wait; without one,
+    until the layer ends.
     """
 
     ifmap_bits: Bits = 16
@@ -142,6 +177,8 @@ class Mac(Config):
     psum_bits: Bits = 32
     primitives: tuple[Primitive, ...] = (Primitive.MULTIPLY_ADD,)
     zero_gating: bool = False
+    zero_skipping: tuple[Literal["ifmap", "weight"], ...] = ()
+    sync_level: str = ""
     multiply_add_pj: Energy | None = None
     source: str = ""
 
@@ -221,6 +258,14 @@ class Accelerator(Config):
             raise ValueError("hierarchy: two levels or two axes share a name")
         return self
 
+    @model_validator(mode="after")
+    def _sync_level_exists(self) -> Self:
+        name, known = self.mac.sync_level, [level.level for level in self.levels]
+        if name and name not in known:
+            reason = str(UnknownNameError(kind="level", name=name, known=known))
+            raise FieldError(key="mac.sync_level", value=name, reason=reason)
+        return self
+
     @cached_property
     def levels(self) -> tuple[MemoryLevel, ...]:
         """The memory levels, outermost first."""
@@ -230,6 +275,12 @@ class Accelerator(Config):
     def arrays(self) -> tuple[Array, ...]:
         """The arrays, outermost first."""
         return tuple(part for part in self.hierarchy if isinstance(part, Array))
+
+    @cached_property
+    def unskipping(self) -> "Accelerator":
+        """The machine without zero skipping: a step for each MAC, zero or not. Itself if it is."""
+        mac = self.mac.model_copy(update={"zero_skipping": (), "sync_level": ""})
+        return self.model_copy(update={"mac": mac}) if self.mac.zero_skipping else self
 
     @property
     def pes(self) -> int:

@@ -21,7 +21,8 @@ from math import ceil, inf
 
 from hwsim.hardware import Accelerator, Memory
 from hwsim.mapping import Mapping
-from hwsim.reuse import compute_steps, executions
+from hwsim.reuse import executions
+from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer
 from hwsim.workload import RELEVANT, Layer
 
@@ -47,7 +48,7 @@ def latency(
     layer: Layer, mapping: Mapping, machine: Accelerator, moves: tuple[Transfer, ...]
 ) -> Latency:
     """Cycles of a layer whose transfers are known."""
-    compute = compute_steps(layer, mapping)
+    compute = compute_cycles(layer, mapping, machine.mac)
     restarted = restarts(layer, mapping, moves)
     ramps = [_ramp(move, restarted) for move in moves if not stalls(move)]
     inner = [ramp for ramp in ramps if ramp.move.into_pe]

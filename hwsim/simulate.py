@@ -65,17 +65,23 @@ def best_mapping(
     layer: Layer, machine: Accelerator, *, objective: Objective = "edp"
 ) -> tuple[Mapping, Cost]:
     """The mapping of least energy, cycles or energy-delay product and its cost; among equals the
-    dataflow's first. Raises MappingError, InputError."""
+    dataflow's first. Raises MappingError, InputError.
+
+    On a machine that skips zeros it is the best were none skipped, a bound on its cost: where each
+    mapping's lanes wait takes too long to count for all of them.
+    """
     layer = accumulated(layer, machine)
     _check_operands(layer, machine)
-    evaluated = ((found, cost(layer, found, machine)) for found in _mappings(layer, machine))
+    bound = machine.unskipping
+    evaluated = ((found, cost(layer, found, bound)) for found in _mappings(layer, bound))
     best = min(evaluated, key=lambda pair: OBJECTIVES[objective](pair[1]), default=None)
     if best is None:
         raise MappingError(
             f"layer {layer.name!r} fits no {machine.dataflow} mapping on {machine.name}: "
             f"{_obstacle(layer, machine)}"
         )
-    return best
+    mapping, _ = best
+    return best if bound is machine else (mapping, cost(layer, mapping, machine))
 
 
 def _obstacle(layer: Layer, machine: Accelerator) -> str:

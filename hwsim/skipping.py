@@ -4,7 +4,8 @@ Lanes (PEs, or columns of them) have unequal work as soon as zeros cost nothing,
 fast as the lane that the others wait for. Three ways of waiting are modelled:
 
 - `barrier_cycles`: all lanes wait at the end of each window of a mapping. `lane_work` counts what
-  each lane does in each window from a layer's real zeros; `expected_cycles` draws them.
+  each lane does in each window from a layer's real zeros; `expected_cycles` draws those that are
+  not known, and `compute_cycles` says so for a machine.
 - `queue_cycles`: steps are broadcast into a queue before each lane, as in EIE (Han et al., ISCA
   2016, Sec. IV), and the sender waits while any queue is full. `column_entries` counts what a step
   gives each lane there, padding zeros of the relative index included.
@@ -15,31 +16,92 @@ No cycle count falls below the busiest lane's work, and so none below `work / la
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from hwsim._lanes import Integers, Mask, work_by_windows
 from hwsim.errors import InputError
+from hwsim.hardware import Mac
 from hwsim.mapping import Mapping, Store
+from hwsim.reuse import compute_steps
 from hwsim.workload import Layer
 
-Mask = NDArray[np.bool_]
-Integers = NDArray[np.int64]
-Table = dict[str, Integers]
-
-WINDOW, LANE, ADDRESS = 0, 1, 2
+MOST_DRAWN = 2**20
 
 
 def random_mask(shape: tuple[int, ...], *, density: float, seed: int) -> Mask:
-    """Where a tensor is non-zero: each element by itself, with probability `density`."""
-    mask: Mask = np.random.default_rng(seed).random(shape) < density
-    return mask
+    """Where a tensor is non-zero: each element by itself, with probability `density`.
+
+    Of two masks from one seed the sparser one's non-zeros are among the other's.
+    """
+    generator, mask = np.random.default_rng(seed), np.empty(prod(shape), bool)
+    for part in np.split(mask, range(MOST_DRAWN, mask.size, MOST_DRAWN)):
+        part[:] = generator.random(part.size) < density
+    return mask.reshape(shape)
 
 
-# Windows of a mapping
+# Cycles and work of a layer
+
+
+def compute_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
+    """Cycles of arithmetic of a mapped layer, at least 1.
+
+    Every step of the nest takes one, zero or not, unless the PEs skip zeros: then they are those of
+    `expected_cycles`, and lanes wait for each other where a tile of `mac.sync_level` changes.
+    """
+    if not (layer.weighted and mac.zero_skipping):
+        return compute_steps(layer, mapping)
+    sync = sync_point(mapping, mac.sync_level)
+    return max(1, expected_cycles(layer, mapping, sync=sync, skipped=mac.zero_skipping))
+
+
+def performed_share(layer: Layer, mac: Mac) -> float:
+    """The share of a layer's operations that PEs perform: those of zeros that they skip are not.
+
+    Zeros of padding, and of tensors whose zeros are known, are counted; others are as many as the
+    densities say.
+    """
+    if not (layer.weighted and mac.zero_skipping):
+        return 1.0
+    return _performed_share(layer, mac.zero_skipping)
+
+
+@lru_cache(maxsize=128)
+def _performed_share(layer: Layer, skipped: tuple[str, ...]) -> float:
+    records = {name: layer.tensor(name) for name in skipped}
+    drawn = prod(record.density for record in records.values() if record.zeros is None)
+    known = {
+        name: np.ones(layer.shape(name), bool) if record.zeros is None else record.zeros.mask
+        for name, record in records.items()
+    }
+    return drawn * int(lane_work(layer, Mapping(()), sync=0, **known).sum()) / layer.macs
+
+
+def expected_cycles(
+    layer: Layer, mapping: Mapping, *, sync: int, skipped: Iterable[str], seed: int = 0
+) -> int:
+    """Barrier cycles for the zeros of the `skipped` operands of a layer, or zeros drawn for them.
+
+    Where an operand's zeros are not known they are drawn with its density: the ifmap's from `seed`,
+    the weight's from `seed + 1`.
+    """
+    masks = {
+        name: _mask(layer, name, seed=seed + turn)
+        for turn, name in enumerate(("ifmap", "weight"))
+        if name in skipped
+    }
+    return sum(barrier_cycles(work) for _, work in work_by_windows(layer, mapping, sync, masks))
+
+
+def _mask(layer: Layer, tensor: str, *, seed: int) -> Mask:
+    record = layer.tensor(tensor)
+    if record.zeros is not None:
+        return record.zeros.mask
+    return random_mask(layer.shape(tensor), density=record.density, seed=seed)
 
 
 def lane_work(
@@ -57,28 +119,13 @@ def lane_work(
     operands are non-zero; a machine that does not skip one's zeros is given None. Where it skips
     the ifmap's, it skips those of the padding. Raises InputError on a mask of another size.
     """
-    if not layer.weighted:
-        raise InputError(f"layer {layer.name!r} multiplies by no weights: no zeros to skip")
-    in_window = [index < sync and not loop.axis for index, loop in enumerate(mapping.loops)]
-    window, windows = _places(layer, mapping, in_window)
-    lane, lanes = _places(layer, mapping, [loop.axis is not None for loop in mapping.loops])
-    field, address = _field(layer, ifmap)
-    tables = window, lane, address
+    loops = zip(mapping.loops, mapping.trips(layer), strict=True)
+    counts = [(1, n) if loop.axis else (n, 1) for loop, n in loops]
+    windows, lanes = prod(n for n, _ in counts[:sync]), prod(n for _, n in counts)
     work = np.zeros((windows, lanes), np.int64)
-    kept = _sized(layer, "weight", weight).reshape([layer.bounds[dim] for dim in "GKCRS"])
-    taps = np.moveaxis(kept, 1, -1).reshape(-1, layer.K)
-    points = _sums(layer, tables, "NPQ")
-    groups, group = np.unique(points[:ADDRESS], axis=1, return_inverse=True)
-    _count(
-        field,
-        taps,
-        _sums(layer, tables, "GCRS"),
-        _sums(layer, tables, "K"),
-        points[ADDRESS],
-        group.ravel(),
-        groups,
-        work,
-    )
+    masks = {"ifmap": ifmap, "weight": weight}
+    for numbers, counted in work_by_windows(layer, mapping, sync, masks):
+        work[numbers] = counted
     return work
 
 
@@ -95,115 +142,6 @@ def sync_point(mapping: Mapping, level: str) -> int:
     names = {tensor for node in mapping if isinstance(node, Store) for tensor in node.tensors}
     stores = (store for tensor in names for store in mapping.stores(tensor))
     return max((before for name, before in stores if name == level), default=0)
-
-
-def expected_cycles(
-    layer: Layer, mapping: Mapping, *, sync: int, skipped: Iterable[str], seed: int = 0
-) -> int:
-    """Barrier cycles for zeros drawn with the densities of the `skipped` operands of a layer.
-
-    The ifmap is drawn from `seed`, the weight from `seed + 1`.
-    """
-    shapes = {
-        "ifmap": (layer.N, layer.G * layer.C, layer.H, layer.W),
-        "weight": (layer.G * layer.K, layer.C, layer.R, layer.S),
-    }
-    drawn = {
-        name: random_mask(shape, density=layer.tensor(name).density, seed=seed + turn)
-        for turn, (name, shape) in enumerate(shapes.items())
-        if name in skipped
-    }
-    work = lane_work(
-        layer, mapping, sync=sync, ifmap=drawn.get("ifmap"), weight=drawn.get("weight")
-    )
-    return barrier_cycles(work)
-
-
-def _places(layer: Layer, mapping: Mapping, chosen: list[bool]) -> tuple[Table, int]:
-    """What each coordinate of a dimension adds to the number of its place among the chosen loops.
-
-    Also, how many places there are.
-    """
-    rest = {dim: np.arange(bound, dtype=np.int64) for dim, bound in layer.bounds.items()}
-    added = {dim: np.zeros_like(coordinates) for dim, coordinates in rest.items()}
-    trips = mapping.trips(layer)
-    places = step = prod(count for count, counts in zip(trips, chosen, strict=True) if counts)
-    for loop, count, counts in zip(mapping.loops, trips, chosen, strict=True):
-        digit, rest[loop.dim] = np.divmod(rest[loop.dim], loop.tile)
-        if counts:
-            step //= count
-            added[loop.dim] += digit * step
-    return added, places
-
-
-def _field(layer: Layer, ifmap: Mask | None) -> tuple[Mask, Table]:
-    """The ifmap as far as windows reach, padding included; what coordinates add to an address."""
-    step = {"P": layer.stride_h, "R": layer.dilation_h, "Q": layer.stride_w, "S": layer.dilation_w}
-    reach = {dim: np.arange(layer.bounds[dim]) * size for dim, size in step.items()}
-    rows = int(reach["P"][-1] + reach["R"][-1]) + 1
-    columns = int(reach["Q"][-1] + reach["S"][-1]) + 1
-    maps = layer.N, layer.G, layer.C
-    if ifmap is None:
-        field = np.ones((*maps, rows, columns), bool)
-    else:
-        given = _sized(layer, "ifmap", ifmap).reshape(*maps, layer.H, layer.W)
-        edges = ((0, 0), (0, 0), (0, 0), (layer.pad_h, rows), (layer.pad_w, columns))
-        field = np.pad(given, edges)[..., :rows, :columns]
-    spans = {"C": rows * columns, "G": layer.C * rows * columns, "P": columns, "R": columns}
-    spans |= {"N": layer.G * spans["G"], "K": 0}
-    address = {
-        dim: reach.get(dim, np.arange(n)) * spans.get(dim, 1) for dim, n in layer.bounds.items()
-    }
-    return field.ravel(), address
-
-
-def _sized(layer: Layer, tensor: str, mask: Mask | None) -> Mask:
-    """The mask, or one without zeros where there is none."""
-    words = layer.words(tensor)
-    if mask is None:
-        return np.ones(words, bool)
-    if mask.dtype != np.bool_ or mask.size != words:
-        raise InputError(
-            f"layer {layer.name!r}: mask of {tensor}, {mask.size} x {mask.dtype}: "
-            f"must be {words} x bool"
-        )
-    return mask
-
-
-def _sums(layer: Layer, tables: Iterable[Table], dims: str) -> Integers:
-    """[table, point] of all points of these dimensions, what their coordinates add up to."""
-    at = np.indices([layer.bounds[dim] for dim in dims]).reshape(len(dims), -1)
-    places = dict(zip(dims, at, strict=True))
-    return np.array([sum(table[dim][places[dim]] for dim in dims) for table in tables])
-
-
-@njit(cache=True)
-def _count(
-    field: Mask,
-    taps: Mask,
-    tap_places: Integers,
-    filter_places: Integers,
-    points: Integers,
-    group: Integers,
-    groups: Integers,
-    work: Integers,
-) -> None:
-    """Adds 1 to `work` where a non-zero of `taps` [tap, filter] meets one of the field at a point.
-
-    The other tables hold what taps, filters and points add to window, lane and address. Points that
-    add the same to window and lane are a group, counted once for all filters.
-    """
-    met = np.zeros(groups.shape[1], np.int64)
-    for tap in range(taps.shape[0]):
-        met[:] = 0
-        for point in range(points.size):
-            met[group[point]] += field[tap_places[ADDRESS, tap] + points[point]]
-        for k in range(taps.shape[1]):
-            if taps[tap, k]:
-                window = tap_places[WINDOW, tap] + filter_places[WINDOW, k]
-                lane = tap_places[LANE, tap] + filter_places[LANE, k]
-                for i in range(met.size):
-                    work[window + groups[WINDOW, i], lane + groups[LANE, i]] += met[i]
 
 
 # Queues behind a broadcast

@@ -19,10 +19,10 @@ are signed, in two's complement; a stream fills each byte from its least signifi
 The last three need to know the matrix: a `Format` says so, and `matrix_shape` gives a layer's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,9 @@ from hwsim.codes import (
     Shape,
 )
 from hwsim.errors import InputError
-from hwsim.workload import Layer, Storage
+from hwsim.workload import Layer, Storage, Zeros
 
+MATRICES = frozenset({Storage.CSR, Storage.CSC, Storage.BLOCK})
 INDEX_BITS = 4
 MOST_INDEX_BITS = 16
 
@@ -62,6 +63,8 @@ class Format:
     grouped: bool = False
     index_bits: int = INDEX_BITS
 
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # in machines' files
+
     def __post_init__(self) -> None:
         if not 1 <= self.index_bits <= MOST_INDEX_BITS:
             raise self.error(f"index_bits = {self.index_bits}: must lie in 1..{MOST_INDEX_BITS}")
@@ -80,12 +83,39 @@ def matrix_shape(layer: Layer, tensor: str) -> Shape:
     A weight has a row for each filter, [G K, C R S]; a map has one for each channel,
     [N G C, H W] or [N G K, P Q].
     """
-    rows = {
-        "ifmap": layer.operands * layer.N * layer.G * layer.C,
-        "weight": layer.G * layer.K,
-        "ofmap": layer.N * layer.G * layer.K,
-    }[tensor]
-    return rows, layer.words(tensor) // rows
+    first, second, *last = layer.shape(tensor)
+    return (first, second * prod(last)) if tensor == "weight" else (first * second, prod(last))
+
+
+def check_complete(form: Storage | Format) -> None:
+    """Raises InputError where a format for all layers says too little, or states a shape."""
+    form = _format(form)
+    if form.shape:
+        raise form.error(f"shape = {form.shape}: is each layer's own")
+    if form.storage is Storage.BLOCK:
+        _needed(form, "block", form.block)
+
+
+def tensor_bits(form: Storage | Format, layer: Layer, tensor: str, *, bits: int) -> float:
+    """Bits an element, `bits` wide when dense, that a layer's tensor takes in a memory.
+
+    Exact where the tensor's zeros are known, else expected from its density; a coder that would
+    inflate the tensor is bypassed, as in `stored_bits`.
+    """
+    record = layer.tensor(tensor)
+    if _format(form).storage in MATRICES:
+        form = replace(_format(form), shape=matrix_shape(layer, tensor))
+    if record.zeros is None:
+        return stored_bits(form, bits=bits, density=record.density)
+    return min(_exact_bits(form, record.zeros, bits), float(bits))
+
+
+@lru_cache(maxsize=256)
+def _exact_bits(form: Storage | Format, zeros: Zeros, bits: int) -> float:
+    """Exact bits an element: no code's size depends on what the non-zeros are."""
+    mask = zeros.mask.ravel()
+    _check_count(form, mask.size)
+    return _code(form, bits).encoded_bits(mask) / max(1, mask.size)
 
 
 def expected_bits(form: Storage | Format, *, bits: int, density: float) -> float:
@@ -97,6 +127,11 @@ def expected_bits(form: Storage | Format, *, bits: int, density: float) -> float
     """
     if not 0.0 <= density <= 1.0:
         raise InputError(f"density = {density}: must lie in 0..1")
+    return _expected_bits(form, bits, density)
+
+
+@lru_cache(maxsize=4096)
+def _expected_bits(form: Storage | Format, bits: int, density: float) -> float:
     return _code(form, bits).expected_bits(density)
 
 

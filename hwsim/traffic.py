@@ -7,7 +7,7 @@ from math import prod
 from hwsim.hardware import Accelerator, Array, Memory
 from hwsim.mapping import Mapping, kept_bits, tile_words
 from hwsim.reuse import MAC, Link, access_counts
-from hwsim.sparsity import stored_bits
+from hwsim.sparsity import tensor_bits
 from hwsim.workload import Layer, Storage
 
 
@@ -68,7 +68,7 @@ def _transfer(
     child = None if link.child == MAC else machine.level(link.child).memory(link.tensor)
     assert parent is not None
     read_bits, write_bits = _parent_bits(layer, link, parent)
-    child_bits = kept_bits(layer, child, link.tensor) if child else 0
+    child_bits = _child_bits(layer, link, child)
     instances = _instances(layer, mapping)
     moved = link.writes + link.reads
     first = _first_words(layer, mapping, machine, link.tensor, above_parent, above_child)
@@ -107,12 +107,19 @@ def _parent_bits(layer: Layer, link: Link, parent: Memory) -> tuple[float, float
     )
 
 
+def _child_bits(layer: Layer, link: Link, child: Memory | None) -> float:
+    """Bits that an element takes in the child; psums are not coded."""
+    if child is None:
+        return 0.0
+    if link.tensor == "ofmap":
+        return kept_bits(layer, child, "ofmap")
+    return coded_bits(layer, child, link.tensor)
+
+
 def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
-    """Bits that an element takes in a memory that may code the tensor."""
-    record = layer.tensor(tensor)
-    bits = memory.element_bits(record.bits)
-    storage = memory.formats.get(tensor, Storage.DENSE)
-    return stored_bits(storage, bits=bits, density=record.density)
+    """Bits that an element takes in a memory that may code the tensor, the mean of all of it."""
+    bits = memory.element_bits(layer.tensor(tensor).bits)
+    return tensor_bits(memory.formats.get(tensor, Storage.DENSE), layer, tensor, bits=bits)
 
 
 def _first_words(

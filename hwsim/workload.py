@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from math import prod
+from math import isclose, prod
 
 import networkx
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hwsim.errors import InputError
 
@@ -70,19 +72,57 @@ class Storage(StrEnum):
     BLOCK = "block"
 
 
+@dataclass(frozen=True)
+class Zeros:
+    """Where a real tensor is zero: its shape, and one bit an element, in C order, set elsewhere.
+
+    Two are equal where shape and zeros are, whatever the values. Made by `Zeros.of`.
+    """
+
+    shape: tuple[int, ...]
+    packed: bytes = field(repr=False)
+
+    @staticmethod
+    def of(array: ArrayLike) -> "Zeros":
+        """The zeros of an array of numbers or, as False, of truth values."""
+        nonzero = np.asarray(array) != 0
+        return Zeros(nonzero.shape, np.packbits(nonzero).tobytes())
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The non-zeros as truth values of the tensor's shape."""
+        bits = np.unpackbits(np.frombuffer(self.packed, np.uint8), count=prod(self.shape))
+        return bits.view(np.bool_).reshape(self.shape)
+
+    @cached_property
+    def density(self) -> float:
+        """The share of non-zeros; 1 of no elements."""
+        return float(self.mask.mean()) if prod(self.shape) else 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """What the simulator knows of a tensor: `bits` an element, `density` the share of non-zeros."""
+    """What the simulator knows of a tensor: `bits` an element, `density` the share of non-zeros.
+
+    Where the real tensor is at hand, `zeros` says which they are, and a density left at 1 follows
+    from it. How memories code the tensor is theirs to say (`hwsim.hardware.Memory.formats`). Raises
+    InputError on a density that contradicts the zeros.
+    """
 
     bits: int = 16
     density: float = 1.0
-    storage: Storage = Storage.DENSE
+    zeros: Zeros | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 64:
             raise InputError(f"tensor: bits = {self.bits}: must lie in 1..64")
         if not 0.0 <= self.density <= 1.0:
             raise InputError(f"tensor: density = {self.density}: must lie in 0..1")
+        if self.zeros is not None:
+            known = self.zeros.density
+            if self.density != 1.0 and not isclose(self.density, known):
+                raise InputError(f"tensor: density = {self.density}: its zeros say {known}")
+            object.__setattr__(self, "density", known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +172,21 @@ class Layer:
             raise InputError(
                 f"layer {self.name!r}: {self.operations} operations: at most {MOST_OPERATIONS}"
             )
+        for key in (*TENSORS, "psum"):
+            self._check_zeros(key)
+
+    def _check_zeros(self, key: str) -> None:
+        """Raises InputError where a tensor's zeros are not of its shape."""
+        zeros: Zeros | None = getattr(self, key).zeros
+        if zeros is None:
+            return
+        if key not in self.tensors:
+            raise InputError(f"layer {self.name!r}: {key}: has no zeros of its own")
+        if zeros.shape != self.shape(key):
+            raise InputError(
+                f"layer {self.name!r}: {key}: zeros of shape {zeros.shape}: "
+                f"must be {self.shape(key)}"
+            )
 
     def _rows(self, P: int, R: int) -> int:
         return (P - 1) * self.stride_h + (R - 1) * self.dilation_h + 1 - 2 * self.pad_h
@@ -164,13 +219,23 @@ class Layer:
         """Multiply-accumulates; 0 for a layer without weights."""
         return self.operations if self.weighted else 0
 
+    def shape(self, tensor: str) -> tuple[int, int, int, int]:
+        """A whole tensor's shape, without padding.
+
+        ifmap [operands N, G C, H, W], weight [G K, C, R, S], ofmap [N, G K, P, Q].
+        """
+        filters = self.G * self.K
+        return {
+            "ifmap": (self.operands * self.N, self.G * self.C, self.H, self.W),
+            "weight": (filters, self.C, self.R, self.S),
+            "ofmap": (self.N, filters, self.P, self.Q),
+        }[tensor]
+
     def words(self, tensor: str) -> int:
         """Elements of a whole tensor, without padding."""
-        if tensor == "ifmap":
-            return self.operands * self.N * self.G * self.C * self.H * self.W
         if tensor == "weight" and not self.weighted:
             return 0
-        return prod(self.bounds[dim] for dim in RELEVANT[tensor])
+        return prod(self.shape(tensor))
 
     def tensor(self, tensor: str) -> Tensor:
         """The record of one tensor by name."""

@@ -49,7 +49,7 @@ def test_density_gains_nothing_on_a_machine_that_neither_codes_nor_gates(
     layer: Layer, density: float, dataflow: str
 ) -> None:
     sparse = replace(
-        layer, ifmap=Tensor(density=density), weight=Tensor(density=density, storage=Storage.BITMAP)
+        layer, ifmap=Tensor(density=density), weight=Tensor(density=density)
     )
     plain = machine(dataflow=dataflow)
     assert best_mapping(sparse, plain) == best_mapping(layer, plain)

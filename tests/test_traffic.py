@@ -147,7 +147,7 @@ def test_a_memory_codes_what_it_has_a_format_for(
 
 def test_the_tensor_record_alone_codes_nothing() -> None:
     """A tensor that a compressor would store as a bitmap stays dense where no memory decodes it."""
-    coded = replace(MATMUL, weight=Tensor(bits=4, density=0.1, storage=Storage.BITMAP))
+    coded = replace(MATMUL, weight=Tensor(bits=4, density=0.1))
     assert transfers(coded, STATIONARY, SQUARE) == tuple(WORKED.values())
 
 
