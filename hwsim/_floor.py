@@ -13,6 +13,11 @@ from hwsim.trace import FOLDED, STALL, Span
 Steps = Generator[Event, object, None]
 
 
+def in_cycles(ticks: int) -> float:
+    """Ticks in cycles, to the millionth: finer, they hold what rounding to ticks added."""
+    return round(ticks / TICKS, 6)
+
+
 @dataclass(frozen=True)
 class Counted:
     """Ticks since the first layer began, ticks each port was busy, ticks stood by cause."""
@@ -117,12 +122,13 @@ class Floor:
             self.stalls[cause] = now + times * (now - earlier.stalls.get(cause, 0))
 
     def _record(
-        self, lane: str, start: int, ticks: int, label: str, tensor: str, count: int = 1
+        self, lane: str, start: int, ticks: int, label: str, tensor: str, repeats: int = 1
     ) -> None:
         if self._trace and ticks:
             begin = start + self.skipped
+            start_cycle, end_cycle = in_cycles(begin), in_cycles(begin + ticks)
             self.spans.append(
-                Span(lane, begin / TICKS, (begin + ticks) / TICKS, label, tensor, self.layer, count)
+                Span(lane, start_cycle, end_cycle, label, tensor, self.layer, repeats)
             )
 
 

@@ -22,12 +22,12 @@ from math import ceil
 import numpy as np
 from simpy import Event
 
-from hwsim._floor import Floor, IdleWork, Steps
+from hwsim._floor import Floor, IdleWork, Steps, in_cycles
 from hwsim._folding import Feeding, Folding, Moment
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
 from hwsim.ports import PES, port_names
-from hwsim.schedule import TICKS, Job, Kind, Ramp, Schedule, schedule
+from hwsim.schedule import Job, Kind, Ramp, Schedule, schedule
 from hwsim.trace import FOLDED, STALL, Trace
 from hwsim.workload import Layer
 
@@ -70,8 +70,8 @@ def run(
         cycles=_whole(floor.now),
         processing_cycles=_whole(floor.now - sum(n for cause, n in stalls if cause in waited)),
         compute_cycles=_whole(busy[PES]),
-        busy_cycles={name: ticks / TICKS for name, ticks in busy.items()},
-        stall_cycles={cause: ticks / TICKS for cause, ticks in stalls},
+        busy_cycles={name: in_cycles(ticks) for name, ticks in busy.items()},
+        stall_cycles={cause: in_cycles(ticks) for cause, ticks in stalls if in_cycles(ticks)},
         trace=Trace(
             machine=machine.name,
             clock_mhz=machine.clock_mhz,
@@ -83,7 +83,7 @@ def run(
 
 def _whole(ticks: int) -> int:
     """Cycles begun, but for what rounding to whole ticks may have added."""
-    return ceil(round(ticks / TICKS, 3))
+    return ceil(round(in_cycles(ticks), 3))
 
 
 def _layers(floor: Floor, schedules: Sequence[Schedule], fast_forward: bool) -> Steps:
@@ -166,6 +166,7 @@ class _LayerRun:
         for job in kind.pad_fills:
             yield from floor.stand(floor.carry(job), job.label)
         yield from floor.ramp([kind.first], "first tiles into the PEs")
+        yield from floor.stand(int(self._env.now) + kind.skew, "skewed start")
         yield from self._work(kind)
         yield from floor.ramp(kind.last, "last tile out of the PEs")
         for job in kind.pad_drains:

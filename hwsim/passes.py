@@ -66,17 +66,26 @@ def passes(
     columns = [walk.ends, walk.steps]
     for move in moves:
         columns += walk.weights(move)
-    table, order, counts = np.unique(
-        np.stack(columns, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    shares = [_shares(column, counts) for column in table.T[2:]]
+    table, order = distinct_rows(columns)
+    shares = [_shares(column, np.bincount(order)) for column in table.T[2:]]
     return Passes(
-        order=order.reshape(-1),
+        order=order,
         steps=tuple(table[:, 1].tolist()),
         inward=tuple(shares[::2]),
         outward=tuple(shares[1::2]),
         starts=starts,
     )
+
+
+def distinct_rows(columns: Sequence[Array1D]) -> tuple[Array2D, Array1D]:
+    """The different rows of a table given by its columns, sorted, and which of them each row is."""
+    found = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        values, ranks = np.unique(column, return_inverse=True)
+        if len(values) > 1:
+            _, found = np.unique(found * len(values) + ranks, return_inverse=True)
+    _, first = np.unique(found, return_index=True)
+    return np.stack([column[first] for column in columns], axis=1), found
 
 
 def _shares(weights: Array1D, counts: Array1D) -> tuple[Fraction, ...]:

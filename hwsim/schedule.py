@@ -23,7 +23,7 @@ import numpy as np
 from hwsim.hardware import Accelerator
 from hwsim.latency import stalls
 from hwsim.mapping import Mapping
-from hwsim.passes import Array1D, Passes, passes
+from hwsim.passes import Array1D, Array2D, Passes, distinct_rows, passes
 from hwsim.ports import demand, port_names
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
@@ -77,9 +77,13 @@ class Ramp:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a pass does. `feeds` and `sends` hold a job or None for each of the schedule's."""
+    """What a pass does. `feeds` and `sends` hold a job or None for each of the schedule's.
+
+    `skew` ticks pass, where the pipeline starts anew, between the first PE's start and the last's.
+    """
 
     compute: int
+    skew: int
     fills: tuple[Job, ...]
     pad_fills: tuple[Job, ...]
     first: Ramp
@@ -118,6 +122,7 @@ class _Planner:
     ) -> None:
         self._layer, self._moves, self._passes = layer, moves, found
         self._ports = {name: port for port, name in enumerate(port_names(machine))}
+        self._skew = sum(array.skew_cycles for array in machine.arrays)
         self._demands = [demand(move, machine) for move in moves]
         standing = [i for i, move in enumerate(moves) if stalls(move)]
         flowing = [i for i, move in enumerate(moves) if not stalls(move)]
@@ -131,7 +136,7 @@ class _Planner:
 
     def schedule(self) -> Schedule:
         """The whole schedule."""
-        order, table = self._in_bursts()
+        table, order = self._in_bursts()
         return Schedule(
             layer=self._layer.name,
             order=order,
@@ -142,8 +147,8 @@ class _Planner:
             tail=tuple(self._tail(i) for i in self._sends),
         )
 
-    def _in_bursts(self) -> tuple[Array1D, Array1D]:
-        """Kinds told apart by bursts too: each pass's, and rows (kind, bursts of feeds and sends).
+    def _in_bursts(self) -> tuple[Array2D, Array1D]:
+        """Kinds told apart by bursts too: rows (kind, bursts of feeds and sends), and each pass's.
 
         A tile comes while the one before it is worked on, and leaves during the next one: in as
         many bursts as that takes passes, so that no pass waits for more than one burst.
@@ -157,14 +162,14 @@ class _Planner:
                 bursts = np.ones_like(order)
                 bursts[at[1:] if way == IN else at[:-1]] = np.minimum(np.diff(at), MOST_BURSTS)
                 columns.append(bursts)
-        table, kinds = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-        return kinds.reshape(-1), table
+        return distinct_rows(columns)
 
     def _kind(self, kind: int, *bursts: int) -> Kind:
         feeds, sends = bursts[: len(self._feeds)], bursts[len(self._feeds) :]
         ramps = {i: self._ramp_share(i, kind) for i in self._flows}
         return Kind(
             compute=self._passes.steps[kind] * TICKS,
+            skew=self._skew * TICKS if kind == self._start or self._passes.starts > 1 else 0,
             fills=self._jobs(self._fills, kind, IN),
             pad_fills=self._jobs(self._pad_fills, kind, IN),
             first=self._first([i for i in self._flows if not self._leaves(i)], ramps, kind),

@@ -9,17 +9,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 STALL, FOLDED = "stall", "folded"
 PROCESS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Cycles `start` to `end` of one lane. `tensor` is empty where none moves.
 
-    On the lane `folded` a span stands for `count` repetitions of what came just before it.
+    On the lane `folded` a span stands for `repeats` repetitions of what came just before it.
     """
 
     lane: str
@@ -28,7 +27,7 @@ class Span:
     label: str
     tensor: str
     layer: str
-    count: int = 1
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,5 +65,5 @@ class Trace:
             "dur": (span.end - span.start) / self.clock_mhz,
             "pid": PROCESS,
             "tid": self.lanes.index(span.lane) + 1,
-            "args": {"layer": span.layer, "count": span.count},
+            "args": {"layer": span.layer, "repeats": span.repeats},
         }
