@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from hwsim.hardware import Accelerator
-from hwsim.latency import latency
+from hwsim.latency import Arithmetic, latency
 from hwsim.mapping import Mapping
-from hwsim.skipping import performed_share
+from hwsim.skipping import compute_cycles, performed_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
@@ -51,10 +51,16 @@ class Cost:
         return self.dram_read_bits + self.dram_write_bits
 
 
-def cost(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
-    """Cost of a layer under a valid mapping."""
+def cost(
+    layer: Layer,
+    mapping: Mapping,
+    machine: Accelerator,
+    *,
+    arithmetic: Arithmetic = compute_cycles,
+) -> Cost:
+    """Cost of a layer under a valid mapping; `arithmetic` counts the cycles of the MACs."""
     moves = transfers(layer, mapping, machine)
-    time = latency(layer, mapping, machine, moves)
+    time = latency(layer, mapping, machine, moves, arithmetic=arithmetic)
     dram = [move for move in moves if move.parent.cell == "dram"]
     return Cost(
         cycles=time.cycles,

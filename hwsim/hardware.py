@@ -276,12 +276,6 @@ class Accelerator(Config):
         """The arrays, outermost first."""
         return tuple(part for part in self.hierarchy if isinstance(part, Array))
 
-    @cached_property
-    def unskipping(self) -> "Accelerator":
-        """The machine without zero skipping: a step for each MAC, zero or not. Itself if it is."""
-        mac = self.mac.model_copy(update={"zero_skipping": (), "sync_level": ""})
-        return self.model_copy(update={"mac": mac}) if self.mac.zero_skipping else self
-
     @property
     def pes(self) -> int:
         """MAC units in the whole machine."""

@@ -15,11 +15,11 @@ event by event, and never needs less.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from hwsim.hardware import Accelerator, Memory
+from hwsim.hardware import Accelerator, Mac, Memory
 from hwsim.mapping import Mapping
 from hwsim.reuse import executions
 from hwsim.skipping import compute_cycles
@@ -27,6 +27,8 @@ from hwsim.traffic import Transfer
 from hwsim.workload import RELEVANT, Layer
 
 COMPUTE = "compute"
+
+Arithmetic = Callable[[Layer, Mapping, Mac], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +47,15 @@ class Latency:
 
 
 def latency(
-    layer: Layer, mapping: Mapping, machine: Accelerator, moves: tuple[Transfer, ...]
+    layer: Layer,
+    mapping: Mapping,
+    machine: Accelerator,
+    moves: tuple[Transfer, ...],
+    *,
+    arithmetic: Arithmetic = compute_cycles,
 ) -> Latency:
-    """Cycles of a layer whose transfers are known."""
-    compute = compute_cycles(layer, mapping, machine.mac)
+    """Cycles of a layer whose transfers are known; `arithmetic` counts those of the MACs."""
+    compute = arithmetic(layer, mapping, machine.mac)
     restarted = restarts(layer, mapping, moves)
     ramps = [_ramp(move, restarted) for move in moves if not stalls(move)]
     inner = [ramp for ramp in ramps if ramp.move.into_pe]

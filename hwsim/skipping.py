@@ -17,7 +17,7 @@ No cycle count falls below the busiest lane's work, and so none below `work / la
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import prod
+from math import floor, prod
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,14 @@ def compute_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
         return compute_steps(layer, mapping)
     sync = sync_point(mapping, mac.sync_level)
     return max(1, expected_cycles(layer, mapping, sync=sync, skipped=mac.zero_skipping))
+
+
+def balanced_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
+    """Cycles of arithmetic if zeros fell evenly on all lanes and none waited, at least 1.
+
+    Quick, to compare mappings by; too low to report.
+    """
+    return max(1, floor(compute_steps(layer, mapping) * performed_share(layer, mac)))
 
 
 def performed_share(layer: Layer, mac: Mac) -> float:
