@@ -12,6 +12,8 @@ from hwsim.trace import FOLDED, STALL, Span
 
 Steps = Generator[Event, object, None]
 
+LATE, QUEUED = "late: ", "queued: "
+
 
 def in_cycles(ticks: int) -> float:
     """Ticks in cycles, to the millionth: finer, they hold what rounding to ticks added."""
@@ -94,11 +96,19 @@ class Floor:
             self.stalls[cause] += ticks
             self._record(STALL, since, ticks, cause, "")
 
-    def ramp(self, ramps: Iterable[Ramp], cause: str) -> Steps:
-        """The PEs wait for each ramp in turn."""
-        for ramp in ramps:
-            nominal = int(self.env.now) + ramp.ticks
-            yield from self.stand(max([nominal, *map(self.carry, ramp.jobs)]), cause)
+    def serve(self, job: Job) -> Steps:
+        """The PEs wait for a job, and before it for what its ports have to do first."""
+        alone, until = int(self.env.now) + job.ticks, self.carry(job)
+        yield from self.stand(alone, job.label)
+        yield from self.stand(until, QUEUED + job.label)
+
+    def ramp(self, ramp: Ramp, cause: str) -> Steps:
+        """The PEs wait for the first tiles in, or the last one out."""
+        if ramp.nominal:
+            alone = int(self.env.now) + ramp.ticks
+            until = max([alone, *map(self.carry, ramp.jobs)])
+            yield from self.stand(alone, cause)
+            yield from self.stand(until, QUEUED + cause)
 
     def last_port(self, jobs: Iterable[Job]) -> str:
         """The name of the port that is done last with these jobs."""

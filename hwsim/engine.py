@@ -5,10 +5,11 @@ one they wait for its tiles, in it for the pads to be filled, for the first tile
 or bus takes longer than the arithmetic, and for the last tile. Buffers above the PEs that are not
 `single` are fed and emptied by processes of their own, a tile ahead or behind, over the same ports.
 
-Laws: never fewer cycles than `hwsim.latency`; as many where all passes are alike and what one needs
-from the buffers above, or sends there, takes no longer than the pass before it or after it. What is
-more is contention that sums over the whole layer cannot see: passes that are bound by different
-ports, tiles that come late, jobs that queue for one port.
+Laws: never fewer cycles than `hwsim.latency`, and what is more is contention, each part of it named
+(`Execution.contention_cycles`): passes bound by different ports, tiles that come late, jobs that
+queue for a port, which sums over a whole layer cannot see. Without any, both give the same cycles.
+The exception: a `single` buffer drains a tile of psums before it is filled with another, where the
+sums let a separate port do both at once.
 
 Layers run one after another. The next one's first weights are fetched while the present one leaves
 their ports idle, from the moment when its own last weights are in use.
@@ -22,7 +23,7 @@ from math import ceil
 import numpy as np
 from simpy import Event
 
-from hwsim._floor import Floor, IdleWork, Steps, in_cycles
+from hwsim._floor import LATE, QUEUED, Floor, IdleWork, Steps, in_cycles
 from hwsim._folding import Feeding, Folding, Moment
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
@@ -40,8 +41,10 @@ class Execution:
     """What happened, in cycles. PEs compute or stand: `compute_cycles` and the stalls add up.
 
     `processing_cycles` leaves out the time in which `single` buffers above the PEs are filled and
-    drained. `busy_cycles` by port, bus and PEs; `stall_cycles` by cause, the longest first: the
-    transfer that the PEs wait for, or the port that takes longer than the arithmetic beside it.
+    drained. `busy_cycles` by port, bus and PEs. `stall_cycles` by cause, the longest first: what
+    `hwsim.latency` counts too (fills and drains of `single` buffers, first and last tiles, skewed
+    starts), and contention: a port's name, where it takes longer than the arithmetic beside it,
+    "late: " a tile that had not come or left in time, "queued: " a job whose ports were taken.
     """
 
     cycles: int
@@ -50,6 +53,15 @@ class Execution:
     busy_cycles: dict[str, float]
     stall_cycles: dict[str, float]
     trace: Trace
+
+    @property
+    def contention_cycles(self) -> float:
+        """The stalls that `hwsim.latency` does not count."""
+        return sum(
+            cycles
+            for cause, cycles in self.stall_cycles.items()
+            if cause in self.busy_cycles or cause.startswith((LATE, QUEUED))
+        )
 
 
 def run(
@@ -126,8 +138,8 @@ class _LayerRun:
     ) -> None:
         self._floor, self._env, self._plan = floor, floor.env, plan
         self._at, self._begun = 0, -1
-        self._feeds = [_Flow(f"late: {name}", i) for i, name in enumerate(plan.feeds)]
-        self._sends = [_Flow(f"late: {name}", i) for i, name in enumerate(plan.sends)]
+        self._feeds = [_Flow(LATE + name, i) for i, name in enumerate(plan.feeds)]
+        self._sends = [_Flow(LATE + name, i) for i, name in enumerate(plan.sends)]
         self._next = [_following(plan, feed.index) for feed in self._feeds]
         self._wanted = _weights(following) if following else {}
         self._shut: Event | None = None
@@ -143,7 +155,7 @@ class _LayerRun:
         floor.layer = plan.layer
         heads = zip(plan.feeds, plan.head, strict=True)
         left = [ahead[name].left if name in ahead else ramp for name, ramp in heads]
-        yield from floor.ramp([_joined(left)], "first tiles into the buffers")
+        yield from floor.ramp(_joined(left), "first tiles into the buffers")
         for feed in self._feeds:
             feed.coming = self._next[feed.index][0]
             feed.after = min(feed.coming, 1) - 1
@@ -154,7 +166,8 @@ class _LayerRun:
             self._at += 1
         for send in self._sends:
             yield from self._gone(send)
-        yield from floor.ramp(plan.tail, "last tile out of the buffers")
+        for ramp in plan.tail:
+            yield from floor.ramp(ramp, "last tile out of the buffers")
 
     def _pass(self, kind: Kind) -> Steps:
         floor = self._floor
@@ -164,13 +177,14 @@ class _LayerRun:
         yield from self._alone(kind.fills)
         self._begin()
         for job in kind.pad_fills:
-            yield from floor.stand(floor.carry(job), job.label)
-        yield from floor.ramp([kind.first], "first tiles into the PEs")
+            yield from floor.serve(job)
+        yield from floor.ramp(kind.first, "first tiles into the PEs")
         yield from floor.stand(int(self._env.now) + kind.skew, "skewed start")
         yield from self._work(kind)
-        yield from floor.ramp(kind.last, "last tile out of the PEs")
+        for ramp in kind.last:
+            yield from floor.ramp(ramp, "last tile out of the PEs")
         for job in kind.pad_drains:
-            yield from floor.stand(floor.carry(job), job.label)
+            yield from floor.serve(job)
         yield from self._alone(kind.drains)
         for send, tile in zip(self._sends, kind.sends, strict=True):
             if tile:
@@ -193,9 +207,9 @@ class _LayerRun:
             return
         self._shut = self._env.event()
         moving = (f.until for f in (*self._feeds, *self._sends) if f.phase == MOVING)
-        yield from self._floor.stand(max(moving, default=0), "bursts above the PEs")
+        yield from self._floor.stand(max(moving, default=0), f"{LATE}bursts above the PEs")
         for job in jobs:
-            yield from self._floor.stand(self._floor.carry(job), job.label)
+            yield from self._floor.serve(job)
         self._shut.succeed()
         self._shut = None
 

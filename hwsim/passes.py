@@ -151,19 +151,22 @@ class _Walk:
 
     def weights(self, move: Transfer) -> tuple[Array1D, Array1D]:
         """What moves in proportion: towards the MACs, and away from them."""
-        if move.child is None:
-            return self._streamed(move.tensor, *self._operations(move.tensor), len(self._loops))
         depth = _depth(self._loops, move.tensor, move.above_child)
-        if depth > self._cut:
-            repeats = self._repeats(set(DIMS) - RELEVANT[move.tensor], depth)
+        if move.child is None:
+            dims = RELEVANT[move.tensor]
+            words = np.asarray(prod(self._now[dim].covered for dim in dims))
+            inward, outward = self._streamed(move.tensor, words, len(self._loops))
+        elif depth > self._cut:
             words = self._words(move.tensor, self._now)
-            return self._streamed(move.tensor, words, repeats, depth)
-        return self._kept(move.tensor, move.above_child)
+            inward, outward = self._streamed(move.tensor, words, depth)
+        else:
+            inward, outward = self._kept(move.tensor, move.above_child)
+        return inward if move.link.delivered else np.zeros_like(inward), outward
 
-    def _streamed(
-        self, tensor: str, words: Array1D, repeats: Array1D, count: int
-    ) -> tuple[Array1D, Array1D]:
-        """A tensor whose tile changes within a pass, or that is not kept: words so many times."""
+    def _streamed(self, tensor: str, words: Array1D, count: int) -> tuple[Array1D, Array1D]:
+        """A tensor whose tile changes within a pass, or that is not kept: words, over again for
+        every step of what it does not depend on."""
+        repeats = self._repeats(set(DIMS) - RELEVANT[tensor], count)
         if tensor != "ofmap":
             return words * repeats, np.zeros_like(words)
         back = repeats - self._unvisited(count)
@@ -178,16 +181,6 @@ class _Walk:
             return come, np.zeros_like(come)
         back = come * (1 - self._unvisited(count))
         return (back if back.any() else come), leave
-
-    def _operations(self, tensor: str) -> tuple[Array1D, Array1D]:
-        """Operations of a pass, as a product over a tensor's dimensions and over the others."""
-        own, others = np.ones_like(self.ends), np.ones_like(self.ends)
-        for dim, extent in self._now.items():
-            if dim in RELEVANT[tensor]:
-                own *= extent.covered
-            else:
-                others *= extent.covered
-        return own, others
 
     def _unvisited(self, count: int) -> Array1D:
         """1 where psums are seen for the first time: no reduced loop outside has advanced."""
