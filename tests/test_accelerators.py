@@ -1,6 +1,7 @@
 """What every machine file offers, what the shipped ones say, and how bad ones are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from hwsim.errors import ConfigError, InputError, UnknownNameError
 from hwsim.hardware import Accelerator, Memory, load_machine
 from hwsim.registry import names, yaml_path
 from hwsim.simulate import best_mapping
+from hwsim.sparsity import Format
 from hwsim.technology import (
     alu_pj,
     array_noc_pj_per_bit,
     memory_pj_per_bit,
     operation_pj,
 )
-from hwsim.workload import Layer, Op, Primitive
+from hwsim.traffic import coded_bits
+from hwsim.workload import Layer, Op, Primitive, Storage
 
 MACHINES = names("machine")
 COMPONENTS = ("spad", "GLB", "DRAM")
@@ -210,6 +213,61 @@ def test_isca2016_is_in_units_of_a_mac() -> None:
     assert (buffer_bits, register_bits) == (128 * 8192, 512 * 8)
 
 
+def test_the_zero_skipping_machine_is_eyeriss_with_words_of_12_bits() -> None:
+    """JETCAS 2019, Table II: a word of 8 bits bears a count of 4. All else is the 8-bit sibling."""
+    narrow, able = load_machine("eyeriss_v1_int8"), load_machine("zero_skipping")
+    assert able.arrays == narrow.arrays
+    assert able.technology == narrow.technology
+    assert able.mac.zero_skipping == ("ifmap", "weight")
+    for tensor in ("ifmap", "weight", "ofmap"):
+        assert _words(able, "spad", tensor) == _words(narrow, "spad", tensor)
+        assert _memory(able, "GLB", tensor) == _memory(narrow, "GLB", tensor)
+    assert [_memory(able, "spad", t).element_bits(8) for t in ("ifmap", "weight")] == [12, 12]
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("csc", Storage.CSC),
+        (
+            {"storage": "block", "block": [4, 2], "grouped": True},
+            Format(storage=Storage.BLOCK, block=(4, 2), grouped=True),
+        ),
+        (
+            {"storage": "relative_index", "index_bits": 5},
+            Format(storage=Storage.RELATIVE_INDEX, index_bits=5),
+        ),
+    ],
+)
+def test_a_format_is_a_name_or_a_name_and_its_settings(written: object, read: object) -> None:
+    content = yaml.safe_load(yaml_path("machine", "eyeriss_v1").read_text(encoding="utf-8"))
+    content["hierarchy"][0]["memories"][0]["formats"] = {"weight": written}
+    machine = parse(content, Accelerator, file="mine.yaml")
+    assert machine.levels[0].memories[0].formats == {"weight": read}
+    assert Accelerator.model_validate_json(machine.model_dump_json()) == machine
+
+
+def test_a_block_format_codes_the_matrix_of_each_layer() -> None:
+    """Filters of 12 and 60 weights: 3 x 6 whole blocks and 15 x 1 ragged ones, all non-zero."""
+    memory = Memory(
+        tensors=("weight",),
+        cell="dram",
+        formats={"weight": Format(storage=Storage.BLOCK, block=(4, 2), grouped=True)},
+    )
+    for layer in (
+        Layer(name="conv", K=12, C=2, R=3, S=2, P=3),
+        Layer(name="fc", op=Op.LINEAR, K=60, C=1),
+    ):
+        weight = replace(layer.weight, density=0.5)
+        blocks = -(-layer.K // 4) * -(-layer.C * layer.R * layer.S // 2)
+        bits = (blocks + 0.5 * blocks * 8 * 16) / layer.words("weight")
+        found = coded_bits(replace(layer, weight=weight), memory, "weight")
+        assert found == pytest.approx(min(bits, 16))
+
+
 # Files that are wrong
 
 
@@ -228,6 +286,10 @@ def _top_misspelt(content: dict[str, Any]) -> None:
 
 def _setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda content: _memory_record(content).__setitem__(key, value)
+
+
+def _format(form: object) -> Callable[[dict[str, Any]], None]:
+    return _setting("formats", {"weight": form})
 
 
 def _top_setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
@@ -256,6 +318,19 @@ def _array_setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (_setting("buffering", "tripel"), "buffering", ["'tripel'", "double"]),
         (_setting("read_pj_per_bit", float("nan")), "read_pj_per_bit", ["nan"]),
         (_setting("read_bits_per_cycle", 0), "read_bits_per_cycle", ["= 0"]),
+        (_format("blok"), "formats.weight = 'blok'", ["'bitmap'", "'block'"]),
+        (_format("block"), "formats.weight", ["'block'", "needs block = (rows, columns)"]),
+        (_format({"storage": "csr", "blok": 3}), "formats.weight.blok", ["= 3", "did you mean"]),
+        (_format({"storage": "crs"}), "formats.weight.storage", ["'crs'", "'csr'"]),
+        (_format({"block": [4, 4]}), "formats.weight.storage", ["required"]),
+        (_format({"storage": "block", "block": [0, 4]}), "formats.weight", ["block = (0, 4)"]),
+        (_format({"storage": "block", "block": [4]}), "formats.weight.block", ["required"]),
+        (_format({"storage": "csr", "shape": [4, 4]}), "formats.weight", ["shape", "each layer"]),
+        (
+            _format({"storage": "relative_index", "index_bits": 40}),
+            "formats.weight",
+            ["index_bits = 40", "1..16"],
+        ),
         (_axes({"X": 0, "Y": 12}), "axes.X", ["= 0"]),
         (_axes({"X": 2**51, "Y": 12}), "axes.X", [str(2**51)]),
         (_axes({"X": 14, "Y": "twelve"}), "axes.Y", ["'twelve'"]),
@@ -266,6 +341,12 @@ def _array_setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (_top_setting("clock_mhz", -1), "clock_mhz", ["-1"]),
         (_top_setting("technology", {"node_nm": 28}), "technology.node_nm", ["28"]),
         (_top_setting("mac", {"primitives": ["xor"]}), "mac.primitives", ["'xor'"]),
+        (_top_setting("mac", {"zero_skipping": ["psum"]}), "mac.zero_skipping.0", ["'psum'"]),
+        (
+            _top_setting("mac", {"sync_level": "spat"}),
+            "mac.sync_level = 'spat'",
+            ["did you mean 'spad'", "DRAM, GLB, spad"],
+        ),
         (_top_setting("hierarchy", []), "hierarchy", []),
         (_top_setting("hierarchy", [{"level": "GLB"}, 3]), "hierarchy", []),
     ],

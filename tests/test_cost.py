@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -11,7 +13,7 @@ from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, Control, Mac
 from hwsim.mapping import Mapping, validate
 from hwsim.reuse import Link
-from hwsim.workload import Layer, Op, Primitive, Tensor
+from hwsim.workload import Layer, Op, Primitive, Tensor, Zeros
 from tests import machines, oracle
 from tests.machines import MATMUL, SQUARE, STATIONARY, cases
 
@@ -44,6 +46,9 @@ def test_a_matrix_product_worked_by_hand() -> None:
     assert (found.dram_read_bits, found.dram_write_bits, found.dram_bits) == (112, 48, 160)
 
 
+WORKED = cost(MATMUL, STATIONARY, SQUARE)
+
+
 def test_a_gating_machine_saves_the_weight_read_and_the_mac_alone() -> None:
     gating = SQUARE.model_copy(
         update={"mac": machines.MAC.model_copy(update={"zero_gating": True})}
@@ -58,6 +63,66 @@ def test_a_gating_machine_saves_the_weight_read_and_the_mac_alone() -> None:
     assert saved.pop("spad") == 0.75 * 24 * 4 * 5
     assert not any(saved.values())
     assert gated.cycles == dense.cycles
+
+
+# Where MATMUL's operands are non-zero: [n, c] and [k, c].
+IFMAP = np.array([[1, 0, 1, 1], [0, 1, 1, 0]], bool)
+WEIGHT = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+KNOWN = replace(
+    MATMUL,
+    ifmap=Tensor(bits=8, zeros=Zeros.of(IFMAP.reshape(2, 4, 1, 1))),
+    weight=Tensor(bits=4, zeros=Zeros.of(WEIGHT.reshape(3, 4, 1, 1))),
+)
+
+
+def skipping(*operands: Literal["ifmap", "weight"], level: str = "spad") -> Accelerator:
+    mac = machines.MAC.model_copy(update={"zero_skipping": operands, "sync_level": level})
+    return SQUARE.model_copy(update={"mac": mac})
+
+
+@pytest.mark.parametrize("level", ["spad", "GLB", ""])
+def test_a_skipping_machine_does_what_is_left_worked_by_hand(level: str) -> None:
+    """k = 0 meets 1 non-zero for each n, k = 1 none, k = 2 meets 3 and 2: 7 MACs of 24.
+
+    Pads change with K and C, in tiles of two: the busiest lane has 1, 0, 1 and 2 MACs. The one with
+    c = 0 and 2 has all of these, so that it takes 4 cycles however lanes wait.
+    """
+    found, dense = cost(KNOWN, STATIONARY, skipping("ifmap", "weight", level=level)), WORKED
+    assert (found.cycles, found.compute_cycles, found.utilization) == (4, 4, 7 / (4 * 4))
+    assert found.energy_by_component_pj == dense.energy_by_component_pj | {
+        "MAC": pytest.approx(7 * 19),
+        "spad": pytest.approx(7 * 4 * 5 + 12 * 4 * 7),
+        "clock": 4 * 37,
+        "leakage": 4 * 41,
+    }
+
+
+def test_lanes_wait_where_the_level_says() -> None:
+    """Weights left at (k, c) = (0, 0), (0, 1), (2, 1), (2, 2) meet both n: 2 cycles in three of the
+    four pairs of tiles. Lanes with c = 0 and 2, and with c = 1 and 3, have 4 MACs in all."""
+    left = np.zeros((3, 4, 1, 1), bool)
+    left[[0, 0, 2, 2], [0, 1, 1, 2]] = True
+    layer = replace(KNOWN, weight=Tensor(bits=4, zeros=Zeros.of(left)))
+    waiting, free = (cost(layer, STATIONARY, skipping("weight", level=at)) for at in ("spad", ""))
+    assert (waiting.cycles, free.cycles) == (6, 4)
+    assert waiting.energy_by_component_pj["MAC"] == pytest.approx(8 * 19)
+
+
+def test_only_what_is_not_skipped_is_gated() -> None:
+    """Of the 12 MACs whose weight is no zero, density 0.25 of the ifmap leaves 3 ungated."""
+    mac = skipping("weight").mac.model_copy(update={"zero_gating": True})
+    both = SQUARE.model_copy(update={"mac": mac})
+    layer = replace(KNOWN, ifmap=Tensor(bits=8, density=0.25))
+    energy = cost(layer, STATIONARY, both).energy_by_component_pj
+    assert energy["MAC"] == pytest.approx(12 * 19 * (0.25 + 0.75 * GATED_SHARE))
+    assert energy["spad"] == pytest.approx(3 * 4 * 5 + 12 * 4 * 7)
+
+
+def test_a_layer_of_zeros_takes_a_cycle() -> None:
+    none = replace(MATMUL, weight=Tensor(bits=4, density=0.0))
+    found = cost(none, STATIONARY, skipping("weight"))
+    assert (found.cycles, found.utilization) == (1, 0)
+    assert found.energy_by_component_pj["MAC"] == 0
 
 
 def slots_bits(bits: int, slot: int) -> int:

@@ -11,13 +11,16 @@ from hwsim.cost import COMPONENTS, Cost, cost
 from hwsim.errors import InputError
 from hwsim.hardware import load_machine
 from hwsim.simulate import Objective, best_mapping
-from hwsim.workload import Layer, Primitive, Storage, Tensor
+from hwsim.skipping import performed_share, random_mask
+from hwsim.workload import Layer, Op, Primitive, Storage, Tensor, Zeros
 from tests.machines import (
     CONV,
     DATAFLOWS,
     DRAM,
     MAC,
     MATMUL,
+    Case,
+    cases,
     convs,
     dram_level,
     machine,
@@ -48,9 +51,7 @@ def differing(one: Cost, other: Cost) -> set[str]:
 def test_density_gains_nothing_on_a_machine_that_neither_codes_nor_gates(
     layer: Layer, density: float, dataflow: str
 ) -> None:
-    sparse = replace(
-        layer, ifmap=Tensor(density=density), weight=Tensor(density=density)
-    )
+    sparse = replace(layer, ifmap=Tensor(density=density), weight=Tensor(density=density))
     plain = machine(dataflow=dataflow)
     assert best_mapping(sparse, plain) == best_mapping(layer, plain)
 
@@ -85,6 +86,87 @@ def test_a_coded_link_saves_waiting_for_dram_but_no_step() -> None:
     assert dense.bound == "DRAM"
     assert sparse.cycles < dense.cycles
     assert sparse.compute_cycles == dense.compute_cycles
+
+
+# Zero skipping
+
+SKIPPING = machine(
+    dram_level(DRAM.model_copy(update={"formats": {"weight": Storage.BITMAP}})),
+    *machine().hierarchy[1:],
+    mac=MAC.model_copy(update={"zero_skipping": ("ifmap", "weight"), "sync_level": "spad"}),
+)
+densities = st.floats(0, 1)
+
+
+def known(layer: Layer, ifmap: float, weight: float, *, seed: int) -> Layer:
+    """The layer with zeros drawn; from one seed, a higher density leaves all that a lower does."""
+    shares = {"ifmap": ifmap, "weight": weight}
+    records = [
+        Tensor(zeros=Zeros.of(random_mask(layer.shape(name), density=share, seed=seed)))
+        for name, share in shares.items()
+    ]
+    return replace(layer, ifmap=records[0], weight=records[1])
+
+
+@given(convs(), densities, st.sampled_from(DATAFLOWS))
+@settings(max_examples=20, deadline=None)
+def test_known_zeros_gain_nothing_on_a_machine_that_neither_codes_nor_skips(
+    layer: Layer, density: float, dataflow: str
+) -> None:
+    plain = machine(dataflow=dataflow)
+    sparse = known(layer, density, density, seed=1)
+    assert best_mapping(sparse, plain) == best_mapping(layer, plain)
+
+
+@given(cases(), densities, densities, st.sampled_from(("", "GLB", "spad")))
+@settings(max_examples=40, deadline=None)
+def test_skipping_takes_no_fewer_cycles_than_the_work_and_no_more_than_all(
+    case: Case, ifmap: float, weight: float, level: str
+) -> None:
+    layer, mapping, plain = case
+    layer = known(replace(layer, op=Op.CONV, operands=1), ifmap, weight, seed=2)
+    changes = {"zero_skipping": ("ifmap", "weight"), "sync_level": level}
+    able = plain.model_copy(update={"mac": plain.mac.model_copy(update=changes)})
+    found, all_done = cost(layer, mapping, able), cost(layer, mapping, plain)
+    work = layer.macs * performed_share(layer, able.mac)
+    assert work / able.pes <= found.compute_cycles <= all_done.compute_cycles
+    assert found.cycles <= all_done.cycles
+    assert 0 <= found.utilization <= 1
+    assert differing(found, all_done) <= {"MAC", "spad", "clock", "leakage"}
+    assert found.dram_bits == all_done.dram_bits
+    assert found.energy_pj <= all_done.energy_pj * (1 + 1e-12)
+
+
+@given(convs(), st.tuples(densities, densities), densities, st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_lower_density_never_costs_more_where_zeros_are_skipped(
+    layer: Layer, pair: tuple[float, float], other: float, real: bool
+) -> None:
+    """Under one mapping: told by densities, or known."""
+    mapping, _ = best_mapping(layer, SKIPPING)
+
+    def at(density: float) -> Cost:
+        told = replace(layer, ifmap=Tensor(density=other), weight=Tensor(density=density))
+        return cost(known(layer, other, density, seed=3) if real else told, mapping, SKIPPING)
+
+    sparse, dense = map(at, sorted(pair))
+    assert sparse.cycles <= dense.cycles
+    assert sparse.energy_pj <= dense.energy_pj * (1 + 1e-12)
+
+
+@given(convs(), st.floats(0.05, 1))
+@settings(max_examples=10, deadline=None)
+def test_the_mapping_of_a_skipping_machine_is_costed_in_full(layer: Layer, density: float) -> None:
+    """Never as if zeros fell evenly."""
+    sparse = known(layer, density, density, seed=4)
+    mapping, found = best_mapping(sparse, SKIPPING)
+    assert found == cost(sparse, mapping, SKIPPING)
+
+
+def test_skipping_spares_a_layer_without_weights_nothing() -> None:
+    pool = Layer(name="pool", op=Op.POOL, G=8, P=3, Q=4, R=2, S=2, ifmap=Tensor(density=0.2))
+    mapping, found = best_mapping(pool, SKIPPING)
+    assert found == cost(replace(pool, ifmap=Tensor()), mapping, SKIPPING)
 
 
 # Bits

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from itertools import product
 from math import comb
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,21 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hwsim import _lanes
 from hwsim.errors import InputError
+from hwsim.hardware import Mac
 from hwsim.mapping import Loop, Mapping, Store
 from hwsim.reuse import compute_steps
 from hwsim.skipping import (
+    balanced_cycles,
     barrier_cycles,
     column_entries,
+    compute_cycles,
     expected_cycles,
     lane_work,
     packed_rounds,
+    performed_share,
     queue_cycles,
     random_mask,
     sync_point,
 )
 from hwsim.sparsity import Format, encoded_bits
-from hwsim.workload import Layer, Op, Storage, Tensor
+from hwsim.workload import Layer, Op, Storage, Tensor, Zeros
 from tests import oracle
 from tests.machines import STATIONARY
 from tests.strategies import layers, mappings
@@ -122,6 +128,87 @@ def test_skipping_lies_between_its_bounds(
     fewer = weight & random_mask(weight.shape, density=0.7, seed=seed + 2)
     thinned = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=fewer)
     assert barrier_cycles(thinned) <= barrier_cycles(work)
+
+
+@settings(deadline=None)
+@given(nest=nests(), most=st.integers(1, 300), seed=seeds)
+def test_windows_counted_a_few_at_a_time_are_the_same(
+    nest: tuple[Layer, Mapping, int], most: int, seed: int
+) -> None:
+    layer, mapping, sync = nest
+    ifmap, weight = masks(layer, density=0.5, seed=seed)
+    work = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=weight)
+    with mock.patch.object(_lanes, "MOST_COUNTS", most):
+        again = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=weight)
+    np.testing.assert_array_equal(again, work)
+
+
+BOTH = Mac(zero_skipping=("ifmap", "weight"))
+
+
+@settings(deadline=None)
+@given(nest=nests(), density=densities, seed=seeds)
+def test_a_machine_that_skips_takes_the_cycles_of_real_zeros(
+    nest: tuple[Layer, Mapping, int], density: float, seed: int
+) -> None:
+    layer, mapping, _ = nest
+    ifmap, weight = masks(layer, density=density, seed=seed)
+    work = walked(layer, mapping, 0, ifmap, weight)
+    known = replace(
+        layer, ifmap=Tensor(zeros=Zeros.of(ifmap)), weight=Tensor(zeros=Zeros.of(weight))
+    )
+    assert compute_cycles(known, mapping, BOTH) == max(1, work.max())
+    assert performed_share(known, BOTH) * layer.macs == pytest.approx(work.sum())
+    assert compute_cycles(known, mapping, Mac()) == compute_steps(layer, mapping)
+    assert performed_share(known, Mac()) == 1
+
+
+@settings(deadline=None)
+@given(nest=nests(), seed=seeds)
+def test_known_zeros_are_counted_and_others_expected(
+    nest: tuple[Layer, Mapping, int], seed: int
+) -> None:
+    layer, mapping, sync = nest
+    ifmap, _ = masks(layer, density=0.4, seed=seed)
+    half = replace(layer, ifmap=Tensor(zeros=Zeros.of(ifmap)), weight=Tensor(density=0.25))
+    done = walked(layer, Mapping(()), 0, ifmap, None).sum()
+    assert performed_share(half, BOTH) * layer.macs == pytest.approx(0.25 * done)
+    drawn = random_mask(layer.shape("weight"), density=0.25, seed=1)
+    work = lane_work(layer, mapping, sync=sync, ifmap=ifmap, weight=drawn)
+    found = expected_cycles(half, mapping, sync=sync, skipped=BOTH.zero_skipping)
+    assert found == barrier_cycles(work)
+
+
+@settings(deadline=None)
+@given(nest=nests(), pair=st.tuples(densities, densities))
+def test_lower_densities_never_take_more_cycles(
+    nest: tuple[Layer, Mapping, int], pair: tuple[float, float]
+) -> None:
+    layer, mapping, sync = nest
+    fewer, more = (
+        expected_cycles(
+            replace(layer, ifmap=Tensor(density=density), weight=Tensor(density=density)),
+            mapping,
+            sync=sync,
+            skipped=BOTH.zero_skipping,
+        )
+        for density in sorted(pair)
+    )
+    assert fewer <= more
+
+
+def test_balanced_cycles_miss_what_lanes_wait() -> None:
+    layer = replace(LINEAR, weight=Tensor(density=0.3))
+    mac = Mac(zero_skipping=("weight",))
+    assert balanced_cycles(layer, ROWS_APART, mac) == 1200
+    assert compute_cycles(layer, ROWS_APART, mac) > 1200
+    assert balanced_cycles(layer, ROWS_APART, Mac()) == 4000
+
+
+def test_masks_of_any_size_are_one_draw() -> None:
+    """Drawn in pieces, so that memory holds a byte and not eight for each element."""
+    whole = np.random.default_rng(5).random((3, 700_001)) < 0.3
+    np.testing.assert_array_equal(random_mask((3, 700_001), density=0.3, seed=5), whole)
 
 
 @pytest.mark.parametrize("density", [0.1, 0.5, 0.9])

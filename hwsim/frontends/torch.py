@@ -9,7 +9,7 @@ name, such as `block1.add`.
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from itertools import chain
@@ -46,17 +46,40 @@ def with_densities(network: Network, module: nn.Module, images: Tensor) -> Netwo
     yield. Within a fused attention operator, scores and softmax keep the density they had. Raises
     InputError where `module` lacks a layer of `network`.
     """
+    chunk = max(size for size in range(1, LARGEST_CHUNK + 1) if len(images) % size == 0)
+    return _measured(network, module, torch.split(images, chunk), keep=False)
+
+
+def with_zeros(network: Network, module: nn.Module, images: Tensor) -> Network:
+    """`network` with the zeros that `images` (N x ...), one batch of it, leave in its tensors.
+
+    The zeros themselves, a bit an element, of weights and maps of convolutions, linear layers and
+    pools; elsewhere, and where a view changes the order of a tensor as it is stored, the share of
+    non-zeros alone. Raises InputError as `with_densities` does, and for images that are no batch.
+    """
+    return _measured(network, module, (images,), keep=True)
+
+
+def _measured(
+    network: Network, module: nn.Module, chunks: Sequence[Tensor], *, keep: bool
+) -> Network:
+    """The network with what `chunks` of images of one size leave in its tensors."""
     if on_meta_device(module):
         raise InputError(f"network {network.name!r}: its weights are on the meta device: no values")
-    chunk = max(size for size in range(1, LARGEST_CHUNK + 1) if len(images) % size == 0)
-    program = export(module, (images[:chunk],), name=network.name)
+    program = export(module, (chunks[0],), name=network.name)
     found = trace(program, module, name=network.name)
-    counter = Counter(found)
-    counter.count(torch.split(images, chunk))
     steps = {step.layer.name: step for step in found.steps}
     for layer in network:
         if layer.name not in steps:
             raise InputError(f"network {network.name!r}: the module has no layer {layer.name!r}")
+        traced = steps[layer.name].layer
+        if keep and traced.bounds != layer.bounds:
+            raise InputError(
+                f"network {network.name!r}: layer {layer.name!r}: {len(chunks[0])} images make "
+                f"N = {traced.N}, not {layer.N}: zeros are kept of one batch"
+            )
+    counter = Counter(found, keep=keep)
+    counter.count(chunks)
     return network.with_layers(
         {layer.name: counter.measured(steps[layer.name], layer) for layer in network}
     )
