@@ -14,6 +14,7 @@ from hwsim.experiment import Scenario
 from hwsim.hardware import Accelerator
 from hwsim.registry import names
 from hwsim.report import read
+from hwsim.table import digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,7 +69,7 @@ def test_the_figures_are_those_of_the_report_shown() -> None:
     for _, side in report.sides:
         assert side.top1 is not None
         assert f"{100 * side.top1:.2f}" in README
-        assert f"{side.energy_pj / 1e6:.0f}" in README
+        assert f" {digits(side.energy_pj / 1e6)} " in README
         assert f"{side.latency_ms:.2f}" in README
 
 
