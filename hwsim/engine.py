@@ -5,11 +5,11 @@ one they wait for its tiles, in it for the pads to be filled, for the first tile
 or bus takes longer than the arithmetic, and for the last tile. Buffers above the PEs that are not
 `single` are fed and emptied by processes of their own, a tile ahead or behind, over the same ports.
 
-Laws: never fewer cycles than `hwsim.latency`, and what is more is contention, each part of it named
-(`Execution.contention_cycles`): passes bound by different ports, tiles that come late, jobs that
-queue for a port, which sums over a whole layer cannot see. Without any, both give the same cycles.
-The exception: a `single` buffer drains a tile of psums before it is filled with another, where the
-sums let a separate port do both at once.
+Laws: never fewer cycles than `hwsim.latency`, and more by no more than `contention_cycles`, so that
+without contention both give the same. Of contention the sums over a whole layer see what the
+busiest port takes longer than all arithmetic, but not passes that are bound by different ports,
+tiles that come late, jobs that queue for a port. The exception: a `single` buffer drains a tile of
+psums before it is filled with another, where the sums let separate ports do both at once.
 
 Layers run one after another. The next one's first weights are fetched while the present one leaves
 their ports idle, from the moment when its own last weights are in use.
@@ -41,10 +41,10 @@ class Execution:
     """What happened, in cycles. PEs compute or stand: `compute_cycles` and the stalls add up.
 
     `processing_cycles` leaves out the time in which `single` buffers above the PEs are filled and
-    drained. `busy_cycles` by port, bus and PEs. `stall_cycles` by cause, the longest first: what
-    `hwsim.latency` counts too (fills and drains of `single` buffers, first and last tiles, skewed
-    starts), and contention: a port's name, where it takes longer than the arithmetic beside it,
-    "late: " a tile that had not come or left in time, "queued: " a job whose ports were taken.
+    drained. `busy_cycles` by port, bus and PEs. `stall_cycles` by cause, the longest first: fills
+    and drains of `single` buffers, first and last tiles, skewed starts; and contention: a port's
+    name, where it takes longer than the arithmetic beside it, "late: " a tile that had not come or
+    left in time, "queued: " a job whose ports were taken.
     """
 
     cycles: int
@@ -56,7 +56,7 @@ class Execution:
 
     @property
     def contention_cycles(self) -> float:
-        """The stalls that `hwsim.latency` does not count."""
+        """The time that the PEs stood because ports were too slow or taken."""
         return sum(
             cycles
             for cause, cycles in self.stall_cycles.items()
