@@ -78,7 +78,7 @@ def performed_share(layer: Layer, mac: Mac) -> float:
     return _performed_share(layer, mac.zero_skipping)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=16)  # of the layers being mapped: an entry may hold their zeros
 def _performed_share(layer: Layer, skipped: tuple[str, ...]) -> float:
     records = {name: layer.tensor(name) for name in skipped}
     drawn = prod(record.density for record in records.values() if record.zeros is None)

@@ -110,7 +110,7 @@ def tensor_bits(form: Storage | Format, layer: Layer, tensor: str, *, bits: int)
     return min(_exact_bits(form, record.zeros, bits), float(bits))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)  # of the layers being mapped: an entry holds a bit for each element
 def _exact_bits(form: Storage | Format, zeros: Zeros, bits: int) -> float:
     """Exact bits an element: no code's size depends on what the non-zeros are."""
     mask = zeros.mask.ravel()
