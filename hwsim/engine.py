@@ -8,8 +8,7 @@ or bus takes longer than the arithmetic, and for the last tile. Buffers above th
 Laws: never fewer cycles than `hwsim.latency`, and more by no more than `contention_cycles`, so that
 without contention both give the same. Of contention the sums over a whole layer see what the
 busiest port takes longer than all arithmetic, but not passes that are bound by different ports,
-tiles that come late, jobs that queue for a port. The exception: a `single` buffer drains a tile of
-psums before it is filled with another, where the sums let separate ports do both at once.
+tiles that come late, jobs that queue for a port.
 
 Layers run one after another. The next one's first weights are fetched while the present one leaves
 their ports idle, from the moment when its own last weights are in use.

@@ -16,7 +16,7 @@ event by event, and never needs less.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 
 from hwsim.hardware import Accelerator, Mac, Memory
@@ -62,7 +62,7 @@ def latency(
     outer = [ramp for ramp in ramps if not ramp.move.into_pe]
     waits = [move for move in moves if stalls(move) and not move.into_pe]
     pes = (
-        sum(_own_cycles(move) for move in moves if stalls(move) and move.into_pe)
+        sum(_stall_cycles(move) for move in moves if stalls(move) and move.into_pe)
         + _ramp_cycles(inner)
         + restarted * sum(array.skew_cycles for array in machine.arrays)
         + max(compute, *_busy_cycles((ramp.move, ramp.rest) for ramp in inner).values())
@@ -72,11 +72,16 @@ def latency(
     processing = _ramp_cycles(outer) + max(pes, *_busy_cycles(beside).values())
     totals = {COMPUTE: float(compute)} | _busy_cycles((move, 1.0) for move in moves)
     return Latency(
-        cycles=ceil(processing + sum(_own_cycles(move) for move in waits)),
-        processing_cycles=ceil(processing),
+        cycles=_whole(processing + sum(_stall_cycles(move) for move in waits)),
+        processing_cycles=_whole(processing),
         compute_cycles=compute,
         bound=max(totals, key=lambda name: totals[name]),
     )
+
+
+def _whole(cycles: float) -> int:
+    """Cycles begun, but for what the last bits of a sum may have added."""
+    return ceil(round(cycles, 3))
 
 
 def stalls(move: Transfer) -> bool:
@@ -124,6 +129,13 @@ def _ramp_cycles(ramps: Sequence[_Ramp]) -> float:
     later = _busy_cycles((ramp.move, ramp.later) for ramp in inwards)
     last = sum(_own_cycles(ramp.move, ramp.first + ramp.later) for ramp in outwards)
     return max(first.values(), default=0.0) + max(later.values(), default=0.0) + last
+
+
+def _stall_cycles(move: Transfer) -> float:
+    """Cycles to fill and to drain a buffer, one after the other."""
+    fill = replace(move, parent_write_bits=0.0, child_read_bits=0.0, bus_words=move.link.reads)
+    drain = replace(move, parent_read_bits=0.0, child_write_bits=0.0, bus_words=move.link.writes)
+    return _own_cycles(fill) + _own_cycles(drain)
 
 
 def _own_cycles(move: Transfer, share: float = 1.0) -> float:

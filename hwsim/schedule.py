@@ -25,6 +25,8 @@ from hwsim.latency import stalls
 from hwsim.mapping import Mapping
 from hwsim.passes import Array1D, Array2D, Passes, distinct_rows, passes
 from hwsim.ports import demand, port_names
+from hwsim.reuse import compute_steps
+from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
 
@@ -111,17 +113,29 @@ class Schedule:
 def schedule(layer: Layer, mapping: Mapping, machine: Accelerator) -> Schedule:
     """The schedule of a mapped layer."""
     moves = transfers(layer, mapping, machine)
-    return _Planner(layer, machine, moves, passes(layer, mapping, machine, moves)).schedule()
+    cut = passes(layer, mapping, machine, moves)
+    return _Planner(layer, machine, moves, cut, _pace(layer, mapping, machine)).schedule()
+
+
+def _pace(layer: Layer, mapping: Mapping, machine: Accelerator) -> Fraction:
+    """Cycles a step: less than one where zeros are skipped, spread evenly over the passes."""
+    return Fraction(compute_cycles(layer, mapping, machine.mac), compute_steps(layer, mapping))
 
 
 class _Planner:
     """Sorts shares of transfers into the moments of a pass; transfers go by their index."""
 
     def __init__(
-        self, layer: Layer, machine: Accelerator, moves: tuple[Transfer, ...], found: Passes
+        self,
+        layer: Layer,
+        machine: Accelerator,
+        moves: tuple[Transfer, ...],
+        found: Passes,
+        pace: Fraction,
     ) -> None:
         self._layer, self._moves, self._passes = layer, moves, found
         self._ports = {name: port for port, name in enumerate(port_names(machine))}
+        self._pace = pace
         self._skew = sum(array.skew_cycles for array in machine.arrays)
         self._demands = [demand(move, machine) for move in moves]
         standing = [i for i, move in enumerate(moves) if stalls(move)]
@@ -168,7 +182,7 @@ class _Planner:
         feeds, sends = bursts[: len(self._feeds)], bursts[len(self._feeds) :]
         ramps = {i: self._ramp_share(i, kind) for i in self._flows}
         return Kind(
-            compute=self._passes.steps[kind] * TICKS,
+            compute=ceil(self._passes.steps[kind] * self._pace * TICKS),
             skew=self._skew * TICKS if kind == self._start or self._passes.starts > 1 else 0,
             fills=self._jobs(self._fills, kind, IN),
             pad_fills=self._jobs(self._pad_fills, kind, IN),

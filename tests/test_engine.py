@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import pairwise
 from math import isclose
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,21 +12,21 @@ from hypothesis import strategies as st
 from simpy import Environment, Resource
 
 from hwsim._floor import Floor, Steps
-from hwsim.dataflows import row_stationary
 from hwsim.engine import Execution, Task, run
 from hwsim.hardware import Accelerator, Array, load_machine
-from hwsim.latency import Latency, stalls
+from hwsim.latency import Latency
 from hwsim.mapping import Loop, Mapping, Store
 from hwsim.ports import PES, demand
+from hwsim.reuse import compute_steps
 from hwsim.schedule import Job
 from hwsim.simulate import best_mapping
 from hwsim.trace import FOLDED, STALL
 from hwsim.traffic import transfers
 from hwsim.workload import TENSORS, Layer, Op, Tensor
+from tests.eyeriss import ALEXNET, CHIP, EYERISS, chip_task
 from tests.machines import MATMUL, SQUARE, STATIONARY, Case, cases, dram_level, glb_level, machine
 from tests.strategies import layers, mappings
 from tests.test_latency import TWO_TILES, timed, with_memory
-from tests.test_simulate import ALEXNET, EYERISS, MACS_PER_IMAGE, chip_layer, published_mapping
 
 FEED = "first tiles into the buffers"
 SEND = "last tile out of the buffers"
@@ -49,7 +48,7 @@ def counts(found: Execution) -> tuple[object, ...]:
     return *cycles, found.busy_cycles, found.stall_cycles
 
 
-# Laws. The analytic model adds floats up and may end a hair above a whole cycle: hence the ones.
+# Laws
 
 
 def skewed(case: Case) -> Case:
@@ -68,20 +67,16 @@ def test_never_fewer_cycles_than_the_analytic_model(case: Case, systolic: bool) 
     case = skewed(case) if systolic else case
     found, expected = executed(case), analytic(case)
     assert found.compute_cycles == expected.compute_cycles
-    assert found.cycles >= expected.cycles - 1
-    assert found.processing_cycles >= expected.processing_cycles - 1
+    assert found.cycles >= expected.cycles
+    assert found.processing_cycles >= expected.processing_cycles
 
 
 @given(cases(timed=True))
 @settings(max_examples=150, deadline=None)
 def test_no_more_than_the_analytic_model_and_contention(case: Case) -> None:
-    """So that both are equal where nothing contends, but for psums that come back to a `single`
-    buffer: the old tile leaves before the new one comes."""
-    layer, mapping, where = case
-    moves = transfers(layer, mapping, where)
-    if not any(stalls(m) and m.tensor == "ofmap" and m.link.reads for m in moves):
-        found = executed(case)
-        assert found.cycles - found.contention_cycles <= analytic(case).cycles + 1
+    """So that both are equal where nothing contends; whole cycles are begun twice in the sum."""
+    found = executed(case)
+    assert found.cycles - found.contention_cycles <= analytic(case).cycles + 1
 
 
 @given(cases(timed=True))
@@ -279,57 +274,45 @@ def on_resources(jobs: Sequence[tuple[int, Job]]) -> list[int]:
 
 
 def dense(name: str) -> Case:
-    layer = chip_layer(name, ALEXNET["batch"])
-    return layer, published_mapping(name, layer), EYERISS
+    return *chip_task(name), EYERISS
 
 
-@pytest.mark.parametrize("name", MACS_PER_IMAGE)
+@pytest.mark.parametrize("name", ALEXNET)
 def test_alexnet_on_eyeriss_is_as_analytic(name: str) -> None:
-    """Nothing contends: the paper's passes are alike, and filters come a pass ahead."""
+    """The paper's passes are alike, and filters come a pass ahead. Nothing outlasts the arithmetic
+    but the psum bus under CONV3's printed mapping, in every pass but those that read none back."""
     found, expected = executed(dense(name)), analytic(dense(name))
-    assert found.contention_cycles == pytest.approx(0, abs=1e-3)
-    assert found.cycles == pytest.approx(expected.cycles, abs=1)
-    assert found.processing_cycles == pytest.approx(expected.processing_cycles, abs=1)
+    assert (found.contention_cycles > 1) == (name == "CONV3")
+    assert found.cycles == pytest.approx(expected.cycles, rel=2e-4 if name == "CONV3" else 0)
     assert counts(found) == counts(executed(dense(name), fast_forward=False))
     assert any(span.lane == FOLDED for span in found.trace.spans)
 
 
-# JSSC 2017, Table VI: processing latency in ms of VGG-16's first layers, three images.
-EARLY_MS = {"CONV1-1": 38.0, "CONV1-2": 810.6, "CONV2-1": 405.3, "CONV2-2": 810.8}
-SHAPES = {
-    "CONV1-1": (3, 64, 224),
-    "CONV1-2": (64, 64, 224),
-    "CONV2-1": (64, 128, 112),
-    "CONV2-2": (128, 128, 112),
-}
-
-
-@pytest.mark.parametrize("name", EARLY_MS)
+@pytest.mark.parametrize("name", ["CONV1-1", "CONV1-2", "CONV2-1", "CONV2-2"])
 def test_vggs_early_layers_wait_for_the_psums_of_the_buffer(name: str) -> None:
     """Psums of 32 filters x 13 rows x 112 columns pass the 64-bit bus for each channel: 11,648
-    cycles, beside 2,688 of arithmetic."""
-    channels, filters, size = SHAPES[name]
-    half = Tensor(density=0.5)
-    shape: dict[str, Any] = {
-        "N": 3,
-        "K": filters,
-        "C": channels,
-        "P": size,
-        "Q": size,
-        "R": 3,
-        "S": 3,
-    }
-    layer = Layer(name=name, **shape, pad_h=1, pad_w=1, ifmap=half, ofmap=half)
-    sets = row_stationary.Sets
-    choice = row_stationary.Pass(32, 1, 13, 8, 1, across=sets(1, 1, 1), down=sets(1, 4, 1), w=112)
-    found = executed((layer, row_stationary.mapping(layer, EYERISS, choice), EYERISS))
+    cycles, beside 2,688 of arithmetic. Within 10 % of Table VI of JSSC 2017."""
+    found, published_ms = executed(dense(name)), CHIP[name].row["processing_ms"]
     processing_ms = found.processing_cycles / EYERISS.clock_mhz / 1e3
-    print(f"{name}: {processing_ms:.1f} ms of processing, published {EARLY_MS[name]}")
-    assert processing_ms == pytest.approx(EARLY_MS[name], rel=0.10)
+    print(f"{name}: {processing_ms:.1f} ms of processing, published {published_ms}")
+    assert processing_ms == pytest.approx(published_ms, rel=0.10)
     psums = sum(found.stall_cycles.get(f"psum bus {way}", 0.0) for way in ("in", "out"))
     assert psums == pytest.approx(found.contention_cycles, rel=0.01)
     assert psums > 0.6 * found.processing_cycles
     assert found.compute_cycles < 0.3 * found.processing_cycles
+
+
+def test_a_machine_that_skips_zeros_skips_them_here_too() -> None:
+    """Its passes take as much less time as the analytic model's arithmetic."""
+    skipping = load_machine("zero_skipping")
+    sparse = Tensor(bits=8, density=0.4)
+    layer = replace(chip_task("CONV5", 1)[0], ifmap=sparse, weight=sparse, ofmap=sparse)
+    layer = layer.at_bits(ifmap=8, weight=8, ofmap=8, psum=24)
+    case = layer, best_mapping(layer, skipping)[0], skipping
+    found, expected = executed(case), analytic(case)
+    assert found.compute_cycles == pytest.approx(expected.compute_cycles, abs=1)
+    assert found.compute_cycles < 0.5 * compute_steps(layer, case[1])
+    assert found.cycles >= expected.cycles
 
 
 @pytest.mark.parametrize("op", [Op.CONV, Op.LINEAR])

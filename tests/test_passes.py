@@ -15,9 +15,9 @@ from hwsim.ports import demand, port_names
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import TENSORS, Layer, Op
 from tests import oracle
+from tests.eyeriss import EYERISS, chip_task
 from tests.machines import MATMUL, SQUARE, STATIONARY, Case, cases, dram_level, glb_level, machine
 from tests.test_latency import with_bus, with_memory
-from tests.test_simulate import EYERISS, chip_layer, published_mapping
 
 FLAT = machine(dram_level(), glb_level())
 Shares = dict[tuple[str, str], list[Fraction]]
@@ -119,8 +119,7 @@ def single(where: Accelerator) -> Accelerator:
 @pytest.mark.parametrize("name", ["CONV2", "CONV3", "CONV5"])
 def test_on_eyeriss_a_pass_is_the_papers_processing_pass(name: str) -> None:
     """Table III: a pass takes p x t filters, q x r channels, n images and e rows of ofmap."""
-    layer = chip_layer(name, 4)
-    mapping = published_mapping(name, layer)
+    layer, mapping = chip_task(name)
     cut, moves = found(layer, mapping, EYERISS)
     weights = next(i for i, m in enumerate(moves) if (m.tensor, m.link.child) == ("weight", "spad"))
     tiles = {loop.dim: loop.tile for loop in mapping.loops if not loop.axis and loop.tile > 1}

@@ -1,22 +1,18 @@
 """Whole layers under the mappings that dataflows choose: monotony, limits, networks, AlexNet."""
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.cost import cost
-from hwsim.dataflows import row_stationary
 from hwsim.errors import MappingError
-from hwsim.hardware import Accelerator, Array, load_machine
-from hwsim.mapping import Mapping, validate
+from hwsim.hardware import Accelerator, Array
+from hwsim.mapping import validate
 from hwsim.reuse import access_counts
 from hwsim.simulate import OBJECTIVES, Objective, best_mapping, simulate
-from hwsim.workload import Layer, Network, Op, Tensor
+from hwsim.workload import Layer, Network, Op
+from tests.eyeriss import EYERISS, chip_task
 from tests.machines import (
     CONV,
     DATAFLOWS,
@@ -31,10 +27,6 @@ from tests.machines import (
     sized,
     spad_level,
 )
-
-EYERISS = load_machine("eyeriss_v1")
-ALEXNET = yaml.safe_load((Path(__file__).parent / "published/eyeriss_alexnet.yaml").read_text())
-
 
 # Larger machines
 
@@ -242,78 +234,11 @@ MACS_PER_IMAGE = {
 }
 
 
-def chip_layer(name: str, batch: int) -> Layer:
-    """A CONV layer; the published ifmap sizes count padding."""
-    row = ALEXNET["layers"][name]
-    pads = dict.fromkeys(("pad_h", "pad_w"), {"CONV1": 0, "CONV2": 2}.get(name, 1))
-    sizes: dict[str, Any] = {
-        **dict.fromkeys("PQ", row["E"]),
-        **dict.fromkeys("RS", row["R"]),
-        **dict.fromkeys(("stride_h", "stride_w"), row["U"]),
-        **pads,
-    }
-    return Layer(name=name, N=batch, G=row["G"], K=row["M"] // row["G"], C=row["C"], **sizes)
-
-
-def published_mapping(name: str, layer: Layer) -> Mapping:
-    """Table III's parameters: sets side by side across, the rest of them down."""
-    row = ALEXNET["layers"][name]
-    (columns, rows) = EYERISS.arrays[0].axes.values()
-    across = min(columns // min(row["e"], columns), row["r"] * row["t"])
-    across_r = min(row["r"], across)
-    across_t = across // across_r
-    choice = row_stationary.Pass(
-        **{key: row[key] for key in "mnepq"},
-        across=row_stationary.Sets(across_r, across_t, 1),
-        down=row_stationary.Sets(row["r"] // across_r, row["t"] // across_t, 1),
-    )
-    assert (choice.r, choice.t) == (row["r"], row["t"])
-    assert rows >= min(row["R"], rows)
-    return row_stationary.mapping(layer, EYERISS, choice)
-
-
 @pytest.mark.parametrize("name", MACS_PER_IMAGE)
 def test_alexnet_on_eyeriss(name: str) -> None:
-    layer = chip_layer(name, 1)
+    layer, _ = chip_task(name, 1)
     mapping, found = best_mapping(layer, EYERISS)
     validate(mapping, layer, EYERISS)
     assert layer.macs == MACS_PER_IMAGE[name]
     assert 1 <= mapping.active_pes(layer) <= 168
     assert found.cycles >= MACS_PER_IMAGE[name] / 168
-
-
-@pytest.mark.parametrize("name", MACS_PER_IMAGE)
-def test_the_published_parameters_make_the_published_glb_accesses(name: str) -> None:
-    """Reads and writes of ifmaps and psums; the filling of the buffer from DRAM is not counted."""
-    row = ALEXNET["layers"][name]
-    layer = chip_layer(name, ALEXNET["batch"])
-    mapping = published_mapping(name, layer)
-    validate(mapping, layer, EYERISS)
-    words = 0
-    for link in access_counts(layer, mapping, shared=EYERISS.shared, padding=True):
-        if link.tensor != "weight" and link.parent == "GLB":
-            words += link.reads + link.writes
-        if link.child == "GLB":
-            words += link.collected
-    megabytes = words * ALEXNET["bytes_per_word"] / 1e6
-    print(f"{name}: {megabytes:.2f} MB, published {row['glb_mb']}")
-    assert megabytes == pytest.approx(row["glb_mb"], abs=ALEXNET["tolerance_mb"])
-
-
-@pytest.mark.parametrize("name", MACS_PER_IMAGE)
-def test_the_published_parameters_make_the_published_latency_and_dram_accesses(name: str) -> None:
-    """Nothing is fitted; the errors are printed."""
-    row = ALEXNET["layers"][name]
-    layer = replace(
-        chip_layer(name, ALEXNET["batch"]),
-        ifmap=Tensor(density=1 - row["zeros"]),
-        ofmap=Tensor(density=1 - row["ofmap_zeros"]),
-    )
-    mapping = published_mapping(name, layer)
-    found = cost(layer, mapping, EYERISS)
-    total_ms, dram_mb = found.cycles / EYERISS.clock_mhz / 1e3, found.dram_bits / 8e6
-    print(f"{name}: {total_ms:.1f} ms, published {row['total_ms']}")
-    print(f"{name}: {dram_mb:.2f} MB of DRAM, published {row['dram_mb']}")
-    assert mapping.active_pes(layer) == row["active_pes"]
-    assert total_ms == pytest.approx(row["total_ms"], rel=ALEXNET["tolerance_latency"])
-    assert dram_mb == pytest.approx(row["dram_mb"], rel=ALEXNET["tolerance_dram"])

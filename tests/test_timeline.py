@@ -17,8 +17,8 @@ from hwsim.trace import Trace
 from hwsim.workload import Layer
 from plots._style import image
 from plots.timeline import BAR, draw_trace
+from tests.eyeriss import EYERISS, chip_task
 from tests.machines import MATMUL, SQUARE, STATIONARY
-from tests.test_simulate import EYERISS, chip_layer, published_mapping
 
 NOTHING = Trace(machine="idle", clock_mhz=1.0, lanes=("PEs",), spans=())
 NAMES = ("AlexNet CONV2", "systolic", "small", "two layers")
@@ -32,8 +32,7 @@ def _systolic() -> Execution:
 
 
 def _alexnet(*names: str) -> list[tuple[Layer, Mapping]]:
-    layers = [chip_layer(name, 4) for name in names]
-    return [(layer, published_mapping(layer.name, layer)) for layer in layers]
+    return [chip_task(name) for name in names]
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from hwsim.engine import run
 from hwsim.trace import FOLDED, Span, Trace
-from tests.test_simulate import EYERISS, chip_layer, published_mapping
+from tests.eyeriss import EYERISS, chip_task
 
 # Trace Event Format (Google, 2016): what a complete and a metadata event must and may have.
 FIELDS = {"name": str, "cat": str, "ph": str, "ts": float, "dur": float, "pid": int, "tid": int}
@@ -26,8 +26,7 @@ SMALL = Trace(
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    layer = chip_layer("CONV3", 4)
-    return run([(layer, published_mapping("CONV3", layer))], EYERISS).trace
+    return run([chip_task("CONV3")], EYERISS).trace
 
 
 def test_events_have_the_documented_fields(trace: Trace) -> None:
@@ -70,15 +69,13 @@ def test_times_are_microseconds() -> None:
 
 def test_the_file_is_json_and_the_same_each_time(trace: Trace, tmp_path: Path) -> None:
     first, second = tmp_path / "first.json", tmp_path / "second.json"
-    layer = chip_layer("CONV3", 4)
     trace.write(first)
-    run([(layer, published_mapping("CONV3", layer))], EYERISS).trace.write(second)
+    run([chip_task("CONV3")], EYERISS).trace.write(second)
     assert first.read_bytes() == second.read_bytes()
     assert json.loads(first.read_text(encoding="utf-8")) == trace.to_chrome()
 
 
 def test_without_a_trace_there_are_no_spans() -> None:
-    layer = chip_layer("CONV5", 1)
-    found = run([(layer, published_mapping("CONV5", layer))], EYERISS, trace=False)
+    found = run([chip_task("CONV5", 1)], EYERISS, trace=False)
     assert found.trace.spans == ()
     assert found.cycles > 0
