@@ -125,16 +125,17 @@ def validate(
 
 
 def _validate(chosen: list[str], *, out: Path, as_json: bool) -> None:
-    from hwsim import report, validation_page, validation_table
+    from hwsim import validation_page, validation_table
     from hwsim.progress import shown
+    from hwsim.results import check_writable, write_files
     from hwsim.validate import compare
 
-    report.check_writable(out)
+    check_writable(out)
     with shown() as progress:
         found = compare(chosen, progress=progress)
         progress("drawing and writing the results")
         files = validation_page.contents(found)
-        validation_page.write(files, out)
+        write_files(files, out)
     if as_json:
         typer.echo(files[validation_page.RECORDS].decode(), nl=False)
         return
@@ -142,6 +143,65 @@ def _validate(chosen: list[str], *, out: Path, as_json: bool) -> None:
 
     validation_table.show(found, Console())
     typer.echo(f"{out / validation_page.PAGE}, validation.json and plots: {out}")
+
+
+@app.command()
+def trace(
+    network: Annotated[str, typer.Argument(help="A network; `hwsim list networks` names all.")],
+    machine: Annotated[
+        str, typer.Option(help="A machine, or the path of your own YAML.")
+    ] = "eyeriss_v1",
+    layer: Annotated[
+        list[str] | None, typer.Option(help="This layer alone; repeat it for several.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=65536, help="Images at once.")] = 1,
+    bits: Annotated[
+        int | None, typer.Option(min=2, max=64, help="Of every tensor, else the machine's own.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder, else results/NETWORK_on_MACHINE.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cycles as JSON.")] = False,
+) -> None:
+    """Play a network event by event: what is busy, what the PEs wait for, a timeline and a trace.
+
+    trace.json opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
+    """
+    with complaints():
+        _trace(network, machine, layer or [], batch=batch, bits=bits, out=out, as_json=as_json)
+
+
+def _trace(
+    network: str,
+    machine: str,
+    layers: list[str],
+    *,
+    batch: int,
+    bits: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from hwsim import playback
+    from hwsim.hardware import load_machine
+    from hwsim.progress import shown
+    from hwsim.results import check_writable, write_files
+
+    where = load_machine(machine)
+    folder = out or RESULTS / f"{network}_on_{where.name}"
+    check_writable(folder)
+    with shown() as progress:
+        found = playback.play(
+            network, where, layers=layers, batch=batch, bits=bits, progress=progress
+        )
+        progress("drawing and writing the results")
+        write_files(playback.contents(found), folder)
+    if as_json:
+        typer.echo(playback.to_json(found), nl=False)
+        return
+    from rich.console import Console
+
+    Console().print(playback.table(found))
+    typer.echo(f"\ntrace.json and the timeline: {folder}")
 
 
 @app.command("list")

@@ -21,6 +21,7 @@ from hwsim import gallery, registry
 from hwsim.config import Config, parse, read_yaml
 from hwsim.errors import ConfigError, InputError, UnknownNameError
 from hwsim.hardware import load_machine
+from hwsim.networks import load_network
 from hwsim.progress import Progress, quiet
 from hwsim.simulate import Objective, simulate
 
@@ -205,7 +206,8 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report
     from torch import random
 
     from hwsim.accuracy import one_thread
-    from hwsim.report import check_writable, compare, write
+    from hwsim.report import compare, write
+    from hwsim.results import check_writable
 
     check_writable(out)
     with random.fork_rng(devices=[]), one_thread():
@@ -243,18 +245,15 @@ class Subject:
 
 
 def _subject(scenario: Scenario, progress: Progress) -> Subject:
-    from torch import channels_last, zeros
+    from torch import channels_last
     from torch.nn.utils import convert_conv2d_weight_memory_format
-
-    from hwsim.frontends.torch import network_from_torch
 
     progress(f"loading network {scenario.network}")
     file = registry.module("network", scenario.network)
     module: nn.Module = file.build()
     _weights().load_weights(module, _weights_path(scenario))
     module = convert_conv2d_weight_memory_format(module, channels_last)
-    inputs = zeros(scenario.batch, *file.INPUT_SHAPE, device="meta")
-    network = network_from_torch(file.build().to("meta"), (inputs,), name=scenario.network)
+    network = load_network(scenario.network, batch=scenario.batch)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
     images = found.images, found.labels, found.calibration

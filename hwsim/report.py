@@ -14,7 +14,6 @@ from io import StringIO
 from itertools import pairwise
 from math import fsum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -24,6 +23,7 @@ from hwsim.config import Config, parse
 from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, Memory
+from hwsim.results import write_files
 
 if TYPE_CHECKING:
     from hwsim.simulate import LayerResult, NetworkResult
@@ -319,15 +319,6 @@ def _images(report: Report, plots: Iterable[str]) -> Iterable[tuple[str, bytes]]
             yield f"{name}.{suffix}", image(figure, suffix)
 
 
-def check_writable(folder: Path) -> None:
-    """Raises InputError unless results can be written to `folder`; leaves nothing behind."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        TemporaryDirectory(dir=existing, prefix=".hwsim-").cleanup()
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
 def write(report: Report, folder: Path, *, plots: Iterable[str]) -> tuple[Path, ...]:
     """Writes report.json, layers.csv and the named plots; returns their paths.
 
@@ -335,31 +326,8 @@ def write(report: Report, folder: Path, *, plots: Iterable[str]) -> tuple[Path, 
     file moves into place. Other files in the folder stay. Raises InputError naming the folder.
     """
     files = contents(report, plots)
-    try:
-        _move_into(folder, files)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    write_files(files, folder)
     return tuple(folder / name for name in files)
-
-
-def _move_into(folder: Path, files: dict[str, bytes]) -> None:
-    # An existing folder may be a mount point: staging inside it keeps the moves atomic.
-    beside = folder if folder.is_dir() else folder.absolute().parent
-    beside.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=beside, prefix=".hwsim-") as stage:
-        fresh = Path(stage, "fresh")
-        fresh.mkdir()
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        if beside != folder:
-            fresh.rename(folder)
-            return
-        for name in files:
-            (fresh / name).replace(folder / name)
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"{folder}: results cannot be written there: {error.strerror or error}")
 
 
 def read(path: Path) -> Report:

@@ -120,6 +120,12 @@ def accumulated(layer: Layer, machine: Accelerator) -> Layer:
     return replace(layer, psum=replace(layer.psum, bits=bits))
 
 
+def fused_into(network: Network, layer: Layer, machine: Accelerator) -> str | None:
+    """The producer on whose output a layer rides; None where it moves data of its own."""
+    producers = list(network.graph.predecessors(layer.name))
+    return producers[0] if layer.op in machine.fused and len(producers) == 1 else None
+
+
 def _simulate_layer(
     network: Network,
     layer: Layer,
@@ -128,10 +134,10 @@ def _simulate_layer(
     known: dict[Layer, tuple[Mapping, Cost]],
 ) -> LayerResult:
     layer = accumulated(layer, machine)
-    producers = list(network.graph.predecessors(layer.name))
-    if layer.op in machine.fused and len(producers) == 1:
+    producer = fused_into(network, layer, machine)
+    if producer:
         fused = fused_cost(layer, machine)
-        return LayerResult(layer=layer, mapping=None, cost=fused, fused_into=producers[0])
+        return LayerResult(layer=layer, mapping=None, cost=fused, fused_into=producer)
     nameless = replace(layer, name="")
     if nameless not in known:
         known[nameless] = best_mapping(layer, machine, objective=objective)

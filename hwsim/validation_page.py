@@ -3,11 +3,9 @@
 import json
 from collections.abc import Iterable
 from math import floor, log10
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hwsim import gallery, registry
-from hwsim.errors import InputError
 from hwsim.validate import Fitted, Row, Subject, Summary, Target, mean_error
 
 if TYPE_CHECKING:
@@ -218,15 +216,3 @@ def _plots(subjects: Iterable[Subject]) -> dict[str, bytes]:
             figure = cast("Figure", draw(rows, title=machine))
             found[plot_path(plot, machine)] = gallery.image(figure, "svg")
     return found
-
-
-def write(files: dict[str, bytes], folder: Path) -> None:
-    """Writes what `contents` gave. Raises InputError naming the folder."""
-    try:
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{folder}: results cannot be written there: {reason}") from error

@@ -22,13 +22,13 @@ from hwsim.report import (
     LayerRow,
     Report,
     Side,
-    check_writable,
     compare,
     contents,
     read,
     to_csv,
     to_json,
 )
+from hwsim.results import check_writable
 from hwsim.table import MIN_COLUMNS, digits, show
 from hwsim.workload import Layer, Op
 from tests.example_report import EXAMPLES, example, example_side, layers, machine

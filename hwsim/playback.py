@@ -1,0 +1,119 @@
+"""A network played by the event-driven engine: where each cycle goes, as numbers and as a trace."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from hwsim import gallery, registry
+from hwsim.engine import Execution, Task, run
+from hwsim.errors import UnknownNameError
+from hwsim.hardware import Accelerator
+from hwsim.mapping import Mapping
+from hwsim.networks import load_network
+from hwsim.progress import Progress, quiet
+from hwsim.simulate import Objective, accumulated, best_mapping, fused_into
+from hwsim.table import digits
+from hwsim.workload import Layer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TRACE, HOOK = "trace.json", "draw_trace"
+
+
+def play(
+    name: str,
+    machine: Accelerator,
+    *,
+    layers: Sequence[str] = (),
+    batch: int = 1,
+    bits: int | None = None,
+    objective: Objective = "edp",
+    progress: Progress = quiet,
+) -> Execution:
+    """A network's layers, or the named ones, one after another under their best mappings.
+
+    Tensors are `bits` wide, by default as wide as the MACs take them, and without zeros. Layers
+    that ride on their producer's output take no time and are left out. Raises UnknownNameError,
+    MappingError, InputError.
+    """
+    progress(f"loading network {name}")
+    network = load_network(name, batch=batch)
+    names = [layer.name for layer in network]
+    for wanted in layers:
+        if wanted not in names:
+            raise UnknownNameError(kind="layer", name=wanted, known=names)
+    own = [
+        layer
+        for layer in network
+        if (layer.name in layers or not layers) and not fused_into(network, layer, machine)
+    ]
+    known: dict[Layer, Mapping] = {}
+    tasks: list[Task] = []
+    for done, layer in enumerate(own):
+        progress(f"mapping layers on {machine.name}", done, len(own))
+        wide = _at_bits(layer, machine, bits)
+        nameless = replace(wide, name="")
+        if nameless not in known:
+            known[nameless], _ = best_mapping(wide, machine, objective=objective)
+        tasks.append((wide, known[nameless]))
+    progress("playing layers")
+    return run(tasks, machine)
+
+
+def _at_bits(layer: Layer, machine: Accelerator, bits: int | None) -> Layer:
+    width = bits or min(machine.mac.ifmap_bits, machine.mac.weight_bits)
+    wide = layer.at_bits(ifmap=width, weight=width, ofmap=width, psum=machine.mac.psum_bits)
+    return accumulated(wide, machine)
+
+
+def to_json(found: Execution) -> str:
+    """Cycles, and where they went, without the trace."""
+    record = {
+        "cycles": found.cycles,
+        "processing_cycles": found.processing_cycles,
+        "compute_cycles": found.compute_cycles,
+        "contention_cycles": found.contention_cycles,
+        "busy_cycles": found.busy_cycles,
+        "stall_cycles": found.stall_cycles,
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def table(found: Execution) -> RenderableType:
+    """What is busy and what the PEs stand for, in shares of all cycles."""
+    ms = found.cycles / found.trace.clock_mhz / 1e3
+    return Group(
+        f"{found.trace.machine}: {found.cycles:,} cycles, {digits(ms)} ms",
+        "",
+        _shares("busy", found.busy_cycles, found.cycles),
+        "",
+        _shares("PEs stand for", found.stall_cycles, found.cycles),
+    )
+
+
+def _shares(head: str, cycles: dict[str, float], whole: int) -> Table:
+    shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown.add_column(head, no_wrap=True)
+    shown.add_column("cycles", justify="right")
+    shown.add_column("share %", justify="right")
+    for name, taken in sorted(cycles.items(), key=lambda item: -item[1]):
+        shown.add_row(name, f"{taken:,.0f}", f"{100 * taken / whole:.1f}")
+    return shown
+
+
+def contents(found: Execution) -> dict[str, bytes]:
+    """trace.json, which chrome://tracing and Perfetto open, and the plots of a trace."""
+    text = json.dumps(found.trace.to_chrome(), separators=(",", ":"), sort_keys=True)
+    files = {TRACE: f"{text}\n".encode()}
+    for name in gallery.plots(HOOK):
+        draw = registry.hook(registry.module("plot", name), HOOK)
+        figure = cast("Figure", draw(found.trace))
+        for suffix in ("png", "svg"):
+            files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
+    return files
