@@ -9,7 +9,6 @@ Relative squared errors of Table V's powers are least. VGG-16 has no part in it.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from hwsim.hardware import Accelerator, Memory, MemoryLevel
 from hwsim.technology import memory_pj_per_bit, operation_pj
@@ -36,7 +35,7 @@ def fit(machine: Accelerator) -> Fit:
     )
     measured = np.array([chip.row["power_mw"] for chip in chip_layers("alexnet")], dtype=float)
     columns = np.stack([pes - base, clock - base], axis=1) / measured[:, None]
-    found, _ = nnls(columns, 1 - base / measured)
+    found, *_ = np.linalg.lstsq(columns, 1 - base / measured, rcond=None)
     return Fit(*(float(value) for value in found))
 
 
