@@ -111,7 +111,7 @@ def test_its_mappings_become_ours_and_come_back(name: str) -> None:
     )
     mapping = read(mine, published.layer, machine)
     if name == "mobilenet_v2 depthwise":
-        with pytest.raises(MappingError, match="GLB: ifmap 3875328 . ofmap 7225344 bits exceed"):
+        with pytest.raises(MappingError, match=r"GLB: ifmap 3875328 . ofmap 7225344 bits exceed"):
             validate(mapping, published.layer, machine)
     else:
         validate(mapping, published.layer, machine)

@@ -1,0 +1,148 @@
+"""Mappers side by side: `python -m benchmarks.mappers`. Each mapping is judged by both models.
+
+Peers get environments of their own under a cache folder, made on first use. Each row says whose
+mapping it is, how long its search took, and what both models say of it. Models differ by what
+`benchmarks/peers/zigzag_flow.py` states; `--counts` prints every link in both.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.peers import zigzag
+from benchmarks.peers.counts import lines
+from benchmarks.peers.environments import ZIGZAG, PeerError, cache_folder, environment
+from benchmarks.peers.layers import CONV2, DEPTHWISE, POINTWISE, RESNET, ZIGZAG_BEST_EDP
+from hwsim.cost import cost
+from hwsim.errors import InputError
+from hwsim.interchange.zigzag import read
+from hwsim.mapping import Mapping, validate
+from hwsim.simulate import best_mapping
+from hwsim.workload import Layer
+
+SHORT = (POINTWISE,)
+LONG = (POINTWISE, RESNET, DEPTHWISE, CONV2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A mapping of one tool. Where a model has no say of it, `note` says why."""
+
+    tool: str
+    seconds: float
+    theirs: tuple[float, float] | None = None
+    ours: tuple[float, float] | None = None
+    mapping: Mapping | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"  {self.tool:8} {self.seconds:8.3f} s   ZigZag's model {_said(self.theirs)}"
+            f"   hwsim's {_said(self.ours)}" + (f"   {self.note}" if self.note else "")
+        )
+
+
+def _said(said: tuple[float, float] | None) -> str:
+    if said is None:
+        return f"{'-':>36}"
+    energy_pj, cycles = said
+    return f"{energy_pj:10.4e} pJ {cycles:9.0f} c {energy_pj * cycles:9.3e}"
+
+
+def zigzag_outcome(layer: Layer, *, python: Path, limit_s: float) -> Outcome:
+    """ZigZag's mapping, and hwsim's cost of it."""
+    try:
+        found = zigzag.search(layer, python=python, limit_s=limit_s)
+    except PeerError as error:
+        return Outcome(tool="ZigZag", seconds=limit_s, note=str(error))
+    said = zigzag.verdict(layer, found.nest)
+    assert abs(said.edp - found.edp) <= 1e-9 * found.edp, "its rules are not what is written here"
+    try:
+        mapping = read(found.nest, layer, zigzag.machine())
+    except InputError as error:
+        theirs = found.energy_pj, found.cycles
+        return Outcome(tool="ZigZag", seconds=found.seconds, theirs=theirs, note=str(error))
+    return Outcome(
+        tool="ZigZag",
+        seconds=found.seconds,
+        theirs=(found.energy_pj, found.cycles),
+        ours=_ours(layer, mapping),
+        mapping=mapping,
+        note=_fault(layer, mapping),
+    )
+
+
+def hwsim_outcome(layer: Layer) -> Outcome:
+    """hwsim's mapping, and ZigZag's cost of it."""
+    machine = zigzag.machine()
+    start = perf_counter()
+    try:
+        mapping, _ = best_mapping(layer, machine)
+    except InputError as error:
+        return Outcome(tool="hwsim", seconds=perf_counter() - start, note=str(error))
+    seconds = perf_counter() - start
+    ours = _ours(layer, mapping)
+    try:
+        said = zigzag.verdict_of(layer, mapping)
+    except InputError as error:
+        return Outcome(tool="hwsim", seconds=seconds, ours=ours, note=str(error))
+    theirs = said.energy_pj, said.time.cycles
+    return Outcome(tool="hwsim", seconds=seconds, theirs=theirs, ours=ours, mapping=mapping)
+
+
+def _ours(layer: Layer, mapping: Mapping) -> tuple[float, float]:
+    found = cost(layer, mapping, zigzag.machine())
+    return found.energy_pj, found.cycles
+
+
+def _fault(layer: Layer, mapping: Mapping) -> str:
+    """What hwsim would refuse about a mapping; its cost is given all the same."""
+    try:
+        validate(mapping, layer, zigzag.machine())
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def outcomes(layer: Layer, *, python: Path | None, limit_s: float) -> Iterator[Outcome]:
+    """Every tool's mapping of a layer."""
+    if python:
+        yield zigzag_outcome(layer, python=python, limit_s=limit_s)
+    yield hwsim_outcome(layer)
+
+
+def main() -> None:
+    """Prints a block per layer."""
+    options = _options()
+    try:
+        python = environment(ZIGZAG, cache=options.cache, wanted=options.peer_python)
+    except PeerError as error:
+        print(error)
+        python = None
+    for layer in LONG if options.long else SHORT:
+        layer = layer.at_bits(**zigzag.BITS)
+        print(f"{layer.name}: pJ, cycles, pJ x cycles; ZigZag's best seen {_best_seen(layer):.3e}")
+        for outcome in outcomes(layer, python=python, limit_s=options.limit):
+            print(outcome, flush=True)
+            if options.counts and outcome.mapping:
+                print("\n".join(lines(layer, outcome.mapping)))
+
+
+def _best_seen(layer: Layer) -> float:
+    return next(edp for known, edp in ZIGZAG_BEST_EDP.items() if known.name == layer.name)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--long", action="store_true", help="all four layers, about 90 s of ZigZag")
+    parser.add_argument("--counts", action="store_true", help="every link's words and energy")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that a peer may take")
+    parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder for peers")
+    parser.add_argument("--peer-python", default="", help="the Python that peers are set up with")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
