@@ -2,19 +2,35 @@
 
 Peers get environments of their own under a cache folder, made on first use. Each row says whose
 mapping it is, how long its search took, and what both models say of it. Models differ by what
-`benchmarks/peers/zigzag_flow.py` states; `--counts` prints every link in both.
+`benchmarks/peers/zigzag_flow.py` and `accelforge_rules.py` state; `--counts` prints every link.
 """
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.peers import zigzag
+from benchmarks.peers import accelforge, zigzag
+from benchmarks.peers.accelforge_rules import energy_pj
 from benchmarks.peers.counts import lines
-from benchmarks.peers.environments import ZIGZAG, PeerError, cache_folder, environment
-from benchmarks.peers.layers import CONV2, DEPTHWISE, POINTWISE, RESNET, ZIGZAG_BEST_EDP
+from benchmarks.peers.environments import (
+    ACCELFORGE,
+    ZIGZAG,
+    Peer,
+    PeerError,
+    cache_folder,
+    environment,
+)
+from benchmarks.peers.layers import (
+    CONV2,
+    DEPTHWISE,
+    M45_BEST_UJ,
+    M45_CONV2,
+    M45_POINTWISE,
+    POINTWISE,
+    RESNET,
+    ZIGZAG_BEST_EDP,
+)
 from hwsim.cost import cost
 from hwsim.errors import InputError
 from hwsim.interchange.zigzag import read
@@ -28,7 +44,7 @@ LONG = (POINTWISE, RESNET, DEPTHWISE, CONV2)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A mapping of one tool. Where a model has no say of it, `note` says why."""
+    """A mapping of one tool, (pJ, cycles) by a peer's model and ours, and what is wrong with it."""
 
     tool: str
     seconds: float
@@ -39,7 +55,7 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"  {self.tool:8} {self.seconds:8.3f} s   ZigZag's model {_said(self.theirs)}"
+            f"  {self.tool:10} {self.seconds:8.3f} s   peer's model {_said(self.theirs)}"
             f"   hwsim's {_said(self.ours)}" + (f"   {self.note}" if self.note else "")
         )
 
@@ -106,28 +122,60 @@ def _fault(layer: Layer, mapping: Mapping) -> str:
     return ""
 
 
-def outcomes(layer: Layer, *, python: Path | None, limit_s: float) -> Iterator[Outcome]:
-    """Every tool's mapping of a layer."""
-    if python:
-        yield zigzag_outcome(layer, python=python, limit_s=limit_s)
-    yield hwsim_outcome(layer)
-
-
-def main() -> None:
-    """Prints a block per layer."""
-    options = _options()
-    try:
-        python = environment(ZIGZAG, cache=options.cache, wanted=options.peer_python)
-    except PeerError as error:
-        print(error)
-        python = None
+def compare_zigzag(options: argparse.Namespace) -> None:
+    """A block per layer: ZigZag's mapping by EDP, and hwsim's."""
+    python = _environment(ZIGZAG, options)
     for layer in LONG if options.long else SHORT:
         layer = layer.at_bits(**zigzag.BITS)
         print(f"{layer.name}: pJ, cycles, pJ x cycles; ZigZag's best seen {_best_seen(layer):.3e}")
-        for outcome in outcomes(layer, python=python, limit_s=options.limit):
+        found = [hwsim_outcome(layer)]
+        if python:
+            found.insert(0, zigzag_outcome(layer, python=python, limit_s=options.limit))
+        for outcome in found:
             print(outcome, flush=True)
             if options.counts and outcome.mapping:
                 print("\n".join(lines(layer, outcome.mapping)))
+
+
+def compare_accelforge(options: argparse.Namespace) -> None:
+    """A block per layer on M45: accelforge's mapping by energy, and hwsim's."""
+    python = _environment(ACCELFORGE, options)
+    for layer in (M45_POINTWISE, M45_CONV2) if options.long else (M45_POINTWISE,):
+        print(f"{layer.name} on M45: pJ, cycles, pJ x cycles; best known {M45_BEST_UJ[layer]} uJ")
+        start = perf_counter()
+        mapping, _ = best_mapping(layer, accelforge.machine(), objective="energy")
+        print(_on_m45("hwsim", layer, mapping, perf_counter() - start), flush=True)
+        if python:
+            try:
+                mapping, seconds = accelforge.search(layer, python=python, limit_s=options.limit)
+            except PeerError as error:
+                print(f"  {error}")
+            else:
+                print(_on_m45("accelforge", layer, mapping, seconds), flush=True)
+
+
+def _on_m45(tool: str, layer: Layer, mapping: Mapping, seconds: float) -> Outcome:
+    """Energy by accelforge's rules; cycles, which it counts without filling and draining, ours."""
+    found = cost(layer, mapping, accelforge.machine())
+    theirs = energy_pj(layer, mapping, accelforge.machine()), found.compute_cycles
+    ours = found.energy_pj, found.cycles
+    return Outcome(tool=tool, seconds=seconds, theirs=theirs, ours=ours, mapping=mapping)
+
+
+def _environment(peer: Peer, options: argparse.Namespace) -> Path | None:
+    """The peer's Python; None, and a line that says why, where there is none."""
+    try:
+        return environment(peer, cache=options.cache, wanted=options.peer_python)
+    except PeerError as error:
+        print(error)
+        return None
+
+
+def main() -> None:
+    """Prints a block per layer and machine."""
+    options = _options()
+    compare_zigzag(options)
+    compare_accelforge(options)
 
 
 def _best_seen(layer: Layer) -> float:
@@ -136,9 +184,11 @@ def _best_seen(layer: Layer) -> float:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--long", action="store_true", help="all four layers, about 90 s of ZigZag")
+    parser.add_argument(
+        "--long", action="store_true", help="all layers: 90 s of ZigZag, 500 s of accelforge"
+    )
     parser.add_argument("--counts", action="store_true", help="every link's words and energy")
-    parser.add_argument("--limit", type=float, default=600, help="seconds that a peer may take")
+    parser.add_argument("--limit", type=float, default=600, help="seconds a peer may take a layer")
     parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder for peers")
     parser.add_argument("--peer-python", default="", help="the Python that peers are set up with")
     return parser.parse_args()

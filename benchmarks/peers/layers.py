@@ -18,3 +18,6 @@ M45_POINTWISE = Layer(name="MobileNetV2 1x1 64->384", K=384, C=64, P=14, Q=14)
 M45_CONV2 = Layer(
     name="AlexNet CONV2, one group", K=128, C=48, P=27, Q=27, R=5, S=5, pad_h=2, pad_w=2
 )
+
+# uJ by accelforge's own model: of its optimum, and of a mapping that Timeloop found.
+M45_BEST_UJ = {M45_POINTWISE: 38.970, M45_CONV2: 537.52}
