@@ -11,7 +11,8 @@ ZigZag's own mapping file (`file_records`) holds less: the order of the temporal
 which of them each memory covers. ZigZag's allocator decides that anew, memory by memory, filling
 each as far as it goes. Its results do hold the allocation, and `read` makes a mapping of them. An
 allocation is refused where an operand's tile in a PE outlives another's tile above the array: a
-`Mapping` is one nest, in which every store above the array comes before all below it.
+`Mapping` is one nest, in which every store above the array comes before all below it. Neither form
+says whether a PE's tiles along a dimension are neighbours; overlapping windows tell the difference.
 """
 
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def _allocated(
 
 
 def read(nest: ZigZagMapping, layer: Layer, machine: Accelerator) -> Mapping:
-    """The mapping that a ZigZag result describes.
+    """The mapping that a ZigZag result describes, its spatial loops just above the pads.
 
     Raises MappingError where the operands' allocations do not make one nest.
     """
@@ -132,11 +133,12 @@ def read(nest: ZigZagMapping, layer: Layer, machine: Accelerator) -> Mapping:
         if tuple(chain.from_iterable(memories)) != order:
             raise MappingError(f"{tensor} has other temporal loops than the rest")
     outer, inner = _positions(nest, machine)
-    array = max(position for position, _, _ in outer)
-    sunk = [(_sunk(at, tensor, order, array), name, tensor) for at, name, tensor in inner]
-    early = [f"{tensor} in {name}" for at, name, tensor in sunk if at < array]
+    least = max(position for position, _, _ in outer)
+    sunk = [(_sunk(at, tensor, order, least), name, tensor) for at, name, tensor in inner]
+    early = [f"{tensor} in {name}" for at, name, tensor in sunk if at < least]
     if early:
         raise MappingError(f"{early[0]} outlives a tile above the array: not one loop nest")
+    array = min((position for position, _, _ in sunk), default=len(order))
     return Mapping(tuple(_nodes(nest, layer, machine, outer, sunk, array)))
 
 
@@ -179,12 +181,10 @@ def _nodes(
     ]
     loops = _tiled([*temporal[:array], *spatial, *temporal[array:]], layer)
     for position in range(len(temporal) + 1):
+        yield from _stores(outer, position, machine)
         if position == array:
-            yield from _stores(outer, position, machine)
             yield from loops[array : array + len(spatial)]
-            yield from _stores(inner, position, machine)
-        else:
-            yield from _stores([*outer, *inner], position, machine)
+        yield from _stores(inner, position, machine)
         if position < len(temporal):
             yield loops[position if position < array else position + len(spatial)]
 
