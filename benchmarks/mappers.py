@@ -144,22 +144,28 @@ def compare_accelforge(options: argparse.Namespace) -> None:
         print(f"{layer.name} on M45: pJ, cycles, pJ x cycles; best known {M45_BEST_UJ[layer]} uJ")
         start = perf_counter()
         mapping, _ = best_mapping(layer, accelforge.machine(), objective="energy")
-        print(_on_m45("hwsim", layer, mapping, perf_counter() - start), flush=True)
+        print(_on_m45("hwsim", layer, mapping, perf_counter() - start, python), flush=True)
         if python:
             try:
                 mapping, seconds = accelforge.search(layer, python=python, limit_s=options.limit)
             except PeerError as error:
                 print(f"  {error}")
             else:
-                print(_on_m45("accelforge", layer, mapping, seconds), flush=True)
+                print(_on_m45("accelforge", layer, mapping, seconds, python), flush=True)
 
 
-def _on_m45(tool: str, layer: Layer, mapping: Mapping, seconds: float) -> Outcome:
-    """Energy by accelforge's rules; cycles, which it counts without filling and draining, ours."""
+def _on_m45(
+    tool: str, layer: Layer, mapping: Mapping, seconds: float, python: Path | None
+) -> Outcome:
+    """What accelforge says of a mapping, or its rules where it is not at hand."""
     found = cost(layer, mapping, accelforge.machine())
-    theirs = energy_pj(layer, mapping, accelforge.machine()), found.compute_cycles
+    rules_pj = energy_pj(layer, mapping, accelforge.machine())
+    theirs, note = (rules_pj, float(found.compute_cycles)), ""
+    if python:
+        said = accelforge.judge(layer, mapping, python=python, limit_s=60)
+        theirs, note = (said.energy_pj, said.cycles), f"by its rules {rules_pj:.4e} pJ"
     ours = found.energy_pj, found.cycles
-    return Outcome(tool=tool, seconds=seconds, theirs=theirs, ours=ours, mapping=mapping)
+    return Outcome(tool=tool, seconds=seconds, theirs=theirs, ours=ours, mapping=mapping, note=note)
 
 
 def _environment(peer: Peer, options: argparse.Namespace) -> Path | None:
