@@ -33,7 +33,7 @@ from benchmarks.peers.layers import (
 )
 from hwsim.cost import cost
 from hwsim.errors import InputError
-from hwsim.interchange.zigzag import read
+from hwsim.interchange.zigzag import read, rounded_up
 from hwsim.mapping import Mapping, validate
 from hwsim.simulate import best_mapping
 from hwsim.workload import Layer
@@ -105,7 +105,18 @@ def hwsim_outcome(layer: Layer) -> Outcome:
     except InputError as error:
         return Outcome(tool="hwsim", seconds=seconds, ours=ours, note=str(error))
     theirs = said.energy_pj, said.time.cycles
-    return Outcome(tool="hwsim", seconds=seconds, theirs=theirs, ours=ours, mapping=mapping)
+    note = _rounded(layer, mapping)
+    return Outcome(
+        tool="hwsim", seconds=seconds, theirs=theirs, ours=ours, mapping=mapping, note=note
+    )
+
+
+def _rounded(layer: Layer, mapping: Mapping) -> str:
+    """What ZigZag's model, which has no ragged tiles in time, was asked about instead."""
+    larger, _ = rounded_up(mapping, layer, zigzag.machine())
+    bounds = larger.bounds.items()
+    grown = [f"{dim}={bound}" for dim, bound in bounds if bound != layer.bounds[dim]]
+    return f"there with {' '.join(grown)}" if grown else ""
 
 
 def _ours(layer: Layer, mapping: Mapping) -> tuple[float, float]:

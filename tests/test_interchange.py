@@ -192,6 +192,14 @@ def test_zigzag_averages_a_ragged_tile_over_places() -> None:
     assert counts(layer, zigzag.read(found, layer, MACHINE)) == counts(layer, mapping)
 
 
+def test_ragged_tiles_are_whole_ones_of_a_larger_layer() -> None:
+    """9 columns in tiles of 5, then of 1: 2 x 5 steps, as of 10 columns."""
+    larger, found = zigzag.rounded_up(nest(ALL, Loop("Q", 5)), LAYER, MACHINE)
+    assert {dim for dim in DIMS if larger.bounds[dim] != LAYER.bounds[dim]} == {"Q"}
+    assert (larger.Q, larger.W, larger.pad_h) == (10, 11, 1)
+    assert [factor for dim, factor in found.order if dim == "Q"] == [5, 2]
+
+
 def test_a_pad_that_outlives_a_buffer_s_tile_is_no_nest() -> None:
     loops = (("Q", 3), ("C", 2), ("K", 2))
     memories = {"ifmap": (loops[:2], loops[2:], ()), "weight": ((), loops, ())}

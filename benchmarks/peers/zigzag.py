@@ -10,7 +10,7 @@ from benchmarks.peers.zigzag_machine import Machine, machine_of
 from benchmarks.peers.zigzag_rules import Verdict, judge
 from hwsim.config import read_yaml
 from hwsim.hardware import Accelerator, load_machine
-from hwsim.interchange.zigzag import MEMORY_OPERANDS, NAMES, ZigZagMapping, export, from_result
+from hwsim.interchange.zigzag import MEMORY_OPERANDS, NAMES, ZigZagMapping, from_result, rounded_up
 from hwsim.mapping import Mapping
 from hwsim.workload import Layer
 
@@ -108,5 +108,9 @@ def verdict(layer: Layer, nest: ZigZagMapping) -> Verdict:
 
 
 def verdict_of(layer: Layer, mapping: Mapping) -> Verdict:
-    """What ZigZag's rules say of a mapping of ours. Raises MappingError."""
-    return verdict(layer, export(mapping, layer, machine()))
+    """What ZigZag's rules say of a mapping of ours. Raises MappingError.
+
+    Where tiles are ragged in time, of the least larger layer where they are not.
+    """
+    larger, nest = rounded_up(mapping, layer, machine())
+    return verdict(larger, nest)

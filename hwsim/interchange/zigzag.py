@@ -17,7 +17,7 @@ says whether a PE's tiles along a dimension are neighbours; overlapping windows 
 
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil, prod
 from typing import Any
@@ -59,6 +59,22 @@ def levels(machine: Accelerator, tensor: str) -> tuple[str, ...]:
 
 def export(mapping: Mapping, layer: Layer, machine: Accelerator) -> ZigZagMapping:
     """A valid mapping in ZigZag's form. Raises MappingError on what that form cannot say."""
+    larger, nest = rounded_up(mapping, layer, machine)
+    for dim, bound in layer.bounds.items():
+        if larger.bounds[dim] != bound:
+            raise MappingError(
+                f"layer {layer.name!r}: {dim} = {bound} in {larger.bounds[dim]} steps: "
+                "ZigZag's form has no ragged tiles in time"
+            )
+    return nest
+
+
+def rounded_up(mapping: Mapping, layer: Layer, machine: Accelerator) -> tuple[Layer, ZigZagMapping]:
+    """A valid mapping in ZigZag's form, and the least layer of which its temporal tiles are parts.
+
+    That layer is the given one where no tile is ragged in time. Raises MappingError on all else
+    that the form cannot say.
+    """
     if len(machine.arrays) != 1:
         raise MappingError(f"{machine.name}: ZigZag's form needs one array of PEs")
     trips = mapping.trips(layer)
@@ -67,22 +83,23 @@ def export(mapping: Mapping, layer: Layer, machine: Accelerator) -> ZigZagMappin
         for index, loop in enumerate(mapping.loops)
         if not loop.axis and trips[index] > 1
     }
-    _refuse_ragged(mapping, layer, tuple(in_time.values()))
-    return ZigZagMapping(
+    nest = ZigZagMapping(
         _spatial(mapping, layer, machine, tuple(in_time.values())),
         {tensor: _allocated(mapping, machine, tensor, in_time) for tensor in layer.tensors},
     )
+    return _enlarged(layer, mapping, tuple(in_time.values())), nest
 
 
-def _refuse_ragged(mapping: Mapping, layer: Layer, in_time: Factors) -> None:
+def _enlarged(layer: Layer, mapping: Mapping, in_time: Factors) -> Layer:
+    """The layer with bounds that are products of the steps; those over an axis are averaged."""
     spread = {loop.dim for loop in mapping.loops if loop.axis}
-    for dim in set(DIMS) - spread:
-        steps = prod(int(factor) for name, factor in in_time if name == dim)
-        if steps != layer.bounds[dim]:
-            raise MappingError(
-                f"layer {layer.name!r}: {dim} = {layer.bounds[dim]} in {steps} steps: "
-                "ZigZag's form has no ragged tiles in time"
-            )
+    bounds: dict[str, Any] = {
+        dim: prod(int(factor) for name, factor in in_time if name == dim)
+        for dim in DIMS
+        if dim not in spread
+    }
+    grown = any(layer.bounds[dim] != bound for dim, bound in bounds.items())
+    return replace(layer, **bounds, H=0, W=0) if grown else layer
 
 
 def _spatial(
