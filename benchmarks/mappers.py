@@ -171,10 +171,15 @@ def _on_m45(
     """What accelforge says of a mapping, or its rules where it is not at hand."""
     found = cost(layer, mapping, accelforge.machine())
     rules_pj = energy_pj(layer, mapping, accelforge.machine())
-    theirs, note = (rules_pj, float(found.compute_cycles)), ""
+    theirs, note = (rules_pj, float(found.compute_cycles)), "by its rules"
     if python:
-        said = accelforge.judge(layer, mapping, python=python, limit_s=60)
-        theirs, note = (said.energy_pj, said.cycles), f"by its rules {rules_pj:.4e} pJ"
+        note = f"by its rules {rules_pj:.4e} pJ"
+        try:
+            said = accelforge.judge(layer, mapping, python=python, limit_s=60)
+        except PeerError as error:
+            note += f"; {error}"
+        else:
+            theirs = said.energy_pj, said.cycles
     ours = found.energy_pj, found.cycles
     return Outcome(tool=tool, seconds=seconds, theirs=theirs, ours=ours, mapping=mapping, note=note)
 
