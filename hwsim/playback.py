@@ -109,8 +109,7 @@ def _shares(head: str, cycles: dict[str, float], whole: int) -> Table:
 
 def contents(found: Execution) -> dict[str, bytes]:
     """trace.json, which chrome://tracing and Perfetto open, and the plots of a trace."""
-    text = json.dumps(found.trace.to_chrome(), separators=(",", ":"), sort_keys=True)
-    files = {TRACE: f"{text}\n".encode()}
+    files = {TRACE: found.trace.to_json().encode()}
     for name in gallery.plots(HOOK):
         draw = registry.hook(registry.module("plot", name), HOOK)
         figure = cast("Figure", draw(found.trace))

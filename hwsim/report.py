@@ -8,17 +8,16 @@ Totals are sums over the layer rows, floats by `math.fsum`, so their order does 
 import csv
 import json
 from collections.abc import Iterable
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from itertools import pairwise
 from math import fsum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import Field
 
-from hwsim import registry
+from hwsim import gallery, registry
 from hwsim.config import Config, parse
 from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
@@ -26,6 +25,8 @@ from hwsim.hardware import Accelerator, Memory
 from hwsim.results import write_files
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hwsim.simulate import LayerResult, NetworkResult
 
 Count = Annotated[int, Field(ge=0)]
@@ -311,12 +312,11 @@ def contents(report: Report, plots: Iterable[str]) -> dict[str, bytes]:
 
 
 def _images(report: Report, plots: Iterable[str]) -> Iterable[tuple[str, bytes]]:
-    image = import_module(f"{registry.PACKAGES['plot'][0]}._style").image
     for name in plots:
         draw = registry.hook(registry.module("plot", name), "draw")
-        figure = draw(report)
+        figure = cast("Figure", draw(report))
         for suffix in ("png", "svg"):
-            yield f"{name}.{suffix}", image(figure, suffix)
+            yield f"{name}.{suffix}", gallery.image(figure, suffix)
 
 
 def write(report: Report, folder: Path, *, plots: Iterable[str]) -> tuple[Path, ...]:

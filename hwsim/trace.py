@@ -44,10 +44,13 @@ class Trace:
         events = [*self._names(), *map(self._event, self.spans)]
         return {"traceEvents": events, "displayTimeUnit": "ns"}
 
+    def to_json(self) -> str:
+        """`to_chrome` as a file's text, the same each time."""
+        return json.dumps(self.to_chrome(), separators=(",", ":"), sort_keys=True) + "\n"
+
     def write(self, path: Path) -> None:
-        """Writes `to_chrome` as a file, the same bytes each time. Raises OSError."""
-        text = json.dumps(self.to_chrome(), separators=(",", ":"), sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        """Writes `to_json` as a file. Raises OSError."""
+        path.write_text(self.to_json(), encoding="utf-8")
 
     def _names(self) -> Iterator[dict[str, Any]]:
         yield {"name": "process_name", "ph": "M", "pid": PROCESS, "args": {"name": self.machine}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from hwsim.cost import Cost, cost
@@ -88,9 +88,15 @@ class ChipLayer:
         return float(self.row["dram_mb"] * self.table["dram_bytes_per_mb"])
 
 
+@cache
+def tables() -> dict[str, Any]:
+    """The published numbers, read once."""
+    return published("eyeriss_v1")
+
+
 def chip_layers(network: str) -> Iterator[ChipLayer]:
     """The rows of a network's table, in order."""
-    table = published("eyeriss_v1")[network]
+    table = tables()[network]
     for values in table["rows"]:
         row = dict(zip(table["columns"], values, strict=True))
         yield ChipLayer(row["layer"], network, row, table)

@@ -55,13 +55,14 @@ from dataclasses import replace
 from hwsim.cost import Cost
 from hwsim.engine import run
 from hwsim.hardware import Accelerator, load_machine
-from hwsim.validate import Fitted, Row, Target, published
+from hwsim.validate import Fitted, Row, Target
 from hwsim.validation._eyeriss_chip import (
     NETWORKS,
     ChipLayer,
     chip_layers,
     latency_ms,
     power_mw,
+    tables,
 )
 
 TARGETS = (
@@ -127,7 +128,7 @@ def rows() -> Iterator[Row]:
 
 def also() -> dict[str, int | str]:
     """The layer whose printed mapping contradicts its results, and the parameters that do not."""
-    found: dict[str, int | str] = published("eyeriss_v1")["also"]
+    found: dict[str, int | str] = tables()["also"]
     return found
 
 
@@ -138,7 +139,7 @@ def _as_table_v(chip: ChipLayer) -> ChipLayer:
 
 
 def _layer_rows(chip: ChipLayer, machine: Accelerator) -> Iterator[Row]:
-    tables = published("eyeriss_v1")["tables"][chip.network]
+    source = tables()["tables"][chip.network]["results"]
     for quantity, (measured, simulated) in _quantities(chip, machine).items():
         yield Row(
             machine="eyeriss_v1",
@@ -147,7 +148,7 @@ def _layer_rows(chip: ChipLayer, machine: Accelerator) -> Iterator[Row]:
             quantity=quantity,
             published=measured,
             simulated=simulated,
-            source=tables["results"],
+            source=source,
             fitted=_fitted(chip, quantity),
         )
 
@@ -188,7 +189,7 @@ def _gating_row(machine: Accelerator) -> Row:
         network="alexnet",
         layer="all",
         quantity="pe_power_saved_percent",
-        published=published("eyeriss_v1")["pe_power_saved_by_gating_percent"],
+        published=tables()["pe_power_saved_by_gating_percent"],
         simulated=100 * (1 - with_gating / without),
         source="JSSC 2017 Sec. V",
     )
