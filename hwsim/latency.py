@@ -21,10 +21,10 @@ from math import ceil, inf
 
 from hwsim.hardware import Accelerator, Mac, Memory
 from hwsim.mapping import Mapping
-from hwsim.reuse import executions
+from hwsim.reuse import executions, refilling
 from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer
-from hwsim.workload import RELEVANT, Layer
+from hwsim.workload import Layer
 
 COMPUTE = "compute"
 
@@ -91,14 +91,15 @@ def stalls(move: Transfer) -> bool:
 
 def restarts(layer: Layer, mapping: Mapping, moves: Iterable[Transfer]) -> int:
     """How often the pipeline starts: once for each time that some `single` buffer is filled."""
-    fills = (
-        index + 1
-        for move in moves
-        if stalls(move)
-        for index, loop in enumerate(mapping.loops[: move.above_child])
-        if not loop.axis and loop.dim in RELEVANT[move.tensor]
+    return executions(layer, mapping, fills(layer, mapping, moves))
+
+
+def fills(layer: Layer, mapping: Mapping, moves: Iterable[Transfer]) -> int:
+    """How many loops there are down to the innermost one that fills a `single` buffer."""
+    filled = (
+        refilling(layer, mapping, move.tensor, move.above_child) for move in moves if stalls(move)
     )
-    return executions(layer, mapping, max(fills, default=0))
+    return max(filled, default=0)
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ Totals are those of `hwsim.traffic`. Each is divided over the passes in proporti
 are new in the pass: exactly where tiles are uniform; at ragged edges the sum alone is exact.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim._nest import states
 from hwsim.hardware import Accelerator
-from hwsim.latency import restarts, stalls
+from hwsim.latency import fills, restarts
 from hwsim.mapping import Loop, Mapping, Store
-from hwsim.reuse import executions
+from hwsim.reuse import executions, refilling
 from hwsim.traffic import Transfer
 from hwsim.workload import DIMS, RELEVANT, Layer
 
@@ -61,7 +61,7 @@ def passes(
 ) -> Passes:
     """The passes of a mapped layer whose transfers are known."""
     starts = restarts(layer, mapping, moves)
-    cut = _refilling(mapping, moves) if starts > 1 else _coarse(layer, mapping, machine)
+    cut = fills(layer, mapping, moves) if starts > 1 else _coarse(layer, mapping, machine)
     walk = _Walk(layer, mapping, machine, cut)
     columns = [walk.ends, walk.steps]
     for move in moves:
@@ -94,23 +94,6 @@ def _shares(weights: Array1D, counts: Array1D) -> tuple[Fraction, ...]:
     return tuple(Fraction(weight, total or 1) for weight in weights.tolist())
 
 
-def _refilling(mapping: Mapping, moves: Sequence[Transfer]) -> int:
-    """Loops up to the innermost one that refills a `single` buffer."""
-    return max(
-        _depth(mapping.loops, move.tensor, move.above_child) for move in moves if stalls(move)
-    )
-
-
-def _depth(loops: Sequence[Loop], tensor: str, count: int) -> int:
-    """Of the first `count` loops those up to the last that changes a tensor's tile in time."""
-    found = (
-        index + 1
-        for index, loop in enumerate(loops[:count])
-        if not loop.axis and loop.dim in RELEVANT[tensor]
-    )
-    return max(found, default=0)
-
-
 def _coarse(layer: Layer, mapping: Mapping, machine: Accelerator) -> int:
     """Loops before the outermost PE or pad, or fewer where passes would be too many."""
     count = 0
@@ -131,7 +114,8 @@ class _Walk:
     """The first `cut` loops of a mapping at every pass; arrays are [passes]."""
 
     def __init__(self, layer: Layer, mapping: Mapping, machine: Accelerator, cut: int) -> None:
-        self._layer, self._loops, self._cut = layer, mapping.loops, cut
+        self._layer, self._mapping, self._loops = layer, mapping, mapping.loops
+        self._cut = cut
         self._padding = machine.stores_padding
         self._indices = _odometer(layer, mapping.loops[:cut])
         self._now = self._extents(cut)
@@ -151,7 +135,7 @@ class _Walk:
 
     def weights(self, move: Transfer) -> tuple[Array1D, Array1D]:
         """What moves in proportion: towards the MACs, and away from them."""
-        depth = _depth(self._loops, move.tensor, move.above_child)
+        depth = refilling(self._layer, self._mapping, move.tensor, move.above_child)
         if move.child is None:
             dims = RELEVANT[move.tensor]
             words = np.asarray(prod(self._now[dim].covered for dim in dims))
@@ -160,7 +144,7 @@ class _Walk:
             words = self._words(move.tensor, self._now)
             inward, outward = self._streamed(move.tensor, words, depth)
         else:
-            inward, outward = self._kept(move.tensor, move.above_child)
+            inward, outward = self._kept(move.tensor, move.above_child, depth)
         return inward if move.link.delivered else np.zeros_like(inward), outward
 
     def _streamed(self, tensor: str, words: Array1D, count: int) -> tuple[Array1D, Array1D]:
@@ -172,15 +156,19 @@ class _Walk:
         back = repeats - self._unvisited(count)
         return words * (back if back.any() else repeats), words * repeats
 
-    def _kept(self, tensor: str, count: int) -> tuple[Array1D, Array1D]:
-        """A tensor whose tile changes between passes only: words that come, and that leave."""
+    def _kept(self, tensor: str, count: int, depth: int) -> tuple[Array1D, Array1D]:
+        """A tensor whose tile changes between passes only, with the first `depth` loops: words that
+        come, and that leave."""
         extents = self._extents(count)
         words = self._words(tensor, extents)
-        come, leave = self._fresh(tensor, words, extents, 1), self._fresh(tensor, words, extents, 0)
+        comes = (self._indices[:, depth:] == 0).all(axis=1)
         if tensor != "ofmap":
+            goes_on = comes & (self._indices[:, :depth][:, -1:] > 0).any(axis=1)
+            come = words * comes - self._held(tensor, words, extents) * goes_on
             return come, np.zeros_like(come)
+        come = words * comes
         back = come * (1 - self._unvisited(count))
-        return (back if back.any() else come), leave
+        return (back if back.any() else come), words * np.roll(comes, -1)
 
     def _unvisited(self, count: int) -> Array1D:
         """1 where psums are seen for the first time: no reduced loop outside has advanced."""
@@ -239,19 +227,16 @@ class _Walk:
         covered = clipped(tile.covered, window.covered)
         return start, clipped(tile.length, window.length), covered
 
-    def _fresh(
-        self, tensor: str, words: Array1D, extents: dict[str, _Extent], other: int
-    ) -> Array1D:
-        """Words that the tile of the pass before (`other` 1), or after (0), does not have."""
-        own, both = np.ones_like(words), np.ones_like(words[1:])
+    def _held(self, tensor: str, words: Array1D, extents: dict[str, _Extent]) -> Array1D:
+        """Of a tile's words, those that the tile of the pass before has too."""
+        own, both = np.ones_like(words), np.ones_like(words)
         for first, length, _ in self._intervals(tensor, extents):
             end = first + length
-            overlap = np.minimum(end[1:], end[:-1]) - np.maximum(first[1:], first[:-1])
             own *= length
-            both *= np.maximum(overlap, 0)
-        shared = np.zeros_like(words)
-        shared[other : len(words) - 1 + other] = both
-        return np.asarray(words - words * shared // np.maximum(own, 1))
+            both[1:] *= np.maximum(
+                np.minimum(end[1:], end[:-1]) - np.maximum(first[1:], first[:-1]), 0
+            )
+        return np.asarray(words * both // np.maximum(own, 1))
 
     def _repeats(self, dims: Sequence[str] | set[str], count: int) -> Array1D:
         """Executions, in a pass, of what follows the first `count` loops, by some dimensions."""
@@ -294,19 +279,6 @@ def _spread(extent: _Extent, tile: int) -> _Extent:
 
 def _times(lengths: Array1D, loops: Sequence[Loop]) -> Array1D:
     """Temporal steps that one dimension's loops take through each of several lengths."""
-    steps = _stepper(loops)
+    cuts = tuple((loop.tile, not loop.axis) for loop in loops)
     distinct, where = np.unique(lengths, return_inverse=True)
-    return np.array([steps(n, 0) for n in distinct.tolist()], np.int64)[where.reshape(-1)]
-
-
-def _stepper(loops: Sequence[Loop]) -> Callable[[int, int], int]:
-    @cache
-    def steps(length: int, index: int) -> int:
-        if index == len(loops):
-            return 1
-        tile = min(loops[index].tile, length)
-        full, ragged = (1, 0) if loops[index].axis else divmod(length, tile)
-        edge = steps(ragged, index + 1) if ragged else 0
-        return full * steps(tile, index + 1) + edge
-
-    return steps
+    return np.array([states(n, cuts) for n in distinct.tolist()], np.int64)[where.reshape(-1)]

@@ -11,9 +11,13 @@ the loop has tiles at its largest; one whose tile is empty at a moment idles.
 The loops before the child's store are outside it. Their indices say which child instance is meant,
 and which elements it holds: those that the loops inside, walked from there, touch.
 
-A memory receives what it does not hold from the step before. It follows the tensor's own dimensions
-alone: one that belongs to a multicast group gets what the group gets although its MACs may idle. A
-MAC holds nothing between steps, and needs nothing where it idles.
+A memory's tile changes with the tensor's own dimensions alone. The innermost temporal loop above it
+that goes through one of these, and is ever past its first index, turns the tile over. Whenever that
+loop or one outside it has advanced, a tile is sent: but for what the memory holds where the loop is
+past its first index, or else whole, for a controller knows nothing of what came before it started
+again. While loops further inside advance nothing is sent. A memory that belongs to a multicast
+group gets what the group gets although its MACs may idle. A MAC holds nothing between steps, and
+needs nothing where it idles.
 
 Over a shared axis one transfer serves all instances that need an element at the same step, and
 psums of one element are added up on their way out. Other axes count each instance.
@@ -89,21 +93,37 @@ class _Count:
     def walk(self, layer: Layer, loops: Sequence[Loop], *, padding: bool) -> None:
         places = instances(layer, loops)
         held: dict[Indices, set[Element]] = {place: set() for place in places}
-        for moment in moments(loops, whole(layer)):
+        for moment, goes_on in self.sendings(layer, loops):
             carried: dict[tuple[Indices, Indices], set[Element]] = defaultdict(set)
             for place in places:
                 ranges = narrow(layer, loops, added(moment, place))
                 if not self.keeps and not all(ranges.values()):
                     continue
                 tile = elements(layer, self.tensor, ranges, padding=padding)
-                new = tile - held[place]
+                new = tile - held[place] if goes_on else tile
                 self.needed += len(new) if self.keeps else 1
                 parent = place[: self.above]
                 carried[parent, tuple(place[i] for i in self.own)] |= new
                 self.visited[parent] |= new
-                if self.keeps:
-                    held[place] = tile
+                held[place] = tile
             self.carried += sum(map(len, carried.values()))
+
+    def sendings(self, layer: Layer, loops: Sequence[Loop]) -> Iterator[tuple[Indices, bool]]:
+        """The moments at which something is sent, and whether the sender goes on from the last."""
+        steps = list(moments(loops, whole(layer)))
+        if not self.keeps:
+            yield from ((moment, False) for moment in steps)
+            return
+        turning = [
+            i
+            for i, loop in enumerate(loops)
+            if loop.dim in RELEVANT[self.tensor] and any(moment[i] for moment in steps)
+        ]
+        last = max(turning, default=-1)
+        yield steps[0], False
+        for before, moment in pairwise(steps):
+            if before[: last + 1] != moment[: last + 1]:
+                yield moment, moment[last] > 0
 
     def link(self, parent: str, child: str, *, operands: int) -> Link:
         if self.tensor == "ofmap":

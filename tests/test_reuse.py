@@ -105,6 +105,34 @@ def test_a_pad_outside_the_window_keeps_its_row_while_filters_change() -> None:
     assert (kept.reads, refetched.reads) == (8, 16)
 
 
+def test_a_sweep_that_starts_again_brings_its_whole_first_tile() -> None:
+    """Columns 0-2, then 3; at the next filter 0-2 again, although 1 and 2 are still there."""
+    layer = Layer(name="row", K=2, Q=2, S=3)
+    nest = Mapping((DRAM, Loop("K", 1), Loop("Q", 1), Store("spad", ("ifmap",)), Loop("S", 1)))
+    found = link(access_counts(layer, nest, shared=NOTHING), "ifmap", "DRAM", "spad")
+    assert found.reads == 2 * (3 + 1)
+
+
+def test_loops_inside_the_mover_bring_nothing() -> None:
+    layer = Layer(name="fc", op=Op.LINEAR, N=2, K=3, C=4)
+    loops = (Loop("C", 2), Loop("K", 1), Loop("N", 1), Store("spad", ("weight",)), Loop("C", 1))
+    counts = access_counts(layer, Mapping((DRAM, *loops)), shared=NOTHING)
+    assert link(counts, "weight", "DRAM", "spad").reads == 3 * 4
+
+
+def test_a_ragged_edge_of_a_single_tile_is_brought_again() -> None:
+    """Channels 0 1 2 one by one, for each of 5 filters; then channel 3 for each, though it stays.
+    Of 3 channels in threes, or where no loop cuts them, nothing moves the tile."""
+    layer = Layer(name="fc", op=Op.LINEAR, K=5, C=4)
+    loops = (Loop("C", 3), Loop("K", 1), Loop("C", 1), Store("spad", ("ifmap",)))
+    counts = access_counts(layer, Mapping((DRAM, *loops)), shared=NOTHING)
+    assert link(counts, "ifmap", "DRAM", "spad").reads == 5 * 3 + 5 * 1
+    layer = Layer(name="fc", op=Op.LINEAR, K=5, C=3)
+    loops = (Loop("C", 3), Loop("K", 1), Loop("C", 3), Store("spad", ("ifmap",)))
+    counts = access_counts(layer, Mapping((DRAM, *loops, Loop("C", 1))), shared=NOTHING)
+    assert link(counts, "ifmap", "DRAM", "spad").reads == 3
+
+
 @pytest.mark.parametrize(("padding", "words"), [(False, 3), (True, 5)])
 def test_padding_is_data_only_where_stored(padding: bool, words: int) -> None:
     layer = Layer(name="row", Q=3, S=3, pad_w=1)
