@@ -6,9 +6,10 @@ or bus takes longer than the arithmetic, and for the last tile. Buffers above th
 `single` are fed and emptied by processes of their own, a tile ahead or behind, over the same ports.
 
 Laws: never fewer cycles than `hwsim.latency`, and more by no more than `contention_cycles`, so that
-without contention both give the same. Of contention the sums over a whole layer see what the
-busiest port takes longer than all arithmetic, but not passes that are bound by different ports,
-tiles that come late, jobs that queue for a port.
+without contention both give the same; but for first tiles that at some starts take longest at one
+port and at others at another. Of contention the sums over a whole layer see what the busiest port
+takes longer than all that the PEs do, but not passes that are bound by different ports, tiles that
+come late, jobs that queue for a port.
 
 Layers run one after another. The next one's first weights are fetched while the present one leaves
 their ports idle, from the moment when its own last weights are in use.
@@ -27,7 +28,7 @@ from hwsim._folding import Feeding, Folding, Moment
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
 from hwsim.ports import PES, port_names
-from hwsim.schedule import Job, Kind, Ramp, Schedule, schedule
+from hwsim.schedule import Job, Kind, Ramp, Schedule, joined, schedule
 from hwsim.trace import FOLDED, STALL, Trace
 from hwsim.workload import Layer
 
@@ -71,7 +72,7 @@ def run(
     `fast_forward` jumps over passes that repeat, which changes nothing but the trace: there a span
     on the lane `folded` stands for them. Without `trace` it has no spans.
     """
-    floor = Floor(port_names(machine), trace=trace)
+    floor = Floor((*port_names(machine).values(), PES), trace=trace)
     schedules = [schedule(layer, mapping, machine) for layer, mapping in tasks]
     floor.env.run(until=floor.env.process(_layers(floor, schedules, fast_forward)))
     stalls = sorted(floor.stalls.items(), key=lambda stall: (-stall[1], stall[0]))
@@ -154,7 +155,7 @@ class _LayerRun:
         floor.layer = plan.layer
         heads = zip(plan.feeds, plan.head, strict=True)
         left = [ahead[name].left if name in ahead else ramp for name, ramp in heads]
-        yield from floor.ramp(_joined(left), "first tiles into the buffers")
+        yield from floor.ramp(joined(left), "first tiles into the buffers")
         for feed in self._feeds:
             feed.coming = self._next[feed.index][0]
             feed.after = min(feed.coming, 1) - 1
@@ -307,9 +308,3 @@ def _weights(plan: Schedule) -> dict[str, Ramp]:
     """First tiles that depend on no other layer, by feed."""
     heads = zip(plan.feeds, plan.head, strict=True)
     return {name: ramp for name, ramp in heads if any(j.tensor == "weight" for j in ramp.jobs)}
-
-
-def _joined(ramps: Sequence[Ramp]) -> Ramp:
-    """Ramps side by side."""
-    nominal = tuple(job for ramp in ramps for job in ramp.nominal)
-    return Ramp(nominal, tuple(job for ramp in ramps for job in ramp.jobs))

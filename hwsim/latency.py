@@ -5,22 +5,24 @@ anew: the first tiles must reach the PEs before they work, a skewed array starts
 other, and the last tile must leave afterwards. All else runs side by side, what feeds the buffers
 beside all that the PEs do:
 
-    cycles = stalls + first tiles into the buffers + work + last tile out of the buffers
-    work   = max(PEs, each port's and bus's remaining time)
-    PEs    = stalls + restarts x (first tiles in, skew, last tile out)
-             + max(arithmetic, ports and buses)
+    cycles = stalls + span(buffers, PEs)
+    PEs    = stalls + restarts x skew + span(pads and MACs, arithmetic)
+    span   = max(first tiles in + work + last tiles out,
+                 for each port and bus: the traffic that passes it)
 
-No port and no bus is ever given less time than its bits need. `hwsim.engine` plays the same rules
-event by event, and never needs less.
+At a port that others outlast while first or last tiles move, ifmap and weight count for as long as
+all first tiles take at least, and an ofmap for as long as its last tiles take. So no port and no
+bus is ever given less time than its bits need, and no time falls when words, tiles, starts or
+arithmetic grow. `hwsim.engine` plays the same rules event by event, and never needs less.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import ceil, inf
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
 
-from hwsim.hardware import Accelerator, Mac, Memory
+from hwsim.hardware import Accelerator, Mac
 from hwsim.mapping import Mapping
+from hwsim.ports import Cycles, added, demand
 from hwsim.reuse import executions, refilling
 from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer
@@ -50,33 +52,36 @@ def latency(
     layer: Layer,
     mapping: Mapping,
     machine: Accelerator,
-    moves: tuple[Transfer, ...],
+    moves: Sequence[Transfer],
     *,
     arithmetic: Arithmetic = compute_cycles,
 ) -> Latency:
     """Cycles of a layer whose transfers are known; `arithmetic` counts those of the MACs."""
     compute = arithmetic(layer, mapping, machine.mac)
-    restarted = restarts(layer, mapping, moves)
-    ramps = [_ramp(move, restarted) for move in moves if not stalls(move)]
-    inner = [ramp for ramp in ramps if ramp.move.into_pe]
-    outer = [ramp for ramp in ramps if not ramp.move.into_pe]
-    waits = [move for move in moves if stalls(move) and not move.into_pe]
-    pes = (
-        sum(_stall_cycles(move) for move in moves if stalls(move) and move.into_pe)
-        + _ramp_cycles(inner)
-        + restarted * sum(array.skew_cycles for array in machine.arrays)
-        + max(compute, *_busy_cycles((ramp.move, ramp.rest) for ramp in inner).values())
-    )
-    beside = [(move, 1.0) for move in moves if move.into_pe]
-    beside += [(ramp.move, ramp.rest) for ramp in outer]
-    processing = _ramp_cycles(outer) + max(pes, *_busy_cycles(beside).values())
-    totals = {COMPUTE: float(compute)} | _busy_cycles((move, 1.0) for move in moves)
+    starts = restarts(layer, mapping, moves)
+    loads = [Load.of(move, starts) for move in moves]
+    skew = starts * sum(array.skew_cycles for array in machine.arrays)
+    total, processing = elapsed(loads, skew=skew, compute=compute)
+    busy = {COMPUTE: float(compute)}
+    for port, cycles in added(load.whole for load in loads).items():
+        busy[port.place] = max(cycles, busy.get(port.place, 0.0))
     return Latency(
-        cycles=_whole(processing + sum(_stall_cycles(move) for move in waits)),
+        cycles=_whole(total),
         processing_cycles=_whole(processing),
         compute_cycles=compute,
-        bound=max(totals, key=lambda name: totals[name]),
+        bound=max(busy, key=lambda name: busy[name]),
     )
+
+
+def elapsed(loads: Sequence["Load"], *, skew: float, compute: float) -> tuple[float, float]:
+    """Cycles in all, and without the filling and draining of `single` buffers above the PEs."""
+    pads = [load for load in loads if load.move.into_pe and stalls(load.move)]
+    inner = [load for load in loads if load.move.into_pe and not stalls(load.move)]
+    buffers = [load for load in loads if not load.move.into_pe and stalls(load.move)]
+    outer = [load for load in loads if not load.move.into_pe and not stalls(load.move)]
+    pes = sum(load.stall for load in pads) + skew + _span(compute, inner)
+    processing = _span(pes, outer, inner + pads)
+    return processing + sum(load.stall for load in buffers), processing
 
 
 def _whole(cycles: float) -> int:
@@ -103,99 +108,42 @@ def fills(layer: Layer, mapping: Mapping, moves: Iterable[Transfer]) -> int:
 
 
 @dataclass(frozen=True)
-class _Ramp:
-    """Shares of a transfer that the rest waits for: at the first start, and at all later ones."""
+class Load:
+    """Cycles of each port for a transfer: the part that the rest waits for, and all of it. `stall`:
+    for all of it inwards and then outwards, with nothing beside."""
 
     move: Transfer
-    first: float
-    later: float
+    waited: Cycles
+    whole: Cycles
+    stall: float
 
-    @property
-    def rest(self) -> float:
-        """The share that runs beside everything else."""
-        return 1.0 - self.first - self.later
-
-
-def _ramp(move: Transfer, restarted: int) -> _Ramp:
-    first = min(1.0, move.pipeline_share)
-    later = min(1.0 - first, first * (restarted - 1)) if move.into_pe else 0.0
-    return _Ramp(move, first, later)
-
-
-def _ramp_cycles(ramps: Sequence[_Ramp]) -> float:
-    """Cycles of first tiles in, side by side, and of last tiles out."""
-    inwards = [ramp for ramp in ramps if ramp.move.tensor != "ofmap"]
-    outwards = [ramp for ramp in ramps if ramp.move.tensor == "ofmap"]
-    first = _busy_cycles((ramp.move, ramp.first) for ramp in inwards)
-    later = _busy_cycles((ramp.move, ramp.later) for ramp in inwards)
-    last = sum(_own_cycles(ramp.move, ramp.first + ramp.later) for ramp in outwards)
-    return max(first.values(), default=0.0) + max(later.values(), default=0.0) + last
+    @staticmethod
+    def of(move: Transfer, starts: int) -> "Load":
+        """What tiles take above the PEs is waited for at the first start alone."""
+        whole, tiles = demand(move), demand(move.waited(starts if move.into_pe else 1))
+        stall = _longest(whole.inward) + _longest(whole.outward)
+        return Load(
+            move, added((tiles.inward, tiles.outward)), added((whole.inward, whole.outward)), stall
+        )
 
 
-def _stall_cycles(move: Transfer) -> float:
-    """Cycles to fill and to drain a buffer, one after the other."""
-    fill = replace(move, parent_write_bits=0.0, child_read_bits=0.0, bus_words=move.link.reads)
-    drain = replace(move, parent_read_bits=0.0, child_write_bits=0.0, bus_words=move.link.writes)
-    return _own_cycles(fill) + _own_cycles(drain)
+def _span(work: float, ramps: Sequence[Load], beside: Sequence[Load] = ()) -> float:
+    """Cycles from the first tiles of `ramps` in, over the work, to the last ones out.
+
+    What is not waited for, and `beside`, passes the ports during the work. First tiles come side by
+    side; last ones leave one after the other, while nothing else moves.
+    """
+    lead = _longest(added(load.waited for load in ramps if not load.move.leaves))
+    tails = [(_longest(load.waited), load.whole) for load in ramps if load.move.leaves]
+    inward = added(load.whole for load in ramps if not load.move.leaves)
+    others = added(load.whole for load in beside)
+    times = [lead + work + sum(tail for tail, _ in tails)]
+    for port in added(load.whole for load in (*ramps, *beside)):
+        outward = sum(max(tail, whole.get(port, 0.0)) for tail, whole in tails)
+        times.append(max(lead, inward.get(port, 0.0)) + others.get(port, 0.0) + outward)
+    return max(times)
 
 
-def _own_cycles(move: Transfer, share: float = 1.0) -> float:
-    """Cycles of a transfer, or a share of it, by itself: the slowest of its ports and buses."""
-    return max(_busy_cycles([(move, share)]).values())
-
-
-def _busy_cycles(parts: Iterable[tuple[Transfer, float]]) -> dict[str, float]:
-    """By level, and for the NoC, cycles that the busiest port or bus needs for these shares."""
-    cycles: dict[str, float] = defaultdict(float)
-    ports: dict[tuple[str, str], _Port] = {}
-    for move, share in parts:
-        for level, port in _ports(move, share):
-            key = level, "+".join(port.memory.tensors)
-            ports[key] = port.joined(ports.get(key))
-        cycles["NoC"] = max(cycles["NoC"], share * _bus_cycles(move))
-    for (level, _), port in ports.items():
-        cycles[level] = max(cycles[level], port.cycles)
-    return cycles
-
-
-@dataclass(frozen=True)
-class _Port:
-    """What passes the ports of one memory, the average of its busy instances."""
-
-    memory: Memory
-    read_bits: float
-    write_bits: float
-
-    def joined(self, other: "_Port | None") -> "_Port":
-        """Both loads at once."""
-        if other is None:
-            return self
-        read_bits, write_bits = self.read_bits + other.read_bits, self.write_bits + other.write_bits
-        return _Port(self.memory, read_bits, write_bits)
-
-    @property
-    def cycles(self) -> float:
-        """Cycles that the ports need; no bandwidth given means no limit."""
-        reads = self.read_bits / (self.memory.read_bits_per_cycle or inf)
-        writes = self.write_bits / (self.memory.write_bits_per_cycle or inf)
-        return reads + writes if self.memory.shared_port else max(reads, writes)
-
-
-def _ports(move: Transfer, share: float) -> Iterator[tuple[str, _Port]]:
-    """The level and load of a transfer's two ends."""
-    each = share / move.parent_instances
-    bits = each * move.parent_read_bits, each * move.parent_write_bits
-    yield move.link.parent, _Port(move.parent, *bits)
-    if move.child:
-        each = share / move.child_instances
-        bits = each * move.child_read_bits, each * move.child_write_bits
-        yield move.link.child, _Port(move.child, *bits)
-
-
-def _bus_cycles(move: Transfer) -> float:
-    """Cycles that the narrowest bus a transfer crosses needs."""
-    widths = ((array, array.bus_bits_per_cycle.get(move.tensor, inf)) for array in move.arrays)
-    return max(
-        (move.bus_words * array.word_bits(move.word_bits) / width for array, width in widths),
-        default=0.0,
-    )
+def _longest(load: Cycles) -> float:
+    """Cycles of the slowest port."""
+    return max(load.values(), default=0.0)

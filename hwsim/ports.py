@@ -7,81 +7,108 @@ bits at 60 MHz, carries 19.2 bits in each cycle at 200 MHz.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import NamedTuple
 
 from hwsim.hardware import Accelerator, Array, Memory
 from hwsim.traffic import Transfer
 from hwsim.workload import TENSORS
 
+NOC = "NoC"
 PES = "PEs"
-Cycles = dict[str, Fraction]
-Way = tuple[str, float | None]
+
+
+class Port(NamedTuple):
+    """A port of the memory level `place` or, with the axes of its array, a bus of the NoC; what
+    passes, and which way if not both."""
+
+    place: str
+    tensors: tuple[str, ...]
+    way: str
+    axes: tuple[str, ...] = ()
+
+
+Cycles = dict[Port, float]
+Way = tuple[Port, float | None]
 
 
 @dataclass(frozen=True)
 class Demand:
     """Cycles that a transfer takes of each port and bus: towards the MACs, and from them.
 
-    Of several instances of a memory the average one counts, as in `hwsim.latency`.
+    Of several instances of a memory the average one counts.
     """
 
     inward: Cycles
     outward: Cycles
 
 
-def port_names(machine: Accelerator) -> tuple[str, ...]:
-    """Every port and bus that has a width, outermost first, and the PEs."""
-    return (*dict.fromkeys(name for name, width in _ways(machine) if width), PES)
+def port_names(machine: Accelerator) -> dict[Port, str]:
+    """Every port and bus that has a width by its name, outermost first: a memory's after its level,
+    and its tensors where it has neighbours; a bus's after its axes where there are more arrays."""
+    found = {}
+    for port, width in _ways(machine):
+        if width and port.place == NOC:
+            place = "" if len(machine.arrays) == 1 else f"{'x'.join(port.axes)} "
+            psums = port.tensors == ("ofmap",)
+            found[port] = place + (f"psum bus {port.way}" if psums else f"{port.tensors[0]} bus")
+        elif width:
+            alone = len(machine.level(port.place).memories) == 1
+            of = () if alone else ("+".join(port.tensors),)
+            found[port] = " ".join((port.place, *of, *port.way.split()))
+    return found
 
 
-def demand(move: Transfer, machine: Accelerator) -> Demand:
-    """What a whole transfer takes of the ports at its ends and of the buses between them."""
-    inward: dict[str, Fraction] = defaultdict(Fraction)
-    outward: dict[str, Fraction] = defaultdict(Fraction)
-    parent, child, bus_bits = move.link.parent, move.link.child, move.word_bits
-    each = Fraction(1, move.parent_instances)
-    _load(inward, _port(machine, parent, move.parent, "read"), each, move.parent_read_bits)
-    _load(outward, _port(machine, parent, move.parent, "write"), each, move.parent_write_bits)
+def added(loads: Iterable[Cycles]) -> Cycles:
+    """Loads one after another on each port."""
+    found: Cycles = defaultdict(float)
+    for load in loads:
+        for port, cycles in load.items():
+            found[port] += cycles
+    return dict(found)
+
+
+def demand(move: Transfer) -> Demand:
+    """What a transfer takes of the ports at its ends and of the buses between them."""
+    inward: Cycles = {}
+    outward: Cycles = {}
+    link, parents, children = move.link, move.parent_instances, move.child_instances
+    _load(inward, _port(link.parent, move.parent, "read"), move.parent_read_bits / parents)
+    _load(outward, _port(link.parent, move.parent, "write"), move.parent_write_bits / parents)
     if move.child:
-        each = Fraction(1, move.child_instances)
-        _load(inward, _port(machine, child, move.child, "write"), each, move.child_write_bits)
-        _load(outward, _port(machine, child, move.child, "read"), each, move.child_read_bits)
+        _load(inward, _port(link.child, move.child, "write"), move.child_write_bits / children)
+        _load(outward, _port(link.child, move.child, "read"), move.child_read_bits / children)
     for array in move.arrays:
-        word = Fraction(array.word_bits(bus_bits))
-        _load(inward, _bus(machine, array, move.tensor, "in"), word, move.link.reads)
-        _load(outward, _bus(machine, array, move.tensor, "out"), word, move.link.writes)
-    return Demand(dict(inward), dict(outward))
+        word = array.word_bits(move.word_bits)
+        _load(inward, _bus(array, move.tensor, "in"), word * link.reads)
+        _load(outward, _bus(array, move.tensor, "out"), word * link.writes)
+    return Demand(inward, outward)
 
 
-def _load(cycles: dict[str, Fraction], way: Way, factor: Fraction, amount: float) -> None:
-    """Adds the time in which an amount passes; without a width it takes none."""
-    name, width = way
-    if width and amount:
-        cycles[name] += factor * Fraction(amount) / Fraction(width)
+def _load(cycles: Cycles, way: Way, bits: float) -> None:
+    """Adds the time in which so many bits pass; without a width they take none."""
+    port, width = way
+    if width:
+        cycles[port] = cycles.get(port, 0.0) + bits / width
 
 
 def _ways(machine: Accelerator) -> Iterator[Way]:
     for part in machine.hierarchy:
         if isinstance(part, Array):
             for tensor in TENSORS:
-                yield from (_bus(machine, part, tensor, way) for way in ("in", "out"))
+                yield from (_bus(part, tensor, way) for way in ("in", "out"))
         else:
             for memory in part.memories:
-                yield from (_port(machine, part.level, memory, way) for way in ("read", "write"))
+                yield from (_port(part.level, memory, way) for way in ("read", "write"))
 
 
-def _port(machine: Accelerator, level: str, memory: Memory, way: str) -> Way:
-    """A memory's port: named after its level, its tensors where it has neighbours, and its way."""
-    alone = len(machine.level(level).memories) == 1
-    name = level if alone else f"{level} {'+'.join(memory.tensors)}"
+def _port(level: str, memory: Memory, way: str) -> Way:
     width = memory.read_bits_per_cycle if way == "read" else memory.write_bits_per_cycle
-    return name if memory.shared_port else f"{name} {way}", width
+    return Port(level, memory.tensors, "" if memory.shared_port else way), width
 
 
-def _bus(machine: Accelerator, array: Array, tensor: str, way: str) -> Way:
+def _bus(array: Array, tensor: str, way: str) -> Way:
     """An array's bus: psums travel both ways, and are what an ofmap is on chip."""
-    place = "" if len(machine.arrays) == 1 else f"{'x'.join(array.axes)} "
-    name = f"psum bus {way}" if tensor == "ofmap" else f"{tensor} bus"
-    return place + name, array.bus_bits_per_cycle.get(tensor)
+    both = way if tensor == "ofmap" else ""
+    return Port(NOC, (tensor,), both, tuple(array.axes)), array.bus_bits_per_cycle.get(tensor)

@@ -24,11 +24,13 @@ from hwsim.hardware import Accelerator
 from hwsim.latency import stalls
 from hwsim.mapping import Mapping
 from hwsim.passes import Array1D, Array2D, Passes, distinct_rows, passes
-from hwsim.ports import demand, port_names
+from hwsim.ports import Cycles, Port, demand, port_names
 from hwsim.reuse import compute_steps
 from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
+
+Exact = dict[Port, Fraction]
 
 TICKS = 2**40
 IN, OUT = "in", "out"
@@ -134,10 +136,16 @@ class _Planner:
         pace: Fraction,
     ) -> None:
         self._layer, self._moves, self._passes = layer, moves, found
-        self._ports = {name: port for port, name in enumerate(port_names(machine))}
+        self._ports = {port: number for number, port in enumerate(port_names(machine))}
         self._pace = pace
         self._skew = sum(array.skew_cycles for array in machine.arrays)
-        self._demands = [demand(move, machine) for move in moves]
+        self._demands = [demand(move) for move in moves]
+        once, always = ([demand(m.waited(n)) for m in moves] for n in (1, found.starts))
+        pairs = list(zip(once, always, strict=True))
+        self._waits = {
+            IN: [_waits(a.inward, b.inward, found.starts) for a, b in pairs],
+            OUT: [_waits(a.outward, b.outward, found.starts) for a, b in pairs],
+        }
         standing = [i for i, move in enumerate(moves) if stalls(move)]
         flowing = [i for i, move in enumerate(moves) if not stalls(move)]
         self._fills = [i for i in standing if not moves[i].into_pe]
@@ -157,8 +165,10 @@ class _Planner:
             kinds=tuple(self._kind(*row) for row in table.tolist()),
             feeds=tuple(_label(self._moves[i], IN) for i in self._feeds),
             sends=tuple(_label(self._moves[i], OUT) for i in self._sends),
-            head=tuple(self._head(i) for i in self._feeds),
-            tail=tuple(self._tail(i) for i in self._sends),
+            head=tuple(
+                Ramp((), ()) if self._leaves(i) else self._ramp(i, self._start) for i in self._feeds
+            ),
+            tail=tuple(self._ramp(i, self._end) for i in self._sends),
         )
 
     def _in_bursts(self) -> tuple[Array2D, Array1D]:
@@ -180,82 +190,56 @@ class _Planner:
 
     def _kind(self, kind: int, *bursts: int) -> Kind:
         feeds, sends = bursts[: len(self._feeds)], bursts[len(self._feeds) :]
-        ramps = {i: self._ramp_share(i, kind) for i in self._flows}
         return Kind(
             compute=ceil(self._passes.steps[kind] * self._pace * TICKS),
             skew=self._skew * TICKS if kind == self._start or self._passes.starts > 1 else 0,
             fills=self._jobs(self._fills, kind, IN),
             pad_fills=self._jobs(self._pad_fills, kind, IN),
-            first=self._first([i for i in self._flows if not self._leaves(i)], ramps, kind),
-            flows=tuple(
-                job
-                for i in self._flows
-                for way in (IN, OUT)
-                if (job := self._job(i, way, self._rest(i, way, kind, ramps[i])))
-            ),
-            last=tuple(self._last(i, ramps[i], kind) for i in self._flows if self._leaves(i)),
+            first=joined(self._ramp(i, kind) for i in self._flows if not self._leaves(i)),
+            flows=_present(self._rest(i, way, kind) for i in self._flows for way in (IN, OUT)),
+            last=tuple(self._ramp(i, kind) for i in self._flows if self._leaves(i)),
             pad_drains=self._jobs(self._pad_fills, kind, OUT),
             drains=self._jobs(self._fills, kind, OUT),
             feeds=tuple(
-                self._job(i, IN, self._fed(i, kind), n)
-                for i, n in zip(self._feeds, feeds, strict=True)
+                self._rest(i, IN, kind, n) for i, n in zip(self._feeds, feeds, strict=True)
             ),
             sends=tuple(
-                self._job(i, OUT, self._sent(i, kind), n)
-                for i, n in zip(self._sends, sends, strict=True)
+                self._rest(i, OUT, kind, n) for i, n in zip(self._sends, sends, strict=True)
             ),
         )
 
     def _leaves(self, i: int) -> bool:
-        return self._moves[i].tensor == "ofmap"
+        return self._moves[i].leaves
 
     def _shares(self, way: str) -> tuple[tuple[Fraction, ...], ...]:
         return self._passes.inward if way == IN else self._passes.outward
 
-    def _ramp_share(self, i: int, kind: int) -> Fraction:
-        """The share of a transfer that a pass waits for, at the first start or a later one."""
-        first, starts = _first_share(self._moves[i]), self._passes.starts
-        if starts == 1:
-            return first if kind == (self._end if self._leaves(i) else self._start) else Fraction()
-        return first if kind == self._start else min((1 - first) / (starts - 1), first)
+    def _cycles(self, i: int, way: str) -> Cycles:
+        return self._demands[i].inward if way == IN else self._demands[i].outward
 
-    def _first(self, indices: list[int], ramps: dict[int, Fraction], kind: int) -> Ramp:
-        shares = self._shares(IN)
-        jobs = (self._job(i, IN, min(ramps[i], shares[i][kind])) for i in indices)
-        nominal = (self._job(i, IN, ramps[i]) for i in indices)
+    def _wait(self, i: int, kind: int, way: str) -> Exact:
+        """Cycles that a pass waits for a transfer's first tile in, or last tile out."""
+        first, later = self._waits[way][i]
+        if self._passes.starts > 1 and self._moves[i].into_pe:
+            return first if kind == self._start else later
+        return first if kind == (self._end if self._leaves(i) else self._start) else {}
+
+    def _waited(self, i: int, kind: int, way: str) -> Fraction:
+        """The share of a transfer that moves meanwhile, on none of its ports for longer."""
+        wait = self._wait(i, kind, way)
+        shares = (cycles / Fraction(self._cycles(i, way)[port]) for port, cycles in wait.items())
+        return min(*shares, self._shares(way)[i][kind]) if wait else Fraction()
+
+    def _ramp(self, i: int, kind: int) -> Ramp:
+        """What a pass waits for."""
+        nominal = (self._loaded(i, way, self._wait(i, kind, way)) for way in (IN, OUT))
+        jobs = (self._job(i, way, self._waited(i, kind, way)) for way in (IN, OUT))
         return Ramp(_present(nominal), _present(jobs))
 
-    def _last(self, i: int, ramp: Fraction, kind: int) -> Ramp:
-        """An ofmap's last tile: read, modified and written, the two ways together."""
-        jobs = (self._job(i, way, min(ramp, self._shares(way)[i][kind])) for way in (IN, OUT))
-        nominal = (self._job(i, way, ramp) for way in (IN, OUT))
-        return Ramp(_present(nominal), _present(jobs))
-
-    def _rest(self, i: int, way: str, kind: int, ramp: Fraction) -> Fraction:
-        """What the ramp leaves of a pass's share."""
-        return max(self._shares(way)[i][kind] - ramp, Fraction())
-
-    def _fed(self, i: int, kind: int) -> Fraction:
-        """A pass's new words in a buffer above; the first tile's share is in the head."""
-        head = _first_share(self._moves[i]) if kind == self._start else Fraction()
-        return self._rest(i, IN, kind, Fraction() if self._leaves(i) else head)
-
-    def _sent(self, i: int, kind: int) -> Fraction:
-        """What leaves a buffer above after a pass; the last tile's share is in the tail."""
-        tail = _first_share(self._moves[i]) if kind == self._end else Fraction()
-        return self._rest(i, OUT, kind, tail)
-
-    def _head(self, i: int) -> Ramp:
-        if self._leaves(i):
-            return Ramp((), ())
-        first = _first_share(self._moves[i])
-        job = self._job(i, IN, min(first, self._shares(IN)[i][self._start]))
-        return Ramp(_present([self._job(i, IN, first)]), _present([job]))
-
-    def _tail(self, i: int) -> Ramp:
-        last = _first_share(self._moves[i])
-        job = self._job(i, OUT, min(last, self._shares(OUT)[i][self._end]))
-        return Ramp(_present(self._job(i, way, last) for way in (IN, OUT)), _present([job]))
+    def _rest(self, i: int, way: str, kind: int, bursts: int = 1) -> Job | None:
+        """What that leaves of a pass's share."""
+        share = self._shares(way)[i][kind] - self._waited(i, kind, way)
+        return self._job(i, way, share, bursts)
 
     def _jobs(self, indices: list[int], kind: int, way: str) -> tuple[Job, ...]:
         return _present(self._job(i, way, self._shares(way)[i][kind]) for i in indices)
@@ -264,17 +248,30 @@ class _Planner:
         """A share of one way of a transfer; None where there is nothing to move."""
         if not share:
             return None
-        cycles = self._demands[i].inward if way == IN else self._demands[i].outward
-        loads = tuple((self._ports[n], ceil(c * share * TICKS)) for n, c in cycles.items())
-        return Job(_label(self._moves[i], way), self._moves[i].tensor, loads, bursts)
+        loads = {port: share * Fraction(cycles) for port, cycles in self._cycles(i, way).items()}
+        return self._loaded(i, way, loads, bursts)
+
+    def _loaded(self, i: int, way: str, loads: Exact, bursts: int = 1) -> Job:
+        ticks = ((self._ports[port], ceil(n * TICKS)) for port, n in loads.items() if n)
+        return Job(_label(self._moves[i], way), self._moves[i].tensor, tuple(ticks), bursts)
+
+
+def joined(ramps: Iterable[Ramp]) -> Ramp:
+    """Ramps side by side."""
+    both = list(ramps)
+    nominal = tuple(job for ramp in both for job in ramp.nominal)
+    return Ramp(nominal, tuple(job for ramp in both for job in ramp.jobs))
+
+
+def _waits(once: Cycles, always: Cycles, starts: int) -> tuple[Exact, Exact]:
+    """Cycles that the first start waits, and each later one, from those of one and of all."""
+    first = {port: Fraction(cycles) for port, cycles in once.items() if cycles}
+    later = {port: (Fraction(always[port]) - n) / max(starts - 1, 1) for port, n in first.items()}
+    return first, {port: n for port, n in later.items() if n > 0}
 
 
 def _present(jobs: Iterable[Job | None]) -> tuple[Job, ...]:
     return tuple(job for job in jobs if job)
-
-
-def _first_share(move: Transfer) -> Fraction:
-    return min(Fraction(move.pipeline_share), Fraction(1))
 
 
 def _label(move: Transfer, way: str) -> str:

@@ -1,6 +1,7 @@
 """What a mapping moves, in bits: through which memory's ports, and over which NoC."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
@@ -15,10 +16,11 @@ from hwsim.workload import Layer, Storage
 class Transfer:
     """One link between two memories, or a memory and the MACs (`child` is None).
 
-    Bits are totals over all instances. `noc_words` is each word once per array instance it reaches
-    or passes; `bus_words` each word once, in the busier direction. `into_pe`: the child is a pad or
-    the MAC itself; `above_child` loops come before it keeps its tile. `pipeline_share` is how much
-    of the transfer the rest waits for: the first tile in, or an ofmap's last tile out.
+    `parent_word_bits` and `child_word_bits`: what a word takes at either end; `psum_bits`: an
+    unfinished ofmap's at the parent, where `finished` words are more than that in the end;
+    `word_bits`: a word's own. `tile_words` are those of an instance's largest tile, `first_words`
+    those of all instances' first tiles, each once where they share it. `into_pe`: the child is a
+    pad or the MAC itself; `above_child` loops come before it keeps its tile.
     """
 
     link: Link
@@ -29,28 +31,78 @@ class Transfer:
     above_child: int
     into_pe: bool
     arrays: tuple[Array, ...]
-    parent_read_bits: float
-    parent_write_bits: float
-    child_read_bits: float
-    child_write_bits: float
-    noc_words: int
-    bus_words: int
+    parent_word_bits: float
+    child_word_bits: float
+    psum_bits: float
+    finished: int
     word_bits: int
-    pipeline_share: float
+    tile_words: int
+    first_words: int
 
     @property
     def tensor(self) -> str:
         """The tensor that moves."""
         return self.link.tensor
 
+    @property
+    def leaves(self) -> bool:
+        """Whether the tensor is made by the MACs, and its tiles are on their way out."""
+        return self.tensor == "ofmap"
+
+    @property
+    def parent_read_bits(self) -> float:
+        """Bits read from the parent's instances, all together."""
+        return self.link.reads * self.psum_bits
+
+    @property
+    def parent_write_bits(self) -> float:
+        """Bits written to them."""
+        unfinished = self.link.writes - self.finished
+        return self.finished * self.parent_word_bits + unfinished * self.psum_bits
+
+    @property
+    def child_read_bits(self) -> float:
+        """Bits read from the child's instances, all together."""
+        return self.link.collected * self.child_word_bits
+
+    @property
+    def child_write_bits(self) -> float:
+        """Bits written to them."""
+        return self.link.delivered * self.child_word_bits
+
+    @property
+    def noc_words(self) -> int:
+        """Words delivered to instances, and psums passed to a neighbour that adds its own."""
+        return self.link.delivered + self.link.collected - self.link.writes
+
+    def waited(self, starts: int) -> "Transfer":
+        """What the rest waits for, when the pipeline starts so many times: the first tiles in each
+        time, or an ofmap's last tiles, read back and out. PEs finish a tile's psums one by one, and
+        half are taken to have left when the last one is done."""
+        link, halves = self.link, 1 if self.leaves and self.into_pe else 2
+        words = -(-halves * starts * self.first_words // 2)
+        instance_words = -(-halves * starts * self.tile_words * self.child_instances // 2)
+        tiles = Link(
+            link.tensor,
+            link.parent,
+            link.child,
+            reads=min(words, link.reads),
+            delivered=min(instance_words, link.delivered),
+            collected=min(instance_words, link.collected),
+            writes=min(words, link.writes),
+        )
+        return replace(self, link=tiles, finished=tiles.writes)
+
 
 def transfers(layer: Layer, mapping: Mapping, machine: Accelerator) -> tuple[Transfer, ...]:
     """Every link of every tensor, outermost first."""
+    trips = zip(mapping.loops, mapping.trips(layer), strict=True)
+    spread = [n if loop.axis else 1 for loop, n in trips]
     links = iter(
         access_counts(layer, mapping, shared=machine.shared, padding=machine.stores_padding)
     )
     return tuple(
-        _transfer(layer, mapping, machine, next(links), parent[1], child[1])
+        _transfer(layer, mapping, machine, next(links), spread, parent[1], child[1])
         for tensor in layer.tensors
         for parent, child in pairwise((*mapping.stores(tensor), (MAC, len(mapping.loops))))
     )
@@ -61,50 +113,47 @@ def _transfer(
     mapping: Mapping,
     machine: Accelerator,
     link: Link,
+    spread: Sequence[int],
     above_parent: int,
     above_child: int,
 ) -> Transfer:
     parent = machine.level(link.parent).memory(link.tensor)
     child = None if link.child == MAC else machine.level(link.child).memory(link.tensor)
     assert parent is not None
-    read_bits, write_bits = _parent_bits(layer, link, parent)
-    child_bits = _child_bits(layer, link, child)
-    instances = _instances(layer, mapping)
-    moved = link.writes + link.reads
-    first = _first_words(layer, mapping, machine, link.tensor, above_parent, above_child)
+    parent_bits, psum_bits = _parent_bits(layer, link, parent)
+    tile = mapping.tile(layer, above_child)
+    shared = {
+        index: loop.dim
+        for index, loop in enumerate(mapping.loops[:above_child])
+        if index >= above_parent and loop.axis and link.tensor in machine.shared[loop.axis]
+    }
     return Transfer(
         link=link,
         parent=parent,
         child=child,
-        parent_instances=instances[above_parent],
-        child_instances=instances[above_child],
+        parent_instances=prod(spread[:above_parent]),
+        child_instances=prod(spread[:above_child]),
         above_child=above_child,
         into_pe=child is None or machine.level(link.child).component == "spad",
         arrays=_arrays(machine, link),
-        parent_read_bits=read_bits,
-        parent_write_bits=write_bits,
-        child_read_bits=link.collected * child_bits,
-        child_write_bits=link.delivered * child_bits,
-        noc_words=_noc_words(link),
-        bus_words=max(link.reads, link.writes),
+        parent_word_bits=parent_bits,
+        child_word_bits=_child_bits(layer, link, child),
+        psum_bits=psum_bits,
+        finished=layer.words("ofmap") if link.tensor == "ofmap" else 0,
         word_bits=layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits,
-        pipeline_share=min(1.0, first / moved) if moved else 0.0,
+        tile_words=tile_words(layer, link.tensor, tile),
+        first_words=_first_words(layer, link.tensor, tile, spread[:above_child], shared),
     )
 
 
 def _parent_bits(layer: Layer, link: Link, parent: Memory) -> tuple[float, float]:
-    """Bits read from and written to the parent. DRAM keeps finished ofmaps at their own width."""
+    """Bits of a word in the parent, and of one that is not finished. DRAM keeps finished ofmaps at
+    their own width."""
     if link.tensor != "ofmap":
-        return link.reads * coded_bits(layer, parent, link.tensor), 0.0
-    psum_bits = kept_bits(layer, parent, "ofmap")
-    if parent.cell != "dram":
-        return link.reads * psum_bits, link.writes * psum_bits
-    finished = layer.words("ofmap")
-    unfinished = link.writes - finished
-    return (
-        link.reads * psum_bits,
-        finished * coded_bits(layer, parent, "ofmap") + unfinished * psum_bits,
-    )
+        bits = coded_bits(layer, parent, link.tensor)
+        return bits, bits
+    psum_bits = float(kept_bits(layer, parent, "ofmap"))
+    return (coded_bits(layer, parent, "ofmap") if parent.cell == "dram" else psum_bits), psum_bits
 
 
 def _child_bits(layer: Layer, link: Link, child: Memory | None) -> float:
@@ -124,26 +173,21 @@ def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
 
 def _first_words(
     layer: Layer,
-    mapping: Mapping,
-    machine: Accelerator,
     tensor: str,
-    above_parent: int,
-    above_child: int,
+    tile: dict[str, int],
+    spread: Sequence[int],
+    shared: dict[int, str],
 ) -> int:
-    """Words that a link carries for the first tiles, once where instances share them."""
-    extent, copies = mapping.tile(layer, above_child), 1
-    spread = zip(mapping.loops[:above_child], mapping.trips(layer), strict=False)
-    for index, (loop, trips) in enumerate(spread):
-        if loop.axis and index >= above_parent and tensor in machine.shared[loop.axis]:
-            extent[loop.dim] = min(extent[loop.dim] * trips, layer.bounds[loop.dim])
-        elif loop.axis:
-            copies *= trips
-    return copies * tile_words(layer, tensor, extent)
-
-
-def _noc_words(link: Link) -> int:
-    """Words delivered to instances, and psums passed to a neighbour that adds its own."""
-    return link.delivered + link.collected - link.writes
+    """Words that a link carries for the first tiles, once where instances share them: those of the
+    `shared` loops, by index, work on one larger tile."""
+    joint, copies = dict(tile), 1
+    for index, places in enumerate(spread):
+        if index in shared:
+            dim = shared[index]
+            joint[dim] = min(joint[dim] * places, layer.bounds[dim])
+        else:
+            copies *= places
+    return copies * tile_words(layer, tensor, joint)
 
 
 def _arrays(machine: Accelerator, link: Link) -> tuple[Array, ...]:
@@ -151,10 +195,3 @@ def _arrays(machine: Accelerator, link: Link) -> tuple[Array, ...]:
     outer = machine.depth(link.parent)
     inner = len(machine.hierarchy) if link.child == MAC else machine.depth(link.child)
     return tuple(part for part in machine.hierarchy[outer:inner] if isinstance(part, Array))
-
-
-def _instances(layer: Layer, mapping: Mapping) -> list[int]:
-    """Instances busy below the first 0, 1, 2, ... loops."""
-    trips = mapping.trips(layer)
-    spatial = [n if loop.axis else 1 for n, loop in zip(trips, mapping.loops, strict=True)]
-    return [prod(spatial[:count]) for count in range(len(spatial) + 1)]

@@ -1,5 +1,6 @@
 """The engine against the analytic model, hand-worked schedules, SimPy's resources and silicon."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,14 +15,14 @@ from simpy import Environment, Resource
 from hwsim._floor import Floor, Steps
 from hwsim.engine import Execution, Task, run
 from hwsim.hardware import Accelerator, Array, load_machine
-from hwsim.latency import Latency
+from hwsim.latency import Latency, restarts, stalls
 from hwsim.mapping import Loop, Mapping, Store
-from hwsim.ports import PES, demand
+from hwsim.ports import PES, Port, demand, port_names
 from hwsim.reuse import compute_steps
 from hwsim.schedule import Job
 from hwsim.simulate import best_mapping
 from hwsim.trace import FOLDED, STALL
-from hwsim.traffic import transfers
+from hwsim.traffic import Transfer, transfers
 from hwsim.workload import TENSORS, Layer, Op, Tensor
 from tests.eyeriss import ALEXNET, CHIP, EYERISS, chip_task
 from tests.machines import MATMUL, SQUARE, STATIONARY, Case, cases, dram_level, glb_level, machine
@@ -76,7 +77,31 @@ def test_never_fewer_cycles_than_the_analytic_model(case: Case, systolic: bool) 
 def test_no_more_than_the_analytic_model_and_contention(case: Case) -> None:
     """So that both are equal where nothing contends; whole cycles are begun twice in the sum."""
     found = executed(case)
-    assert found.cycles - found.contention_cycles <= analytic(case).cycles + 1
+    more = found.contention_cycles + uneven_cycles(case)
+    assert found.cycles - more <= analytic(case).cycles + 1
+
+
+def uneven_cycles(case: Case) -> float:
+    """How much longer tiles are waited for where the first start's take another port longest than
+    those of the later starts, as the sums over all starts do not tell."""
+    layer, mapping, where = case
+    moves = transfers(layer, mapping, where)
+    ramps = [move for move in moves if move.into_pe and not stalls(move)]
+    together = [[move for move in ramps if not move.leaves]]
+    alone = [[move] for move in ramps if move.leaves]
+
+    def waited(group: list[Transfer], starts: int) -> Counter[Port]:
+        tiles = [demand(move.waited(starts)) for move in group]
+        loads = [load for each in tiles for load in (each.inward, each.outward)]
+        return sum((Counter(load) for load in loads), Counter())
+
+    more = 0.0
+    for group in together + alone:
+        first, every = waited(group, 1), waited(group, restarts(layer, mapping, moves))
+        starts = (first, every - first, every)
+        one, later, both = (max(load.values(), default=0.0) for load in starts)
+        more += one + later - both
+    return more
 
 
 @given(cases(timed=True))
@@ -91,12 +116,12 @@ def test_every_moment_is_computed_or_stood_for_a_cause(case: Case) -> None:
 @settings(max_examples=100, deadline=None)
 def test_ports_and_buses_are_busy_for_their_whole_load(case: Case) -> None:
     layer, mapping, where = case
-    load = dict.fromkeys(executed(case).busy_cycles, 0.0)
+    load, names = dict.fromkeys(executed(case).busy_cycles, 0.0), port_names(where)
     for move in transfers(layer, mapping, where):
-        taken = demand(move, where)
+        taken = demand(move)
         for cycles in (taken.inward, taken.outward):
             for port, each in cycles.items():
-                load[port] += float(each)
+                load[names[port]] += each
     busy = executed(case).busy_cycles
     load[PES] = busy[PES]
     assert busy == pytest.approx(load, abs=1e-3)

@@ -1,5 +1,6 @@
 """Cycles against hand-worked schedules, and laws that hold for any mapping on any machine."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, inf
 
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from hwsim.cost import cost
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel, load_machine
-from hwsim.latency import Latency, latency
+from hwsim.latency import Latency, Load, elapsed, latency
 from hwsim.mapping import Loop, Mapping, Node, Store, validate
 from hwsim.simulate import best_mapping
 from hwsim.systolic import SystolicArray, gemm, systolic_cost
-from hwsim.traffic import transfers
+from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer, Op, Tensor
 from tests import oracle
 from tests.machines import DRAM, GLB, MATMUL, SQUARE, STATIONARY, Case, cases, sized
@@ -38,7 +39,12 @@ def with_memory(machine: Accelerator, name: str, **changes: object) -> Accelerat
 
 def with_bus(machine: Accelerator, tensor: str, width: float, slot_bits: int = 1) -> Accelerator:
     """The machine with one tensor's bus of a width."""
-    changes = {"bus_bits_per_cycle": {tensor: width}, "noc_slot_bits": slot_bits}
+    return with_buses(machine, {tensor: width}, slot_bits)
+
+
+def with_buses(machine: Accelerator, widths: dict[str, float], slot_bits: int = 1) -> Accelerator:
+    """The machine with tensors' buses of some widths."""
+    changes = {"bus_bits_per_cycle": widths, "noc_slot_bits": slot_bits}
     parts = [
         part.model_copy(update=changes) if isinstance(part, Array) else part
         for part in machine.hierarchy
@@ -72,6 +78,19 @@ def test_a_transfer_faster_than_the_arithmetic_hides_behind_it() -> None:
     """As above at 8 bits: 10 cycles to fill, 4 of reading behind 8 of arithmetic, 12 to drain."""
     fast = with_memory(SQUARE, "DRAM", read_bits_per_cycle=8, write_bits_per_cycle=4)
     assert timed(fast).cycles == 10 + 8 + 12
+
+
+def test_first_tiles_pass_beside_what_takes_a_port_longer() -> None:
+    """Weights at 2 bits: 8 cycles until 4 PEs have theirs and 8 steps are less than the 24 of all
+    48 bits. A step's 2 ifmaps come meanwhile, by a bus of 4 bits that needs 32 cycles for 128."""
+    assert times(timed(with_bus(SQUARE, "weight", 2))) == (24, 8, "NoC")
+    assert times(timed(with_buses(SQUARE, {"weight": 2, "ifmap": 4}))) == (32, 8, "NoC")
+
+
+def test_a_port_without_first_tiles_waits_for_those_of_others() -> None:
+    """Weights at 2 bits: 8 cycles until 4 PEs have theirs. Then 12 psums of 16 bits leave at 4 bits
+    in 48 cycles, the last of them after the last step."""
+    assert times(timed(with_buses(SQUARE, {"weight": 2, "ofmap": 4}))) == (8 + 48, 8, "NoC")
 
 
 def test_buffer_bound() -> None:
@@ -238,6 +257,38 @@ def port_cycles(memory: Memory, read_bits: float, write_bits: float) -> float:
     reading = read_bits / (memory.read_bits_per_cycle or inf)
     writing = write_bits / (memory.write_bits_per_cycle or inf)
     return reading + writing if memory.shared_port else max(reading, writing)
+
+
+COUNTS = ("reads", "delivered", "collected", "writes")
+TILES = ("first_words", "tile_words")
+
+
+@given(cases(timed=True), st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_time_falls_when_something_grows(case: Case, data: st.DataObject) -> None:
+    """Whatever it is: one count of one link, one of its tiles, starts, skew or arithmetic."""
+    moves = list(transfers(*case))
+    at = data.draw(st.integers(0, len(moves) - 1))
+    fixed = {name: data.draw(st.integers(1, 60)) for name in ("starts", "skew", "compute")}
+    more = data.draw(st.sampled_from((1, 2, 7, 300)))
+    what = data.draw(st.sampled_from((*COUNTS, *TILES, *fixed)))
+    before = spans(moves, **fixed)
+    if what in fixed:
+        fixed[what] += more
+    elif what in TILES:
+        moves[at] = replace(moves[at], **{what: getattr(moves[at], what) + more})
+    else:
+        link = replace(moves[at].link, **{what: getattr(moves[at].link, what) + more})
+        moves[at] = replace(moves[at], link=link)
+    after = spans(moves, **fixed)
+    assert all(late >= early - 1e-6 for early, late in zip(before, after, strict=True))
+
+
+def spans(
+    moves: Iterable[Transfer], *, starts: int, skew: int, compute: int
+) -> tuple[float, float]:
+    loads = [Load.of(move, starts) for move in moves]
+    return elapsed(loads, skew=starts * skew, compute=compute)
 
 
 @given(cases(timed=True), st.sampled_from(("DRAM", "GLB", "spad", "latch")))

@@ -58,28 +58,45 @@ def test_bits_of_the_worked_matrix_product() -> None:
     }
 
 
-def test_words_on_the_noc_and_its_buses() -> None:
+def test_words_on_the_noc() -> None:
     """16 ifmaps reach 24 PEs; 12 weights one each; 24 psums become 12, of which 6 come back."""
-    crossing = {key: (m.noc_words, m.bus_words) for key, m in WORKED.items() if m.arrays}
+    crossing = {key: m.noc_words for key, m in WORKED.items() if m.arrays}
     assert crossing == {
-        ("ifmap", "GLB", "MAC"): (24, 16),
-        ("weight", "DRAM", "spad"): (12, 12),
-        ("ofmap", "GLB", "MAC"): (6 + 12, 12),
+        ("ifmap", "GLB", "MAC"): 24,
+        ("weight", "DRAM", "spad"): 12,
+        ("ofmap", "GLB", "MAC"): 6 + 12,
     }
 
 
 def test_what_the_machine_waits_for() -> None:
     """Whole tensors into and out of the buffer; a weight for each of 4 PEs; at a step, 2 ifmaps
     that the columns share and 2 psums that the rows have added up; of a pad's weights, 1 in 6."""
-    shares = {key: m.pipeline_share for key, m in WORKED.items()}
-    assert shares == {
-        ("ifmap", "DRAM", "GLB"): 1,
-        ("ifmap", "GLB", "MAC"): 2 / 16,
-        ("weight", "DRAM", "spad"): 4 / 12,
-        ("weight", "spad", "MAC"): 4 / 24,
-        ("ofmap", "DRAM", "GLB"): 1,
-        ("ofmap", "GLB", "MAC"): 2 / 18,
+    first = {key: (m.first_words, m.tile_words) for key, m in WORKED.items()}
+    assert first == {
+        ("ifmap", "DRAM", "GLB"): (8, 8),
+        ("ifmap", "GLB", "MAC"): (2, 1),
+        ("weight", "DRAM", "spad"): (4, 1),
+        ("weight", "spad", "MAC"): (4, 1),
+        ("ofmap", "DRAM", "GLB"): (6, 6),
+        ("ofmap", "GLB", "MAC"): (2, 1),
     }
+    weights = WORKED["weight", "DRAM", "spad"]
+    for starts, words in ((1, 4), (2, 8), (5, 12)):
+        waited = weights.waited(starts).link
+        assert (waited.reads, waited.delivered) == (words, words)
+    for starts, back, out in ((1, 1, 1), (5, 5, 5), (7, 6, 7), (20, 6, 12)):
+        halves = WORKED["ofmap", "GLB", "MAC"].waited(starts).link
+        assert (halves.reads, halves.writes) == (back, out)
+    assert WORKED["ofmap", "DRAM", "GLB"].waited(1) == WORKED["ofmap", "DRAM", "GLB"]
+
+
+def test_the_last_tile_out_to_dram_is_finished() -> None:
+    """C outside: of 12 psums of 24 bits that leave, the last ofmap leaves with its 8."""
+    layer = Layer(name="spill", op=Op.LINEAR, K=3, C=4).at_bits(ifmap=8, weight=8, ofmap=8, psum=24)
+    nodes = (Store("DRAM", ALL), Loop("C", 1), Loop("K", 1))
+    plain = machine(dram_level(), glb_level())
+    last = by_link(transfers(layer, Mapping(nodes), plain))["ofmap", "DRAM", "MAC"].waited(1)
+    assert (last.parent_read_bits, last.parent_write_bits) == (24, 8)
 
 
 def test_instances_at_both_ends() -> None:
@@ -99,7 +116,7 @@ def test_without_multicast_each_instance_is_served_by_itself() -> None:
     )
     alone = by_link(transfers(MATMUL, STATIONARY, machine(*parts)))
     ifmap, ofmap = alone["ifmap", "GLB", "MAC"], alone["ofmap", "GLB", "MAC"]
-    assert (ifmap.bus_words, ifmap.noc_words) == (24, 24)
+    assert (ifmap.link.reads, ifmap.noc_words) == (24, 24)
     assert (ofmap.link.collected, ofmap.link.writes, ofmap.link.reads) == (24, 24, 24 - 6)
 
 
