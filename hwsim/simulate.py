@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import nsmallest
-from typing import Literal, cast
+from itertools import count
+from time import perf_counter
+from typing import cast
 
 from hwsim.cost import Cost, cost, fused_cost
 from hwsim.dataflows._spread import serial
 from hwsim.errors import InputError, MappingError
+from hwsim.found import Found, Question
+from hwsim.found import Objective as Objective
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping, overflow
+from hwsim.mapping_pool import answers
 from hwsim.registry import hook, module
 from hwsim.skipping import balanced_cycles
 from hwsim.workload import DIMS, Layer, Network
@@ -18,8 +23,6 @@ from hwsim.workload import DIMS, Layer, Network
 # On AlexNet's CONV2 and CONV3, VGG-16's CONV4-2 and five small layers, at densities of 0.7, 0.4 and
 # 0.1, 8 of some 150 held the best in all but one, where they missed it by 6 %.
 CANDIDATES = 8
-
-Objective = Literal["energy", "cycles", "edp"]
 
 OBJECTIVES: dict[Objective, Callable[[Cost], float]] = {
     "energy": lambda found: found.energy_pj,
@@ -52,20 +55,60 @@ def simulate(
     machine: Accelerator,
     *,
     objective: Objective = "edp",
+    workers: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> NetworkResult:
-    """Every layer's cost, one after the other; `progress` is told each name. Equal layers are
-    mapped once.
+    """Every layer's cost; `progress` is told each name once its cost is known, in any order.
+
+    Equal layers are mapped once, what was mapped in earlier runs not at all, and the rest by
+    `workers` processes, by default as many as pay: see `hwsim.mapping_cache`, `hwsim.mapping_pool`.
 
     Raises MappingError for a layer that fits no mapping, InputError for one wider than the MACs.
     """
-    known: dict[Layer, tuple[Mapping, Cost]] = {}
-    results = []
-    for layer in network:
-        if progress:
-            progress(layer.name)
-        results.append(_simulate_layer(network, layer, machine, objective, known))
+    layers = [accumulated(layer, machine) for layer in network]
+    riding = {layer.name: fused_into(network, layer, machine) for layer in layers}
+    groups = _alike(layer for layer in layers if riding[layer.name] is None)
+
+    def tell(names: Iterable[str]) -> None:
+        for name in names:
+            if progress:
+                progress(name)
+
+    tell(name for name, producer in riding.items() if producer)
+    found = answers(
+        [Question(layer=group[0], machine=machine, objective=objective) for group in groups],
+        search,
+        workers=workers,
+        done=lambda number: tell(layer.name for layer in groups[number]),
+    )
+    known = {each.name: one for group, one in zip(groups, found, strict=True) for each in group}
+    results = (_result(each, machine, riding[each.name], known.get(each.name)) for each in layers)
     return NetworkResult(network=network, machine=machine, layers=tuple(results))
+
+
+def _alike(layers: Iterable[Layer]) -> list[list[Layer]]:
+    """Layers that differ in name alone, together."""
+    groups: dict[Layer, list[Layer]] = {}
+    for layer in layers:
+        groups.setdefault(replace(layer, name=""), []).append(layer)
+    return list(groups.values())
+
+
+def _result(
+    layer: Layer, machine: Accelerator, producer: str | None, found: Found | None
+) -> LayerResult:
+    if found is None:
+        fused = fused_cost(layer, machine)
+        return LayerResult(layer=layer, mapping=None, cost=fused, fused_into=producer)
+    return LayerResult(layer=layer, mapping=found.mapping, cost=found.cost)
+
+
+def search(question: Question) -> Found:
+    """What the mapper finds; all that simulates or maps asks here, through `mapping_cache.answer`.
+
+    Raises MappingError, InputError.
+    """
+    return within_dataflow(question)
 
 
 def best_mapping(
@@ -76,13 +119,26 @@ def best_mapping(
 
     On a machine that skips zeros it is the best of a few, see CANDIDATES.
     """
-    layer = accumulated(layer, machine)
+    found = within_dataflow(Question(layer=layer, machine=machine, objective=objective))
+    return found.mapping, found.cost
+
+
+def within_dataflow(question: Question) -> Found:
+    """The best of the mappings that the machine's dataflow offers, see `best_mapping`.
+
+    Of all other mappings it knows nothing but that their bound is above 0.
+    """
+    start, machine = perf_counter(), question.machine
+    layer = accumulated(question.layer, machine)
     _check_operands(layer, machine)
 
     def value(found: tuple[Mapping, Cost]) -> float:
-        return OBJECTIVES[objective](found[1])
+        return OBJECTIVES[question.objective](found[1])
 
-    mappings = _mappings(layer, machine)
+    looked = count()
+    mappings: Iterator[Mapping] = (
+        each for each, _ in zip(_mappings(layer, machine), looked, strict=False)
+    )
     if layer.weighted and machine.mac.zero_skipping:
         mappings = _promising(layer, machine, mappings, value)
     best = min(
@@ -93,7 +149,15 @@ def best_mapping(
             f"layer {layer.name!r} fits no {machine.dataflow} mapping on {machine.name}: "
             f"{_obstacle(layer, machine)}"
         )
-    return best
+    return Found(
+        mapping=best[0],
+        cost=best[1],
+        objective=question.objective,
+        value=value(best),
+        lower_bound=0.0,
+        evaluated=next(looked),
+        seconds=perf_counter() - start,
+    )
 
 
 def _promising(
@@ -124,25 +188,6 @@ def fused_into(network: Network, layer: Layer, machine: Accelerator) -> str | No
     """The producer on whose output a layer rides; None where it moves data of its own."""
     producers = list(network.graph.predecessors(layer.name))
     return producers[0] if layer.op in machine.fused and len(producers) == 1 else None
-
-
-def _simulate_layer(
-    network: Network,
-    layer: Layer,
-    machine: Accelerator,
-    objective: Objective,
-    known: dict[Layer, tuple[Mapping, Cost]],
-) -> LayerResult:
-    layer = accumulated(layer, machine)
-    producer = fused_into(network, layer, machine)
-    if producer:
-        fused = fused_cost(layer, machine)
-        return LayerResult(layer=layer, mapping=None, cost=fused, fused_into=producer)
-    nameless = replace(layer, name="")
-    if nameless not in known:
-        known[nameless] = best_mapping(layer, machine, objective=objective)
-    mapping, found = known[nameless]
-    return LayerResult(layer=layer, mapping=mapping, cost=found)
 
 
 def _mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
