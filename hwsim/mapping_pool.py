@@ -21,9 +21,10 @@ from hwsim.errors import InputError
 from hwsim.found import Found, Question
 from hwsim.mapping_cache import Search, answer, current
 
-# What a crew's start takes, as measured for two on two threads of one core: a second until all is
-# imported, and half a second until the kernels are out of numba's cache.
-START_S = 1.5
+# Twice what a crew's start takes, as measured for two on both threads of an idle core: a second
+# until all is imported, half a second until kernels are out of numba's cache. A busy core takes
+# longer.
+START_S = 3.0
 STARTING = Lock()
 
 Note = Callable[[int, Found], None]
