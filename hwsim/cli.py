@@ -71,6 +71,9 @@ def run(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Images for the scenario's data set.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that map layers, else as many as pay.")
+    ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
 ) -> None:
     """Run a scenario: a network before and after compression, in joules, cycles and accuracy."""
@@ -81,7 +84,15 @@ def run(
             known = ", ".join(registry.names("scenario"))
             raise InputError(f"name a scenario, or the path of your own YAML; known: {known}")
         else:
-            _run(name, out=out, as_json=as_json, seed=seed, weights=weights, images=images)
+            _run(
+                name,
+                out=out,
+                as_json=as_json,
+                seed=seed,
+                weights=weights,
+                images=images,
+                workers=workers,
+            )
 
 
 def _run(
@@ -92,6 +103,7 @@ def _run(
     seed: int | None,
     weights: Path | None,
     images: Path | None,
+    workers: int | None,
 ) -> None:
     from hwsim import experiment, report, table
     from hwsim.progress import shown
@@ -99,7 +111,7 @@ def _run(
     scenario = experiment.load_scenario(name, weights=weights, images=images, seed=seed)
     folder = out or RESULTS / scenario.name
     with shown() as progress:
-        found = experiment.run(scenario, out=folder, progress=progress)
+        found = experiment.run(scenario, out=folder, workers=workers, progress=progress)
     if as_json:
         typer.echo(report.to_json(found), nl=False)
         return

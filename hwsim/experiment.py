@@ -197,8 +197,13 @@ def _compressor_config(compressed: Compressed, file: Path | str) -> Config:
     return config
 
 
-def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report":
+def run(
+    scenario: Scenario, *, out: Path, workers: int | None = None, progress: Progress = quiet
+) -> "Report":
     """Runs a scenario that `load_scenario` accepted, and writes its report to the folder `out`.
+
+    Layers are mapped by `workers` processes, see `hwsim.mapping_pool.answers`; the report is the
+    same for any number.
 
     Raises InputError, with nothing written, for weights, images or a folder that cannot be used,
     and for layers that a machine cannot run.
@@ -212,7 +217,7 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = quiet) -> "Report
     check_writable(out)
     with random.fork_rng(devices=[]), one_thread():
         random.manual_seed(scenario.seed)
-        subject = _subject(scenario, progress)
+        subject = _subject(scenario, workers, progress)
         baseline = _baseline_side(subject, scenario.baseline)
         compressed = _compressed_side(subject, scenario.compressed)
     found = compare(
@@ -241,10 +246,11 @@ class Subject:
     labels: "Tensor"
     calibration: "Tensor"
     objective: Objective
+    workers: int | None
     progress: Progress
 
 
-def _subject(scenario: Scenario, progress: Progress) -> Subject:
+def _subject(scenario: Scenario, workers: int | None, progress: Progress) -> Subject:
     from torch import channels_last
     from torch.nn.utils import convert_conv2d_weight_memory_format
 
@@ -257,7 +263,7 @@ def _subject(scenario: Scenario, progress: Progress) -> Subject:
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
     images = found.images, found.labels, found.calibration
-    return Subject(network, module, *images, scenario.objective, progress)
+    return Subject(network, module, *images, scenario.objective, workers, progress)
 
 
 def _weights() -> ModuleType:
@@ -313,11 +319,13 @@ def _side(
     accuracy = top1(module, images, subject.labels, stage=classifying, progress=progress)
     progress(f"{label}: counting zeros")
     network = with_densities(network, module, images[:DENSITY_IMAGES])
-    simulating, done = f"{label}: simulating {machine}", count()
+    simulating, done, total = f"{label}: simulating {machine}", count(1), len(network.layers)
+    progress(simulating, 0, total)
     result = simulate(
         network,
         load_machine(machine),
         objective=subject.objective,
-        progress=lambda layer: progress(simulating, next(done), len(network.layers)),
+        workers=subject.workers,
+        progress=lambda layer: progress(simulating, next(done), total),
     )
     return side(result, label=label, top1=accuracy)

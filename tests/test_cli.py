@@ -80,7 +80,7 @@ class TestHelp:
 
     def test_options_are_listed(self, invoke: Invoke) -> None:
         said = invoke("run", "--help").stdout
-        for option in ("--out", "--json", "--seed", "--weights", "--images", "--list"):
+        for option in ("--out", "--json", "--seed", "--weights", "--images", "--workers", "--list"):
             assert option in said
 
     def test_list_shows_scenarios(self, invoke: Invoke) -> None:
@@ -102,7 +102,10 @@ class TestHelp:
     def test_unknown_kind(self, invoke: Invoke) -> None:
         assert_one_line(invoke("list", "machnes"), "did you mean 'machine'")
 
-    @pytest.mark.parametrize("arguments", [["run", "--bogus"], ["bogus"], ["run", "--seed", "-1"]])
+    @pytest.mark.parametrize(
+        "arguments",
+        [["run", "--bogus"], ["bogus"], ["run", "--seed", "-1"], ["run", "--workers", "0"]],
+    )
     def test_wrong_usage_exits_2(self, invoke: Invoke, arguments: list[str]) -> None:
         result = invoke(*arguments)
         assert result.exit_code == 2

@@ -41,11 +41,11 @@ def small(folder: Path, **changes: object) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The results of the same run, twice."""
+    """The results of the same run, twice, layers mapped by one process and by two."""
     folder = tmp_path_factory.mktemp("experiment")
     scenario = load_scenario(str(small(folder)))
-    for name in ("first", "second"):
-        run(scenario, out=folder / name)
+    for workers, name in enumerate(("first", "second"), start=1):
+        run(scenario, out=folder / name, workers=workers)
     return folder / "first", folder / "second"
 
 

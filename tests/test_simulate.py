@@ -1,14 +1,16 @@
 """Whole layers under the mappings that dataflows choose: monotony, limits, networks, AlexNet."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.errors import MappingError
+from hwsim.errors import InputError, MappingError
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import validate
+from hwsim.mapping_cache import VARIABLE
 from hwsim.reuse import access_counts
 from hwsim.simulate import OBJECTIVES, Objective, best_mapping, simulate
 from hwsim.workload import Layer, Network, Op
@@ -202,7 +204,9 @@ def test_a_layer_without_weights_costs_the_traffic_of_its_words(kind: str) -> No
 def test_results_come_in_order_and_each_as_if_alone() -> None:
     told: list[str] = []
     result = simulate(CHAIN, machine(), progress=told.append)
-    assert told == [each.layer.name for each in result.layers] == ["conv", "relu", "again", "add"]
+    names = [each.layer.name for each in result.layers]
+    assert names == ["conv", "relu", "again", "add"]
+    assert sorted(told) == sorted(names)
     for each in result.layers:
         if each.fused_into is None:
             assert (each.mapping, each.cost) == best_mapping(each.layer, machine())
@@ -213,6 +217,41 @@ def test_the_same_inputs_give_the_same_result(dataflow: str) -> None:
     first, second = (simulate(CHAIN, machine(dataflow=dataflow)) for _ in range(2))
     assert first == second
     assert repr(first.layers) == repr(second.layers)
+
+
+def test_any_number_of_workers_gives_the_same_result() -> None:
+    first, second = (simulate(CHAIN, machine(), workers=workers) for workers in (1, 2))
+    assert first == second
+    assert repr(first.layers) == repr(second.layers)
+
+
+def test_a_second_run_gives_the_same_result_without_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    first = simulate(CHAIN, machine())
+    monkeypatch.setattr("hwsim.simulate.search", None)
+    second = simulate(CHAIN, machine())
+    assert first == second
+    assert repr(first.layers) == repr(second.layers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_equal_layers_are_mapped_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    simulate(CHAIN, machine(), workers=workers)
+    assert len(list(tmp_path.rglob("*.json"))) == 2  # of four: one rides, one is a repetition
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_layer_that_cannot_run_is_named(workers: int) -> None:
+    wide = CONV.at_bits(ifmap=32, weight=16, ofmap=16, psum=16)
+    layers = (CONV, ADD, *(replace(wide, name=f"wide{k}", K=k) for k in (5, 6, 7)))
+    with pytest.raises(InputError, match="'wide5': ifmap of 32 bits is wider") as error:
+        simulate(Network("stuck", layers), machine(), workers=workers)
+    assert "\n" not in str(error.value)
 
 
 def test_each_objective_is_best_at_its_own() -> None:
