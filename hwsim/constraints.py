@@ -31,7 +31,7 @@ from pydantic import Field
 from hwsim.config import Config, load
 from hwsim.dataflows._parts import inner_levels, outer_levels
 from hwsim.errors import ConfigError, UnknownNameError
-from hwsim.hardware import Accelerator, Memory, TensorName
+from hwsim.hardware import Accelerator, TensorName
 from hwsim.mapping import Loop, Mapping, tile_words
 from hwsim.workload import RELEVANT, TENSORS, Layer
 
@@ -252,17 +252,16 @@ def _reuse_fault(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | 
 def _row_fault(
     entries: dict[str, int], mapping: Mapping, layer: Layer, machine: Accelerator
 ) -> str | None:
-    pads: list[Memory | None]
     for tensor in layer.tensors:
-        pads = [level.memory(tensor) for level in inner_levels(machine)]
-        if any(pads) and tensor not in entries:
+        padded = any(level.memory(tensor) for level in inner_levels(machine))
+        if padded and tensor not in entries:
             return f"no PE keeps {tensor}"
     in_pe = mapping.tile(layer, min(entries.values()))
     for dim in ("R", "P"):
         if in_pe[dim] > 1:
             return f"a PE works on {in_pe[dim]} of {dim}"
-    for tensor in set(entries) - {"ofmap"}:
-        if mapping.tile(layer, entries[tensor])["S"] < layer.S:
+    for tensor, entry in entries.items():
+        if tensor != "ofmap" and mapping.tile(layer, entry)["S"] < layer.S:
             return f"a PE keeps parts of the filter rows of {tensor}"
     return _slide_fault(entries["weight"], mapping, layer, machine)
 
