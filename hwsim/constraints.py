@@ -108,6 +108,9 @@ def _faults(constraints: Constraints, machine: Accelerator) -> Iterator[Fault]:
     for level, tensor in _pairs(constraints.keep):
         if machine.level(level).memory(tensor) is None:
             yield f"keep.{level}", tensor, f"{level} of {machine.name} cannot keep it"
+    outermost = machine.levels[0].level
+    if outermost in constraints.tiles:
+        yield f"tiles.{outermost}", constraints.tiles[outermost], "keeps every tensor whole"
     yield from _dataflow_faults(constraints.dataflow, machine)
 
 

@@ -243,6 +243,7 @@ def test_a_file_loads(tmp_path: Path) -> None:
         ({"keep": {"RF": ["weight"]}}, "keep.RF = .*: unknown level 'RF'"),
         ({"tiles": {"X": {"K": 2}}}, "tiles.X = {'K': 2}: unknown level 'X'"),
         ({"tiles": {"GLB": {"K": 0}}}, "tiles.GLB.K = 0: .*greater than or equal to 1"),
+        ({"tiles": {"DRAM": {"K": 2}}}, "tiles.DRAM = {'K': 2}: keeps every tensor whole"),
         ({"tiles": {"GLB": {"M": 2}}}, "tiles.GLB.M.*'M': Input should be 'N', 'G'"),
         ({"spatial": {"Z": ["K"]}}, r"spatial.Z = \('K',\): unknown axis 'Z'.*known: X, Y"),
         ({"spatial": {"X": ["M"]}}, "spatial.X.0 = 'M'"),
