@@ -33,36 +33,47 @@ BITS, DENSITIES = (*PARTS["bits"], "psum_bits"), PARTS["density"]
 KEYS = (*SIZES, *PARTS, *BITS, *DENSITIES, *ENUMS, "name")
 
 
-def words(text: str, *, source: str = SOURCE) -> Words:
+def words(text: str) -> Words:
     """The values in a text by key. Raises InputError naming key and value."""
     found: Words = {}
-    for word in _split(text, source):
+    for word in _split(text):
         key, _, value = word.partition("=")
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {' '.join(KEYS)}"
-            raise ConfigError(file=source, key=key, value=value, reason=f"unknown key; {hint}")
+            raise ConfigError(file=SOURCE, key=key, value=value, reason=f"unknown key; {hint}")
         if key in found:
-            raise ConfigError(file=source, key=key, value=value, reason="given twice")
+            raise ConfigError(file=SOURCE, key=key, value=value, reason="given twice")
         found[key] = value
     return found
 
 
-def _split(text: str, source: str) -> list[str]:
+def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise InputError(f"{source}: {text!r}: {error}") from error
+        raise InputError(f"{SOURCE}: {text!r}: {error}") from error
 
 
-def read(given: Words, *, bits: MappingType[str, int] | None = None, source: str = SOURCE) -> Layer:
+def option(key: str, value: str) -> str:
+    """A command line's option in words: 2 of both sides, 2,1 of rows and columns, weight=4."""
+    part, _, own = value.rpartition("=")
+    if part:
+        return f"{part}_{key}={own}"
+    if value.count(",") == 1:
+        rows, columns = value.split(",")
+        return f"{key}_h={rows} {key}_w={columns}"
+    return f"{key}={value}"
+
+
+def read(given: Words, *, bits: MappingType[str, int] | None = None) -> Layer:
     """The layer that `words` found, `bits` wide (by tensor, psum too) where they do not say.
 
     Raises InputError naming key and value.
     """
     parts = {part: value for key, value in given.items() for part in PARTS.get(key, ())}
     parts |= {key: value for key, value in given.items() if key not in PARTS}
-    values = {key: _value(key, value, source) for key, value in parts.items()}
+    values = {key: _value(key, value) for key, value in parts.items()}
     tensors = {
         tensor: Tensor(
             bits=values.pop(f"{tensor}_bits", (bits or {}).get(tensor, Tensor().bits)),
@@ -73,11 +84,11 @@ def read(given: Words, *, bits: MappingType[str, int] | None = None, source: str
     return Layer(**{"name": NAME} | values | tensors)
 
 
-def _value(key: str, value: str, source: str) -> Any:
+def _value(key: str, value: str) -> Any:
     """A word's value as the layer takes it."""
 
     def wrong(reason: str) -> ConfigError:
-        return ConfigError(file=source, key=key, value=value, reason=reason)
+        return ConfigError(file=SOURCE, key=key, value=value, reason=reason)
 
     if key == "name":
         return value
@@ -110,7 +121,7 @@ def text(layer: Layer) -> str:
 
 
 def _written(layer: Layer) -> Iterator[str]:
-    """The ifmap's size and whatever differs from the defaults."""
+    """The ifmap's size, the bits, and whatever else differs from the defaults."""
     tensors = [layer.tensor(tensor) for tensor in TENSORS]
     yield from _part("name", [shlex.quote(layer.name)], NAME)
     yield from _part("op", [layer.op], Op.CONV)
@@ -122,8 +133,8 @@ def _written(layer: Layer) -> Iterator[str]:
     yield from _part("dilation", [layer.dilation_h, layer.dilation_w], 1)
     yield from _part("pad", [layer.pad_h, layer.pad_w], 0)
     yield from _part("operands", [layer.operands], 1)
-    yield from _part("bits", [tensor.bits for tensor in tensors], Tensor().bits)
-    yield from _part("psum_bits", [layer.psum.bits], Tensor().bits)
+    yield from _part("bits", [tensor.bits for tensor in tensors], None)
+    yield f"psum_bits={layer.psum.bits}"
     yield from _part("density", [tensor.density for tensor in tensors], 1.0)
 
 

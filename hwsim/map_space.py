@@ -21,7 +21,7 @@ POWERS: dict[Objective, tuple[int, int]] = {
     "edp": (1, 1),
     "ed2p": (1, 2),
 }
-TRIES = 50  # nests grown for each that is to obey a dataflow
+TRIES = 10  # nests grown for each that is to obey a dataflow
 
 
 def value(objective: Objective, found: Cost) -> float:

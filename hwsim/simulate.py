@@ -77,7 +77,7 @@ def best_mapping(
     On a machine that skips zeros it is the best of a few, see CANDIDATES.
     """
     layer = accumulated(layer, machine)
-    _check_operands(layer, machine)
+    check_operands(layer, machine)
 
     def value(found: tuple[Mapping, Cost]) -> float:
         return OBJECTIVES[objective](found[1])
@@ -151,7 +151,8 @@ def _mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
     yield from cast(Iterable[Mapping], mappings(layer, machine))
 
 
-def _check_operands(layer: Layer, machine: Accelerator) -> None:
+def check_operands(layer: Layer, machine: Accelerator) -> None:
+    """Raises InputError where an operand is wider than the machine's MACs take it."""
     if not layer.weighted:
         return
     widths = {"ifmap": machine.mac.ifmap_bits, "weight": machine.mac.weight_bits}

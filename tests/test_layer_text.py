@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import InputError
-from hwsim.layer_text import read, text, words
+from hwsim.layer_text import option, read, text, words
 from hwsim.workload import TENSORS, Layer, Op, Primitive
 from tests.strategies import layers
 
@@ -67,7 +67,7 @@ def test_written_words() -> None:
     wide = layer("K=4 P=6 Q=7 R=3 S=3 stride=2 pad=1 weight_bits=8 density=0.5 name='conv 1'")
     assert text(wide) == (
         "name='conv 1' N=1 K=4 P=6 Q=7 R=3 S=3 H=11 W=13 stride=2 pad=1 "
-        "ifmap_bits=16 weight_bits=8 ofmap_bits=16 density=0.5"
+        "ifmap_bits=16 weight_bits=8 ofmap_bits=16 psum_bits=16 density=0.5"
     )
 
 
@@ -84,6 +84,20 @@ def test_bits_default_to_the_given_ones() -> None:
     found = read(words("K=2 weight_bits=4"), bits=widths)
     assert [found.tensor(tensor).bits for tensor in TENSORS] == [8, 4, 8]
     assert found.psum.bits == 24
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("stride", "2", "stride=2"),
+        ("stride", "2,1", "stride_h=2 stride_w=1"),
+        ("G", "32", "G=32"),
+        ("bits", "weight=4", "weight_bits=4"),
+        ("pad", "1,2,3", "pad=1,2,3"),
+    ],
+)
+def test_options_in_words(key: str, value: str, said: str) -> None:
+    assert option(key, value) == said
 
 
 @pytest.mark.parametrize(
