@@ -25,8 +25,7 @@ def nest(mapping: Mapping, layer: Layer) -> str:
             loops += 1
             depth += 1
         else:
-            tile = mapping.tile(layer, loops)
-            kept = (f"{t} {tile_words(layer, t, tile):,}" for t in node.tensors)
+            kept = (f"{t} {_words(mapping, layer, t, node.level):,}" for t in node.tensors)
             lines.append("  " * depth + f"[{node.level} keeps {', '.join(kept)} words]")
     return "\n".join(lines)
 
@@ -36,25 +35,34 @@ def _loop(loop: Loop, extent: int) -> str:
     last = extent - (trips - 1) * loop.tile
     ragged = f", the last of {last}" if last < loop.tile else ""
     where = f"over {loop.axis}: " if loop.axis else "for "
-    return f"{where}{loop.dim} in {trips} of {loop.tile}{ragged}"
+    tiles = "tiles" if trips > 1 else "tile"
+    return f"{where}{loop.dim} in {trips} {tiles} of {loop.tile}{ragged}"
+
+
+def _words(mapping: Mapping, layer: Layer, tensor: str, level: str) -> int:
+    """Words of the largest tile that a level keeps; DRAM, which comes first, keeps no padding."""
+    stores = mapping.stores(tensor)
+    if level == stores[0][0]:
+        return layer.words(tensor)
+    return tile_words(layer, tensor, mapping.tile(layer, dict(stores)[level]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fill:
-    """What one instance of a memory keeps: words by tensor, their bits, and the bits it may hold.
+    """What one instance of a memory keeps: words by tensor, their bits, and the most that fit.
 
-    Half of a memory that is double-buffered may be held; None is without bound.
+    Of a double-buffered memory that is half.
     """
 
     level: str
     instances: int
     words: dict[str, int]
     bits: int
-    usable_bits: int | None
+    usable_bits: int
 
 
 def fills(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[Fill]:
-    """Every memory, outermost first."""
+    """Every memory but DRAM, outermost first."""
     instances = 1
     for part in machine.hierarchy:
         if isinstance(part, Array):
@@ -67,24 +75,29 @@ def fills(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[Fill
                 for level, before in mapping.stores(tensor)
                 if tensor in memory.tensors and level == part.level
             }
-            yield Fill(
-                level=part.level,
-                instances=instances,
-                words=words,
-                bits=sum(n * kept_bits(layer, memory, tensor) for tensor, n in words.items()),
-                usable_bits=None if memory.capacity_bits is None else int(memory.usable_bits),
-            )
+            bits = sum(n * kept_bits(layer, memory, tensor) for tensor, n in words.items())
+            if memory.capacity_bits is not None:
+                yield Fill(
+                    level=part.level,
+                    instances=instances,
+                    words=words,
+                    bits=bits,
+                    usable_bits=int(memory.usable_bits),
+                )
 
 
 def memory_table(mapping: Mapping, layer: Layer, machine: Accelerator) -> Table:
     """How full each memory is."""
     shown = _table("memory", "instances", "keeps (words)", "bits", "of", "full %")
     for fill in fills(mapping, layer, machine):
-        kept = ", ".join(f"{tensor} {words:,}" for tensor, words in fill.words.items())
-        room = ["", ""]
-        if fill.usable_bits:
-            room = [f"{fill.usable_bits:,}", f"{100 * fill.bits / fill.usable_bits:.1f}"]
-        shown.add_row(fill.level, f"{fill.instances:,}", kept or "-", f"{fill.bits:,}", *room)
+        shown.add_row(
+            fill.level,
+            f"{fill.instances:,}",
+            ", ".join(f"{tensor} {words:,}" for tensor, words in fill.words.items()) or "-",
+            f"{fill.bits:,}",
+            f"{fill.usable_bits:,}",
+            f"{100 * fill.bits / fill.usable_bits:.1f}",
+        )
     return shown
 
 

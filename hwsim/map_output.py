@@ -8,9 +8,10 @@ import yaml
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from hwsim import explain, gallery, layer_text, mapping_file, registry
-from hwsim.errors import UnknownNameError
+from hwsim.errors import MappingError
 from hwsim.interchange import timeloop, zigzag
 from hwsim.map_request import Job
 from hwsim.map_space import Objective, Point, Space, points, sampled
@@ -27,11 +28,16 @@ UNITS: dict[Objective, str] = {
     "edp": "pJ x cycles",
     "ed2p": "pJ x cycles²",
 }
-FORMS = ("timeloop", "zigzag")
 
 
-def record(job: Job, answer: Answer) -> dict[str, Any]:
-    """An answer in plain values; `mapping` is what `hwsim.mapping.Mapping.from_yaml` reads."""
+def to_json(job: Job, answers: Sequence[Answer]) -> str:
+    """The answer, or the front as a list of such; `mapping` is what `Mapping.from_yaml` reads."""
+    records = [_record(job, answer) for answer in answers]
+    found = {"front": records} if job.request.front else records[0]
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _record(job: Job, answer: Answer) -> dict[str, Any]:
     found = answer.cost
     return {
         "layer": layer_text.text(job.layer),
@@ -51,17 +57,15 @@ def record(job: Job, answer: Answer) -> dict[str, Any]:
     }
 
 
-def to_json(found: object) -> str:
-    """Records as a text."""
-    return json.dumps(found, indent=2) + "\n"
-
-
-def explained(job: Job, answer: Answer) -> RenderableType:
-    """The nest, what every memory keeps, where energy and time go, and the bound."""
+def shown(job: Job, answers: Sequence[Answer]) -> RenderableType:
+    """The front as a table, or one mapping explained."""
+    said = _unwrapped(f"{layer_text.text(job.layer)}\non {job.machine.name}\n")
+    if job.request.front:
+        return Group(said, _front_table(job, answers))
+    (answer,) = answers
     return Group(
-        f"{layer_text.text(job.layer)}\non {job.machine.name}\n",
-        explain.nest(answer.mapping, job.layer),
-        "",
+        said,
+        _unwrapped(f"{explain.nest(answer.mapping, job.layer)}\n"),
         explain.memory_table(answer.mapping, job.layer, job.machine),
         "",
         explain.energy_table(answer.cost),
@@ -71,18 +75,22 @@ def explained(job: Job, answer: Answer) -> RenderableType:
     )
 
 
+def _unwrapped(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ignore")
+
+
 def _verdict(answer: Answer) -> str:
-    """The objective's value, how far it may be from the best, and what that took to know."""
+    """The objective's value, how far from the best it may be, and what it took to know."""
     said = f"{answer.objective} {answer.value:.6g} {UNITS[answer.objective]}"
-    if answer.gap is None:
+    if answer.lower_bound is None or answer.gap is None:
         return said
     return (
-        f"{said}, at least {answer.lower_bound:.6g} (gap {100 * answer.gap:.2g} %); "
+        f"{said}; no mapping below {answer.lower_bound:.6g} (gap {100 * answer.gap:.2g} %)\n"
         f"{answer.evaluated:,} evaluated in {digits(answer.seconds)} s"
     )
 
 
-def front_table(job: Job, answers: Iterable[Answer]) -> Table:
+def _front_table(job: Job, answers: Iterable[Answer]) -> Table:
     """The Pareto front, fastest first."""
     shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for head in ("cycles", "ms", "energy µJ", "µJ x ms", "PE %", "bound by"):
@@ -95,61 +103,60 @@ def front_table(job: Job, answers: Iterable[Answer]) -> Table:
     return shown
 
 
-def contents(
-    job: Job,
-    answers: Sequence[Answer],
-    *,
-    label: str,
-    exports: Sequence[str],
-    samples: int,
-    seed: int,
-) -> dict[str, bytes]:
-    """A folder's files: mappings, numbered where there are several, other tools' forms, the plot.
+def contents(job: Job, answers: Sequence[Answer]) -> dict[str, bytes]:
+    """A folder's files: mappings, numbered if several, in other tools' forms too; the plot.
 
     Raises MappingError on what another tool's form cannot say.
     """
     files: dict[str, bytes] = {}
     for number, answer in enumerate(answers, start=1):
         name = "mapping" if len(answers) == 1 else f"mapping_{number}"
-        text = mapping_file.text(
+        files[f"{name}.yaml"] = mapping_file.text(
             answer.mapping, layer=layer_text.text(job.layer), machine=job.machine.name
-        )
-        files[f"{name}.yaml"] = text.encode()
-        files |= {f"{name}.{form}.yaml": exported(job, answer, form) for form in exports}
-    return files | _plot(_space(job, answers, label, samples, seed))
+        ).encode()
+        for form in job.request.export:
+            files[f"{name}.{form}.yaml"] = _exported(job, answer, form)
+    return files | _plots(_space(job, answers))
 
 
-def exported(job: Job, answer: Answer, form: str) -> bytes:
-    """The mapping as another tool's file. Raises MappingError on what its form cannot say."""
+def _exported(job: Job, answer: Answer, form: str) -> bytes:
+    """The mapping as another tool's file."""
     records: object
-    if form == "timeloop":
-        records = {"mapping": timeloop.export(answer.mapping, job.layer, job.machine)}
-    elif form == "zigzag":
-        nest = zigzag.export(answer.mapping, job.layer, job.machine)
-        axes = {axis: f"D{n}" for n, axis in enumerate(job.machine.arrays[0].axes, start=1)}
-        records = zigzag.file_records(nest, axes=axes)
-    else:
-        raise UnknownNameError(kind="form", name=form, known=FORMS)
+    try:
+        if form == "timeloop":
+            records = {"mapping": timeloop.export(answer.mapping, job.layer, job.machine)}
+        else:
+            nest = zigzag.export(answer.mapping, job.layer, job.machine)
+            axes = {axis: f"D{n}" for n, axis in enumerate(job.machine.arrays[0].axes, start=1)}
+            records = zigzag.file_records(nest, axes=axes)
+    except MappingError as error:
+        raise MappingError(f"--export {form}: {error}") from error
     return yaml.safe_dump(records, sort_keys=False).encode()
 
 
-def _space(job: Job, answers: Sequence[Answer], label: str, samples: int, seed: int) -> Space:
-    mappings = sampled(
-        job.layer, job.machine, count=samples, seed=seed, constraints=job.constraints
+def _space(job: Job, answers: Sequence[Answer]) -> Space:
+    """The answers among random mappings."""
+    request, best = job.request, answers[0]
+    random = sampled(
+        job.layer,
+        job.machine,
+        count=request.samples,
+        seed=request.seed,
+        constraints=job.constraints,
     )
     shape = " ".join(f"{dim}={size}" for dim, size in job.layer.bounds.items() if size > 1)
     return Space(
-        title=f"Mappings of {shape} on {job.machine.name}",
-        samples=points(job.layer, job.machine, mappings),
-        found=tuple(Point(each.cost.energy_pj, each.cost.cycles) for each in answers),
-        label=label,
-        objective=answers[0].objective,
-        lower_bound=answers[0].lower_bound if len(answers) == 1 else None,
-        max_cycles=job.max_cycles,
+        title=f"Mappings of {shape or 'one MAC'} on {job.machine.name}",
+        samples=points(job.layer, job.machine, random),
+        found=tuple(Point(answer.cost.energy_pj, answer.cost.cycles) for answer in answers),
+        label="front" if request.front else "your mapping" if request.mapping else "best mapping",
+        objective=best.objective,
+        lower_bound=None if request.front else best.lower_bound,
+        max_cycles=request.max_cycles,
     )
 
 
-def _plot(space: Space) -> dict[str, bytes]:
+def _plots(space: Space) -> dict[str, bytes]:
     files = {}
     for name in gallery.plots(HOOK):
         draw = registry.hook(registry.module("plot", name), HOOK)

@@ -1,13 +1,14 @@
 """What `hwsim map` is asked: a layer, a machine, an objective, and what mappings may look like."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hwsim import layer_text
-from hwsim.config import Config, parse
+from hwsim.config import Config, FieldError, parse
 from hwsim.constraints import Constraints, Dataflow, check, load_constraints
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.hardware import Accelerator, load_machine
@@ -19,6 +20,12 @@ from hwsim.workload import Layer
 VERB = "hwsim map"
 # Options that shape a layer, and their keys in words.
 SHAPE = {"stride": "stride", "dilation": "dilation", "pad": "pad", "groups": "G"}
+# What an option has no use for.
+APART = {
+    "network": tuple(SHAPE),
+    "front": ("mapping", "max_cycles", "budget_s"),
+    "mapping": ("max_cycles", "budget_s"),
+}
 
 
 class Request(Config):
@@ -39,18 +46,41 @@ class Request(Config):
     budget_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     constraints: Path | None = None
     dataflow: Dataflow | None = None
+    front: bool = False
+    mapping: Path | None = None
+    export: tuple[Literal["timeloop", "zigzag"], ...] = ()
+    samples: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _options_go_together(self) -> Self:
+        """No option is passed over in silence."""
+        for given, others in APART.items():
+            if getattr(self, given):
+                self._refuse(others, f"does not go with --{given}")
+        if not self.network:
+            self._refuse(("batch",), "goes with --network; a layer in words says N=")
+        return self
+
+    def _refuse(self, keys: Iterable[str], reason: str) -> None:
+        for key in keys:
+            if getattr(self, key):
+                raise FieldError(key=key, value=getattr(self, key), reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A request understood: the layer is as wide as asked for, or as the machine."""
 
+    request: Request
     layer: Layer
     machine: Accelerator
     constraints: Constraints
-    objective: Objective
-    max_cycles: int | None
-    budget_s: float | None
+
+    @property
+    def name(self) -> str:
+        """The layer and the machine, as a folder may be called."""
+        return f"{self.layer.name.replace('/', '_')}_on_{self.machine.name}"
 
 
 def job(options: dict[str, Any]) -> Job:
@@ -59,14 +89,8 @@ def job(options: dict[str, Any]) -> Job:
     machine = load_machine(request.machine)
     layer = accumulated(_layer(request, machine), machine)
     check_operands(layer, machine)
-    return Job(
-        layer=layer,
-        machine=machine,
-        constraints=_constraints(request, machine),
-        objective=request.objective,
-        max_cycles=request.max_cycles,
-        budget_s=request.budget_s,
-    )
+    constraints = _constraints(request, machine)
+    return Job(request=request, layer=layer, machine=machine, constraints=constraints)
 
 
 def _layer(request: Request, machine: Accelerator) -> Layer:
@@ -75,14 +99,10 @@ def _layer(request: Request, machine: Accelerator) -> Layer:
     options = [layer_text.option(SHAPE[key], value) for key, value in shape.items()]
     options += [layer_text.option("bits", value) for value in request.bits]
     options += [layer_text.option("density", value) for value in request.density]
-    if not request.network:
-        if request.batch:
-            raise InputError("--batch: goes with --network; a layer in words says N=")
-        words = layer_text.words(" ".join((request.layer, *options)))
-    elif shape:
-        raise InputError(f"--{next(iter(shape))}: a network's layer has its own")
-    else:
+    if request.network:
         words = _of_network(request) | layer_text.words(" ".join(options))
+    else:
+        words = layer_text.words(" ".join((request.layer, *options)))
     mac = machine.mac
     widths = {"ifmap": mac.ifmap_bits, "weight": mac.weight_bits, "ofmap": mac.ifmap_bits}
     return layer_text.read(words, bits=widths | {"psum": mac.psum_bits})

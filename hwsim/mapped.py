@@ -63,23 +63,26 @@ def mapper() -> Mapper:
     return cast(Mapper, import_module("hwsim.mapper"))
 
 
-def best(job: Job) -> Answer:
-    """The best mapping. Raises MappingError where there is none."""
-    found = mapper().best(
+def answers(job: Job) -> tuple[Answer, ...]:
+    """The best mapping, the user's own, or the Pareto front of energy and cycles, fastest first.
+
+    Raises InputError: MappingError where there is none, and with a line for each fault of a file.
+    """
+    request = job.request
+    if request.mapping:
+        return (_judged(job, request.mapping),)
+    if request.front:
+        found = mapper().front(job.layer, job.machine, constraints=job.constraints)
+        return tuple(sorted(map(_answer, found), key=lambda answer: answer.cost.cycles))
+    one = mapper().best(
         job.layer,
         job.machine,
-        objective=job.objective,
-        max_cycles=job.max_cycles,
+        objective=request.objective,
+        max_cycles=request.max_cycles,
         constraints=job.constraints,
-        budget_s=job.budget_s,
+        budget_s=request.budget_s,
     )
-    return _answer(found)
-
-
-def front(job: Job) -> tuple[Answer, ...]:
-    """The mappings that no other matches or beats in both energy and cycles, by cycles."""
-    found = mapper().front(job.layer, job.machine, constraints=job.constraints)
-    return tuple(sorted(map(_answer, found), key=lambda answer: answer.cost.cycles))
+    return (_answer(one),)
 
 
 def _answer(found: Any) -> Answer:
@@ -94,16 +97,10 @@ def _answer(found: Any) -> Answer:
     )
 
 
-def judged(job: Job, path: Path) -> Answer:
-    """The mapping in a user's file. Raises InputError, with a line for each fault that it has."""
+def _judged(job: Job, path: Path) -> Answer:
     mapping = mapping_file.read(path, job.layer, job.machine)
     broken = breach(job.constraints, mapping, job.layer, job.machine)
     if broken:
         raise MappingError(f"{path}: {broken}")
-    found = cost(job.layer, mapping, job.machine)
-    return Answer(
-        mapping=mapping,
-        cost=found,
-        objective=job.objective,
-        value=value(job.objective, found),
-    )
+    found, objective = cost(job.layer, mapping, job.machine), job.request.objective
+    return Answer(mapping=mapping, cost=found, objective=objective, value=value(objective, found))

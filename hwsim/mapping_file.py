@@ -51,4 +51,4 @@ def _nodes(records: list[Any]) -> tuple[list[Node], list[str]]:
 def text(mapping: Mapping, *, layer: str, machine: str) -> str:
     """A file's text, from which `read` has the mapping; it says of what and where above."""
     content = {"layer": layer, "machine": machine, KEY: mapping.to_yaml()}
-    return yaml.safe_dump(content, sort_keys=False, width=100)
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
