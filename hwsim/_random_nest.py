@@ -97,7 +97,8 @@ class RandomNest:
     def _in_space(self, array: Array) -> None:
         """Steps along the axes of an array, as far as these have places."""
         places = dict(array.axes)
-        for axis in self._shuffled(list(places) * self.chance.randint(0, MOST_STEPS)):
+        steps = [axis for axis in places for _ in range(self.chance.randint(0, MOST_STEPS))]
+        for axis in self._shuffled(steps):
             dims = self.constraints.spatial.get(axis, DIMS)
             places[axis] //= self._step(dims, axis=axis, places=places[axis])
 

@@ -146,7 +146,7 @@ def _space(job: Job, answers: Sequence[Answer]) -> Space:
     )
     shape = " ".join(f"{dim}={size}" for dim, size in job.layer.bounds.items() if size > 1)
     return Space(
-        title=f"Mappings of {shape or 'one MAC'} on {job.machine.name}",
+        title=f"Mappings on {job.machine.name}\n{shape}".strip(),
         samples=points(job.layer, job.machine, random),
         found=tuple(Point(answer.cost.energy_pj, answer.cost.cycles) for answer in answers),
         label="front" if request.front else "your mapping" if request.mapping else "best mapping",
