@@ -19,8 +19,10 @@ from hwsim.constraints import (
 from hwsim.dataflows._parts import inner_levels
 from hwsim.errors import ConfigError
 from hwsim.hardware import Memory, load_machine
+from hwsim.map_space import sampled
 from hwsim.mapping import Loop, Mapping, Node, Store, validate
 from hwsim.registry import hook, module, names
+from hwsim.reuse import access_counts
 from hwsim.workload import TENSORS, Layer, Op
 from tests import machines
 
@@ -271,3 +273,27 @@ def test_what_a_machine_cannot_do_is_refused() -> None:
     where = machines.machine(machines.dram_level(), machines.GRID, machines.spad_level(only))
     with pytest.raises(ConfigError, match=r"keep\.spad = 'ifmap': spad of made up cannot keep it"):
         check(Constraints(keep={"spad": ("ifmap",)}), where)
+
+
+# Against what moves: a tensor that no PE loses before its time is fetched no more often than once
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_output_stationary_psums_never_return(seed: int) -> None:
+    constraints = Constraints(dataflow="output_stationary")
+    for mapping in sampled(LAYER, MACHINE, count=200, seed=seed):
+        links = access_counts(LAYER, mapping, shared=MACHINE.shared)
+        returned = [link.reads for link in links if (link.tensor, link.child) == ("ofmap", "spad")]
+        assert admits(constraints, mapping, LAYER, MACHINE) == (returned == [0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_a_buffer_stationary_weights_come_once(seed: int) -> None:
+    """There a pass is the whole nest."""
+    constraints = Constraints(dataflow="weight_stationary")
+    where = machines.machine(machines.dram_level(), machines.GRID, machines.spad_level())
+    for mapping in sampled(LAYER, where, count=200, seed=seed):
+        links = access_counts(LAYER, mapping, shared=where.shared)
+        fetched = [link.reads for link in links if (link.tensor, link.child) == ("weight", "spad")]
+        once = fetched == [LAYER.words("weight")]
+        assert admits(constraints, mapping, LAYER, where) == once
