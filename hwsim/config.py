@@ -32,16 +32,21 @@ TAGS = frozenset({"array", "memory_level", "storage-name", "storage-format"})
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's mapping, safely loaded. Raises InputError."""
+def yaml_content(path: Path) -> Any:
+    """Whatever a YAML file holds, safely loaded. Raises InputError."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping, safely loaded. Raises InputError."""
+    content = yaml_content(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold keys and values, not {type(content).__name__}")
     return content

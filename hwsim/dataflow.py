@@ -48,7 +48,7 @@ def within_dataflow(question: Question) -> Found:
     """
     start, machine = perf_counter(), question.machine
     layer = accumulated(question.layer, machine)
-    _check_operands(layer, machine)
+    check_operands(layer, machine)
 
     def value(found: tuple[Mapping, Cost]) -> float:
         return OBJECTIVES[question.objective](found[1])
@@ -108,7 +108,8 @@ def _mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
     yield from cast(Iterable[Mapping], mappings(layer, machine))
 
 
-def _check_operands(layer: Layer, machine: Accelerator) -> None:
+def check_operands(layer: Layer, machine: Accelerator) -> None:
+    """Raises InputError where an operand is wider than the machine's MACs take it."""
     if not layer.weighted:
         return
     widths = {"ifmap": machine.mac.ifmap_bits, "weight": machine.mac.weight_bits}

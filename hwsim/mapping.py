@@ -6,10 +6,10 @@ of some tensors that the nodes after it work on. A tensor without a `Store` at a
 The last tile of a loop may be smaller than the others (a ragged edge); it is counted exactly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import ceil, gcd, prod
 from typing import Any
 
@@ -112,7 +112,7 @@ class Mapping:
     @staticmethod
     def from_yaml(records: Sequence[dict[str, Any]]) -> "Mapping":
         """The mapping that `to_yaml` wrote. Raises MappingError naming the record."""
-        return Mapping(tuple(_node(index, record) for index, record in enumerate(records)))
+        return Mapping(tuple(read_node(index, record) for index, record in enumerate(records)))
 
 
 def instances(loops: Sequence[Loop], length: int, *, busy: bool) -> int:
@@ -127,7 +127,8 @@ def instances(loops: Sequence[Loop], length: int, *, busy: bool) -> int:
     return full * instances(inner, tile, busy=busy) + edge
 
 
-def _node(index: int, record: dict[str, Any]) -> Node:
+def read_node(index: int, record: Any) -> Node:
+    """The node in a record of `to_yaml`. Raises MappingError naming the record and its index."""
     match record:
         case {"store": str(level), "tensors": [*tensors], **rest} if not rest:
             return Store(level, tuple(str(tensor) for tensor in tensors))
@@ -172,6 +173,10 @@ def kept_bits(layer: Layer, memory: Memory, tensor: str) -> int:
 
 def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
     """Which tensors exceed which level, and by how much; None where everything fits."""
+    return next(_excesses(mapping, layer, machine), None)
+
+
+def _excesses(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
     for level in machine.levels[1:]:
         for memory in level.memories:
             sizes = {
@@ -183,28 +188,31 @@ def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None
             }
             if sum(sizes.values()) > memory.usable_bits:
                 listed = " + ".join(f"{tensor} {bits}" for tensor, bits in sizes.items())
-                return f"{level.level}: {listed} bits exceed {memory.usable_bits:.0f}"
-    return None
+                yield f"{level.level}: {listed} bits exceed {memory.usable_bits:.0f}"
 
 
 def validate(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
     """Raises MappingError, in one line, unless the machine can run the mapping."""
-    fault = next(_faults(mapping, layer, machine), None)
-    if fault:
-        raise MappingError(f"layer {layer.name!r}: {fault}")
+    found = faults(mapping, layer, machine)
+    if found:
+        raise MappingError(f"layer {layer.name!r}: {found[0]}")
 
 
-def _faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
+def faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> list[str]:
+    """What keeps the machine from running the mapping, a line each; none where nothing does.
+
+    Where loops or stores make no sense by themselves, nothing is said of how they go together.
+    """
+    return next((found for found in map(list, _checks(mapping, layer, machine)) if found), [])
+
+
+def _checks(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[Iterable[str]]:
     """What is wrong; each check relies on those before it having found nothing."""
-    yield from _loop_faults(mapping, layer)
-    yield from _store_faults(mapping, layer, machine)
-    for tensor in layer.tensors:
-        yield from _tensor_faults(mapping, tensor, machine)
-    yield from _side_faults(mapping, machine)
-    yield from _axis_faults(mapping, layer, machine)
-    excess = overflow(mapping, layer, machine)
-    if excess:
-        yield excess
+    yield chain(_loop_faults(mapping, layer), _store_faults(mapping, layer, machine))
+    yield chain(*(_tensor_faults(mapping, tensor, machine) for tensor in layer.tensors))
+    yield _side_faults(mapping, machine)
+    yield _axis_faults(mapping, layer, machine)
+    yield _excesses(mapping, layer, machine)
 
 
 def _loop_faults(mapping: Mapping, layer: Layer) -> Iterator[str]:
@@ -253,6 +261,7 @@ def _side_faults(mapping: Mapping, machine: Accelerator) -> Iterator[str]:
             continue
         if isinstance(node, Loop) and not any(place in array.axes for array in machine.arrays):
             yield f"{machine.name} has no axis {place!r}"
+            continue
         depth = machine.depth(place)
         if depth < deepest and _crosses_array(machine, depth, deepest):
             yield f"{node} lies on the wrong side of an array"
