@@ -127,7 +127,7 @@ def _ramp_cycles(ramps: Sequence[_Ramp]) -> float:
     outwards = [ramp for ramp in ramps if ramp.move.tensor == "ofmap"]
     first = _busy_cycles((ramp.move, ramp.first) for ramp in inwards)
     later = _busy_cycles((ramp.move, ramp.later) for ramp in inwards)
-    last = sum(_own_cycles(ramp.move, ramp.first + ramp.later) for ramp in outwards)
+    last = sum(own_cycles(ramp.move, ramp.first + ramp.later) for ramp in outwards)
     return max(first.values(), default=0.0) + max(later.values(), default=0.0) + last
 
 
@@ -135,10 +135,10 @@ def _stall_cycles(move: Transfer) -> float:
     """Cycles to fill and to drain a buffer, one after the other."""
     fill = replace(move, parent_write_bits=0.0, child_read_bits=0.0, bus_words=move.link.reads)
     drain = replace(move, parent_read_bits=0.0, child_write_bits=0.0, bus_words=move.link.writes)
-    return _own_cycles(fill) + _own_cycles(drain)
+    return own_cycles(fill) + own_cycles(drain)
 
 
-def _own_cycles(move: Transfer, share: float = 1.0) -> float:
+def own_cycles(move: Transfer, share: float = 1.0) -> float:
     """Cycles of a transfer, or a share of it, by itself: the slowest of its ports and buses."""
     return max(_busy_cycles([(move, share)]).values())
 

@@ -67,7 +67,8 @@ def _transfer(
     parent = machine.level(link.parent).memory(link.tensor)
     child = None if link.child == MAC else machine.level(link.child).memory(link.tensor)
     assert parent is not None
-    read_bits, write_bits = _parent_bits(layer, link, parent)
+    at_home = link.parent == machine.home(link.tensor)
+    read_bits, write_bits = _parent_bits(layer, link, parent, at_home=at_home)
     child_bits = _child_bits(layer, link, child)
     instances = _instances(layer, mapping)
     moved = link.writes + link.reads
@@ -92,12 +93,12 @@ def _transfer(
     )
 
 
-def _parent_bits(layer: Layer, link: Link, parent: Memory) -> tuple[float, float]:
-    """Bits read from and written to the parent. DRAM keeps finished ofmaps at their own width."""
+def _parent_bits(layer: Layer, link: Link, parent: Memory, *, at_home: bool) -> tuple[float, float]:
+    """Bits read from and written to the parent. An ofmap at home is finished, of its own width."""
     if link.tensor != "ofmap":
         return link.reads * coded_bits(layer, parent, link.tensor), 0.0
     psum_bits = kept_bits(layer, parent, "ofmap")
-    if parent.cell != "dram":
+    if not at_home:
         return link.reads * psum_bits, link.writes * psum_bits
     finished = layer.words("ofmap")
     unfinished = link.writes - finished
