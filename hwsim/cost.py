@@ -54,17 +54,21 @@ class Cost:
 
 
 class Totals(NamedTuple):
-    """Sums over layers."""
+    """Sums over layers, or parts of them."""
 
     energy_pj: float
     cycles: int
     dram_bits: int
 
     @staticmethod
-    def of(costs: Iterable[Cost]) -> "Totals":
-        """The sums of these costs."""
-        rows = [(found.energy_pj, found.cycles, found.dram_bits) for found in costs]
-        return Totals(*(sum(column) for column in zip(*rows, strict=True)))
+    def of(costs: Iterable[tuple[int, Cost]]) -> "Totals":
+        """The sums of these (times, cost)."""
+        energy_pj, cycles, dram_bits = 0.0, 0, 0
+        for times, found in costs:
+            energy_pj += times * found.energy_pj
+            cycles += times * found.cycles
+            dram_bits += times * found.dram_bits
+        return Totals(energy_pj, cycles, dram_bits)
 
 
 def cost(

@@ -38,12 +38,12 @@ class Residence:
     @property
     def totals(self) -> Totals:
         """Of the network with ofmaps on chip."""
-        return Totals.of(row.cost for row in self.result.layers)
+        return Totals.of((1, row.cost) for row in self.result.layers)
 
     @property
     def totals_apart(self) -> Totals:
         """Of the network with every ofmap in DRAM."""
-        return Totals.of(row.cost for row in self.apart.layers)
+        return Totals.of((1, row.cost) for row in self.apart.layers)
 
 
 def keep_on_chip(
