@@ -6,7 +6,7 @@ Tile after tile of the last ofmap, images outermost and columns innermost, each 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 
 from hwsim._strips import Axis, Part, Strips, columns_of, rows_of, strips
@@ -39,11 +39,28 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """What layer `place` of the chain does for `times` tiles, as a layer of its own."""
+    """What layer `place` of the chain does for each of `times` tiles: images, rows, columns."""
 
     place: int
-    layer: Layer
+    images: int
+    rows: Part
+    columns: Part
     times: int
+    whole: Layer
+
+    @cached_property
+    def layer(self) -> Layer:
+        """The piece as a layer of its own."""
+        return replace(
+            self.whole,
+            N=self.images,
+            P=self.rows.made,
+            H=self.rows.read,
+            pad_h=self.rows.pad,
+            Q=self.columns.made,
+            W=self.columns.read,
+            pad_w=self.columns.pad,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +167,14 @@ class Cut:
         rows, columns = self.strips()
         parts = product(self.images(), rows.parts[place].items(), columns.parts[place].items())
         for (n, images), (down, ups), (across, sides) in parts:
-            layer = _part(self.chain.layers[place], n, down, across)
-            yield Piece(place=place, layer=layer, times=images * ups * sides)
+            yield Piece(
+                place=place,
+                images=n,
+                rows=down,
+                columns=across,
+                times=images * ups * sides,
+                whole=self.chain.layers[place],
+            )
 
     def loads(self) -> Iterator[Load]:
         """What is copied from DRAM to the buffers: weights once, the first ifmap tile by tile."""
@@ -160,7 +183,7 @@ class Cut:
                 yield Load(tensor="weight", layer=layer, times=1)
         if self.schedule.loaded:
             first, (rows, columns) = self.chain.layers[0], self.strips()
-            parts = product(self.images(), rows.new[0].items(), columns.new[0].items())
+            parts = product(self.images(), rows.fetched.items(), columns.fetched.items())
             for (n, images), (down, ups), (across, sides) in parts:
                 layer = _block(first, n, down, across)
                 yield Load(tensor="ifmap", layer=layer, times=images * ups * sides)
@@ -236,19 +259,6 @@ def _without_zeros(layer: Layer) -> Layer:
         ifmap=replace(layer.ifmap, zeros=None),
         weight=replace(layer.weight, zeros=None),
         ofmap=replace(layer.ofmap, zeros=None),
-    )
-
-
-def _part(layer: Layer, n: int, down: Part, across: Part) -> Layer:
-    return replace(
-        layer,
-        N=n,
-        P=down.made,
-        H=down.read,
-        pad_h=down.pad,
-        Q=across.made,
-        W=across.read,
-        pad_w=across.pad,
     )
 
 

@@ -6,11 +6,10 @@ hull never leaves the tensor, and holds one row even where a window lies in the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from hwsim.workload import Layer
+from hwsim.workload import LARGEST_SIZE, Layer
 
 Interval = tuple[int, int]
 NONE: Interval = (0, 0)
@@ -38,6 +37,11 @@ class Axis(NamedTuple):
         first = min(max(first, 0), self.length - 1)
         return first, max(first + 1, min(end, self.length))
 
+    def read_padded(self, made: Interval) -> Interval:
+        """The same with the padding that is reached."""
+        (first, end), (begin, last) = self.reach(made), self.read(made)
+        return min(max(first, -self.pad), begin), max(last, min(end, self.length + self.pad))
+
 
 def rows_of(layer: Layer) -> Axis:
     """A layer along its rows."""
@@ -50,10 +54,11 @@ def columns_of(layer: Layer) -> Axis:
 
 
 class Part(NamedTuple):
-    """What a layer does for one tile: rows made of its ofmap, held of its ifmap while it does, and
-    padding, of which a first row lies beyond the ifmap's edge and what a last one exceeds follows.
+    """What a layer does for one tile: rows `made` of its ofmap and `read` of its ifmap, and `pad`
+    rows of padding before them.
 
-    Where the tile's padding is wider after it than before, the part is turned end to end.
+    What the windows reach beyond the rows read is padding too. Where that is more than lies before
+    them the part is turned end to end, which changes no count.
     """
 
     made: int
@@ -63,20 +68,19 @@ class Part(NamedTuple):
 
 class Strips(NamedTuple):
     """A chain along one axis. Of each layer its parts, and how many tiles have each; of each
-    layer's ifmap, rows that are `new` for a tile, and how many tiles have so many; the most rows
-    that a tile reads (`box`), that wait for a later tile (`kept`), and all that are read (`span`).
+    layer's ifmap the most rows that a tile reads (`box`), that wait for a later tile (`kept`), and
+    all that are read (`span`). `fetched`: rows of the first ifmap that a tile copies from outside,
+    and how many tiles copy so many. Padding counts where it is kept like data.
     """
 
-    tiles: int
     parts: tuple[Counter[Part], ...]
-    new: tuple[Counter[int], ...]
+    fetched: Counter[int]
     box: tuple[int, ...]
     kept: tuple[int, ...]
     span: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(NamedTuple):
     """One tile of one layer: what it makes, reads, and had not read before."""
 
     made: Interval
@@ -87,31 +91,35 @@ class _Step:
 def strips(axes: Sequence[Axis], tile: int, *, cached: bool, padded: bool) -> Strips:
     """The chain of these axes, first layer first, in tiles of `tile` of the last ofmap.
 
-    `padded`: room is needed for padding too.
+    `padded`: padding is kept like data.
     """
     made = [(at, min(at + tile, axes[-1].bound)) for at in range(0, axes[-1].bound, tile)]
     layers: list[list[_Step]] = []
     for axis in reversed(axes):
-        layers.insert(0, _steps(axis, made, cached=cached))
+        layers.insert(0, _steps(axis.read, made, cached))
         made = [step.new for step in layers[0]]
-    pairs = list(zip(axes, layers, strict=True))
+    rooms = [
+        _steps(axis.read_padded if padded else axis.read, [step.made for step in steps], cached)
+        for axis, steps in zip(axes, layers, strict=True)
+    ]
     return Strips(
-        tiles=len(made),
-        parts=tuple(Counter(_parts(axis, steps)) for axis, steps in pairs),
-        new=tuple(Counter(_length(s.new) for s in steps if s.new != NONE) for steps in layers),
-        box=tuple(max(_room(axis, step, padded) for step in steps) for axis, steps in pairs),
-        kept=tuple(_most_kept(steps) if cached else 0 for steps in layers),
-        span=tuple(_span(axis, steps, padded) for axis, steps in pairs),
+        parts=tuple(Counter(_parts(axis, steps)) for axis, steps in zip(axes, layers, strict=True)),
+        fetched=Counter(_length(step.new) for step in rooms[0] if step.new != NONE),
+        box=tuple(max(_length(step.read) for step in steps) for steps in rooms),
+        kept=tuple(_most_kept(steps) if cached else 0 for steps in rooms),
+        span=tuple(_span(steps) for steps in rooms),
     )
 
 
-def _steps(axis: Axis, tiles: Iterable[Interval], *, cached: bool) -> list[_Step]:
-    steps, end = list[_Step](), 0
+def _steps(
+    read: Callable[[Interval], Interval], tiles: Iterable[Interval], cached: bool
+) -> list[_Step]:
+    steps, end = list[_Step](), -LARGEST_SIZE
     for made in tiles:
         if made == NONE:
             steps.append(_Step(NONE, NONE, NONE))
             continue
-        first, last = axis.read(made)
+        first, last = read(made)
         begin = max(first, end) if cached else first
         steps.append(_Step(made, (first, last), (begin, last) if begin < last else NONE))
         end = max(end, last)
@@ -137,17 +145,9 @@ def _most_kept(steps: Sequence[_Step]) -> int:
     return most
 
 
-def _room(axis: Axis, step: _Step, padded: bool) -> int:
-    if not padded or step.made == NONE:
-        return _length(step.read)
-    first, end = axis.reach(step.made)
-    return max(_length(step.read), min(end, axis.length + axis.pad) - max(first, -axis.pad))
-
-
-def _span(axis: Axis, steps: Sequence[_Step], padded: bool) -> int:
+def _span(steps: Sequence[_Step]) -> int:
     reads = [step.read for step in steps if step.made != NONE]
-    length = max(end for _, end in reads) - min(first for first, _ in reads)
-    return length + 2 * axis.pad if padded else length
+    return max(end for _, end in reads) - min(first for first, _ in reads)
 
 
 def _length(interval: Interval) -> int:

@@ -150,6 +150,7 @@ class _Judge:
     search: Search
     objective: Objective
     floors: dict[object, Sums] = field(default_factory=dict)
+    machines: dict[object, Accelerator] = field(default_factory=dict)
     copies: dict[Load, Cost] = field(default_factory=dict)
     mapped: dict[object, tuple[Mapping, Cost] | None] = field(default_factory=dict)
 
@@ -221,7 +222,7 @@ class _Judge:
     def _mapped(self, cut: Cut, piece: Piece) -> tuple[Mapping, Cost] | None:
         """A piece's mapping and cost; None where it has none in the room that is left to it."""
         homes, rooms = cut.homes(piece.place), cut.rooms(piece.place)
-        key = (_nameless(piece.layer), *homes.items(), *rooms.items())
+        key = (*_shape(piece), *homes.items(), *rooms.items())
         if key not in self.mapped:
             machine = self._machine(cut, piece.place)
             assert machine is not None
@@ -254,13 +255,20 @@ class _Judge:
 
     def _least(self, cut: Cut, piece: Piece) -> Sums:
         homes = cut.homes(piece.place)
-        key = (_nameless(piece.layer), *homes.items())
+        key = (*_shape(piece), *homes.items())
         if key not in self.floors:
-            machine = with_homes(self.chain.machine, homes, {})
-            assert machine is not None
-            found = least(piece.layer, machine)
+            found = least(piece.layer, self._roomy(homes))
             self.floors[key] = found.energy_pj, found.cycles
         return self.floors[key]
+
+    def _roomy(self, homes: dict[str, str]) -> Accelerator:
+        """The machine with homes but nothing reserved for them, which no bound minds."""
+        key = tuple(homes.items())
+        if key not in self.machines:
+            machine = with_homes(self.chain.machine, homes, {})
+            assert machine is not None
+            self.machines[key] = machine
+        return self.machines[key]
 
     def _copied(self, load: Load) -> Cost:
         if load not in self.copies:
@@ -268,8 +276,8 @@ class _Judge:
         return self.copies[load]
 
 
-def _nameless(layer: Layer) -> Layer:
-    return replace(layer, name="")
+def _shape(piece: Piece) -> tuple[object, ...]:
+    return piece.place, piece.images, piece.rows, piece.columns
 
 
 def _copy_cost(load: Load, machine: Accelerator) -> Cost:
