@@ -218,25 +218,34 @@ class Cut:
     def _room_bits(self, tensor: int, place: int) -> int:
         """Room for the ifmap of layer `tensor` while layer `place` runs.
 
-        All that a tile reads of it, as psums while it is made, and what waits for later tiles; only
-        the latter while neither its maker nor its reader runs.
+        All that a tile reads of it, as psums while it is made, and what waits for later tiles
+        beside; only what waits while neither its maker nor its reader runs.
         """
-        rows, columns = self.strips()
         layer, before = self.chain.layers[tensor], self.chain.layers[max(tensor - 1, 0)]
-        widest = max(layer.ifmap.bits, before.ofmap.bits if tensor else 0)
-        bits = self._element_bits(self.chain.level, "ifmap", widest)
-        box, kept, span = rows.box[tensor] * columns.box[tensor], rows.kept[tensor], columns.span
         memory = self.chain.machine.level(self.chain.level).memory("ofmap")
         assert memory is not None
+        bits = memory.element_bits(max(layer.ifmap.bits, before.ofmap.bits if tensor else 0))
+        rows, columns = self.strips()
+        line = rows.again[tensor] if self.schedule.rows_cached else 0
+        box = rows.box[tensor] * columns.box[tensor]
+        beside = line * (columns.span[tensor] - columns.box[tensor])
         if place == tensor - 1:
-            made_bits = max(bits, kept_bits(before, memory, "ofmap"))
-            total = box * made_bits + kept * (span[tensor] - columns.box[tensor]) * bits
+            total = box * max(bits, kept_bits(before, memory, "ofmap")) + beside * bits
         elif place == tensor:
-            total = (box + kept * (span[tensor] - columns.box[tensor])) * bits
+            total = (box + beside) * bits
         else:
-            waiting = columns.kept[tensor]
-            total = (kept * (span[tensor] - waiting) + waiting * rows.box[tensor]) * bits
+            total = self._waiting(tensor, line) * bits
         return self.schedule.n * layer.G * layer.C * total
+
+    def _waiting(self, tensor: int, line: int) -> int:
+        """What waits for later tiles: a line of rows, and of the columns that the next tile reads
+        again all rows, or the lines of this strip and of the one before.
+        """
+        rows, columns = self.strips()
+        again, height = columns.again[tensor], rows.box[tensor]
+        if not self.schedule.columns_cached:
+            height = min(height, 2 * line)
+        return line * (columns.span[tensor] - again) + again * height
 
 
 @lru_cache(maxsize=4096)

@@ -67,16 +67,18 @@ class Part(NamedTuple):
 
 
 class Strips(NamedTuple):
-    """A chain along one axis. Of each layer its parts, and how many tiles have each; of each
-    layer's ifmap the most rows that a tile reads (`box`), that wait for a later tile (`kept`), and
-    all that are read (`span`). `fetched`: rows of the first ifmap that a tile copies from outside,
-    and how many tiles copy so many. Padding counts where it is kept like data.
+    """A chain along one axis.
+
+    Of each layer its `parts`, and how many tiles have each; of each layer's ifmap the most rows
+    that a tile reads (`box`), that a later one reads again (`again`), and all that are read
+    (`span`). `fetched`: rows of the first ifmap that a tile copies from outside, and how many tiles
+    copy so many. In the last four padding counts where it is kept like data.
     """
 
     parts: tuple[Counter[Part], ...]
     fetched: Counter[int]
     box: tuple[int, ...]
-    kept: tuple[int, ...]
+    again: tuple[int, ...]
     span: tuple[int, ...]
 
 
@@ -106,7 +108,7 @@ def strips(axes: Sequence[Axis], tile: int, *, cached: bool, padded: bool) -> St
         parts=tuple(Counter(_parts(axis, steps)) for axis, steps in zip(axes, layers, strict=True)),
         fetched=Counter(_length(step.new) for step in rooms[0] if step.new != NONE),
         box=tuple(max(_length(step.read) for step in steps) for steps in rooms),
-        kept=tuple(_most_kept(steps) if cached else 0 for steps in rooms),
+        again=tuple(_most_again(steps) for steps in rooms),
         span=tuple(_span(steps) for steps in rooms),
     )
 
@@ -134,8 +136,8 @@ def _parts(axis: Axis, steps: Iterable[_Step]) -> Iterable[Part]:
             yield Part(_length(step.made), _length(step.read), pad)
 
 
-def _most_kept(steps: Sequence[_Step]) -> int:
-    """The most that was read and is read again for a later tile."""
+def _most_again(steps: Sequence[_Step]) -> int:
+    """The most that was read for one tile and is read again for a later one."""
     most, begin = 0, None
     for step in reversed(steps):
         if step.made == NONE:

@@ -8,11 +8,13 @@ cycles. All schedules are searched as one problem.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from time import perf_counter
 
 from hwsim._chain import Chain, Cut, Load, Piece, Schedule
 from hwsim.compulsory import least
 from hwsim.cost import Cost, Totals, transfer_cost
+from hwsim.dataflows._parts import tile_sizes
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator
 from hwsim.homes import Search, buffer, fits, with_homes
@@ -89,8 +91,8 @@ def fuse(
 ) -> FusedChain:
     """The schedule of a chain of layers of least energy, cycles or energy x cycles.
 
-    Of all schedules, or those of the given tiles (images, rows, columns of the last ofmap), none is
-    better, each piece under the mapping that `search` finds for it; `search` should have the same
+    Of all schedules, or those of the given tiles (images, rows, columns of the last ofmap; see
+    `even_tiles`), none is better, each piece under the mapping that `search` finds for it; `search` should have the same
     objective. With `budget_s` the search ends after so many seconds, once it has found any. Raises
     InputError where the layers are no chain, MappingError where no schedule fits the machine.
     """
@@ -121,6 +123,11 @@ def fuse(
         schedules=len(ranked),
         seconds=perf_counter() - start,
     )
+
+
+def even_tiles(layer: Layer) -> Tiles:
+    """Tiles (n, p, q) of an ofmap, one for each number of tiles along each axis: the smallest."""
+    return list(product(tile_sizes(layer.N), tile_sizes(layer.P), tile_sizes(layer.Q)))
 
 
 def _least_of(

@@ -56,7 +56,7 @@ def without_dram(mapping: Mapping, tensors: tuple[str, ...]) -> Mapping:
     return Mapping((Store("GLB", tensors), *nodes))
 
 
-def loops(layer: Layer) -> list[Loop]:
+def loops(layer: Layer) -> list[Node]:
     return [Loop(dim, 1) for dim, bound in layer.bounds.items() if bound > 1]
 
 
