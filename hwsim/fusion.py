@@ -92,9 +92,10 @@ def fuse(
     """The schedule of a chain of layers of least energy, cycles or energy x cycles.
 
     Of all schedules, or those of the given tiles (images, rows, columns of the last ofmap; see
-    `even_tiles`), none is better, each piece under the mapping that `search` finds for it; `search` should have the same
-    objective. With `budget_s` the search ends after so many seconds, once it has found any. Raises
-    InputError where the layers are no chain, MappingError where no schedule fits the machine.
+    `even_tiles`), none is better, each piece under the mapping that `search` finds for it; `search`
+    should have the same objective. With `budget_s` the search ends after so many seconds, once it
+    has found any. Raises InputError where the layers are no chain, MappingError where no schedule
+    fits the machine.
     """
     start = perf_counter()
     judge = _Judge(Chain(tuple(layers), machine), search, objective)
