@@ -14,7 +14,7 @@ from random import Random
 from typing import TypeVar
 
 from hwsim.constraints import Constraints
-from hwsim.dataflows._parts import even_tile, largest
+from hwsim.dataflows._parts import even_tile, largest, start
 from hwsim.dataflows._spread import Extent, serial
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator, Array
@@ -58,16 +58,18 @@ class RandomNest:
         self._in_time(side)
         for dim in self._shuffled(DIMS):
             self._grow(dim, self.layer.bounds[dim])
-        self.nodes.append(Store(self.machine.levels[0].level, self.layer.tensors))
+        self.nodes += reversed(start(self.layer, self.machine))
         return Mapping(tuple(_joined(reversed(self.nodes))))
 
     def _chosen(self) -> list[Kept]:
-        """What is kept below DRAM, innermost first: all that must be, by chance what may be."""
+        """What is kept below its home, innermost first: all that must be, by chance what may be."""
+        depth, home = self.machine.depth, self.machine.home
         stores = [
             (level.level, tensor)
             for level in reversed(self.machine.levels[1:])
             for tensor in self.layer.tensors
             if level.memory(tensor) and tensor not in self.constraints.bypass.get(level.level, ())
+            if depth(level.level) > depth(home(tensor))
         ]
         optional = self._shuffled(store for store in stores if self._may_bypass(*store))
         kept = [store for store in stores if store not in optional or self.chance.random() < 0.5]

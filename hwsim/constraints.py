@@ -139,8 +139,7 @@ def _unknown(
 
 def _forced(machine: Accelerator, level: str, tensor: str) -> bool:
     memory = machine.level(level).memory(tensor)
-    outermost = level == machine.levels[0].level
-    return memory is not None and (outermost or not memory.bypass)
+    return memory is not None and (level == machine.home(tensor) or not memory.bypass)
 
 
 def admits(constraints: Constraints, mapping: Mapping, layer: Layer, machine: Accelerator) -> bool:
@@ -180,7 +179,7 @@ def _breaches(
 
 def _large_tiles(constraints: Constraints, mapping: Mapping, layer: Layer) -> Iterator[str]:
     for tensor in layer.tensors:
-        for level, before in mapping.stores(tensor):
+        for level, before in mapping.stores(tensor)[1:]:
             tile = mapping.tile(layer, before)
             for dim, most in constraints.tiles.get(level, {}).items():
                 if dim in RELEVANT[tensor] and tile[dim] > most:
@@ -222,7 +221,7 @@ def _entries(mapping: Mapping, machine: Accelerator) -> dict[str, int]:
 def _pass_start(mapping: Mapping, machine: Accelerator) -> int:
     """The loops before a pass."""
     buffers = [level.level for level in outer_levels(machine)]
-    stores = (store for tensor in TENSORS for store in mapping.stores(tensor))
+    stores = (store for tensor in TENSORS for store in mapping.stores(tensor)[1:])
     return min((before for level, before in stores if level in buffers), default=0)
 
 

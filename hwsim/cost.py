@@ -4,11 +4,13 @@ Energy is the exact sum of counts times per-access energies: every word read or 
 level, every word on a NoC, every operation, the clock by cycle and leakage by time.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from hwsim.hardware import Accelerator
-from hwsim.latency import Arithmetic, latency
+from hwsim.latency import Arithmetic, latency, own_cycles
 from hwsim.mapping import Mapping
 from hwsim.skipping import compute_cycles, performed_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
@@ -51,6 +53,24 @@ class Cost:
         return self.dram_read_bits + self.dram_write_bits
 
 
+class Totals(NamedTuple):
+    """Sums over layers, or parts of them."""
+
+    energy_pj: float
+    cycles: int
+    dram_bits: int
+
+    @staticmethod
+    def of(costs: Iterable[tuple[int, Cost]]) -> "Totals":
+        """The sums of these (times, cost)."""
+        energy_pj, cycles, dram_bits = 0.0, 0, 0
+        for times, found in costs:
+            energy_pj += times * found.energy_pj
+            cycles += times * found.cycles
+            dram_bits += times * found.dram_bits
+        return Totals(energy_pj, cycles, dram_bits)
+
+
 def cost(
     layer: Layer,
     mapping: Mapping,
@@ -62,13 +82,31 @@ def cost(
     moves = transfers(layer, mapping, machine)
     time = latency(layer, mapping, machine, moves, arithmetic=arithmetic)
     dram = [move for move in moves if move.parent.cell == "dram"]
+    energy = transfer_pj(layer, machine, moves, time.cycles)
+    energy["MAC"] = arithmetic_pj(layer, machine)
     return Cost(
         cycles=time.cycles,
         processing_cycles=time.processing_cycles,
         compute_cycles=time.compute_cycles,
         bound=time.bound,
         utilization=_performed(layer, machine) / (time.cycles * machine.pes),
-        energy_by_component_pj=_energy_by_component_pj(layer, machine, moves, time.cycles),
+        energy_by_component_pj=energy,
+        dram_read_bits=ceil(sum(move.parent_read_bits for move in dram)),
+        dram_write_bits=ceil(sum(move.parent_write_bits for move in dram)),
+    )
+
+
+def transfer_cost(layer: Layer, moves: tuple[Transfer, ...], machine: Accelerator) -> Cost:
+    """Cost of transfers alone, one after the other, of a layer that does not run meanwhile."""
+    cycles = ceil(round(sum(own_cycles(move) for move in moves), 3))
+    dram = [move for move in moves if move.parent.cell == "dram"]
+    return Cost(
+        cycles=cycles,
+        processing_cycles=0,
+        compute_cycles=0,
+        bound="transfer",
+        utilization=0.0,
+        energy_by_component_pj=transfer_pj(layer, machine, moves, cycles),
         dram_read_bits=ceil(sum(move.parent_read_bits for move in dram)),
         dram_write_bits=ceil(sum(move.parent_write_bits for move in dram)),
     )
@@ -116,11 +154,12 @@ def _ungated_share(layer: Layer, machine: Accelerator) -> float:
     return layer.ifmap.density if gates else 1.0
 
 
-def _energy_by_component_pj(
+def transfer_pj(
     layer: Layer, machine: Accelerator, moves: tuple[Transfer, ...], cycles: int
 ) -> dict[str, float]:
+    """Energy by component of a layer's transfers and of the cycles that pass: all but arithmetic's,
+    which is 0 here."""
     energy = dict.fromkeys(COMPONENTS, 0.0)
-    energy["MAC"] = arithmetic_pj(layer, machine)
     energy["clock"] = machine.control.clock_pj_per_cycle * cycles
     energy["leakage"] = machine.control.leakage_mw * cycles / machine.clock_mhz * 1e3
     for move in moves:

@@ -40,7 +40,7 @@ def _loop(loop: Loop, extent: int) -> str:
 
 
 def _words(mapping: Mapping, layer: Layer, tensor: str, level: str) -> int:
-    """Words of the largest tile that a level keeps; DRAM, which comes first, keeps no padding."""
+    """Words of the largest tile that a level keeps; at home, which comes first, none is padding."""
     stores = mapping.stores(tensor)
     if level == stores[0][0]:
         return layer.words(tensor)
@@ -51,7 +51,7 @@ def _words(mapping: Mapping, layer: Layer, tensor: str, level: str) -> int:
 class Fill:
     """What one instance of a memory keeps: words by tensor, their bits, and the most that fit.
 
-    Of a double-buffered memory that is half.
+    Of a double-buffered memory that is half; what has its home there is left out.
     """
 
     level: str
@@ -72,7 +72,7 @@ def fills(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[Fill
             words = {
                 tensor: tile_words(layer, tensor, mapping.tile(layer, before))
                 for tensor in layer.tensors
-                for level, before in mapping.stores(tensor)
+                for level, before in mapping.stores(tensor)[1:]
                 if tensor in memory.tensors and level == part.level
             }
             bits = sum(n * kept_bits(layer, memory, tensor) for tensor, n in words.items())

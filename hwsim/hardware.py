@@ -6,6 +6,7 @@ each memory that follows. Energies left out are taken from `technology`.
 """
 
 from functools import cached_property
+from itertools import takewhile
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -59,6 +60,7 @@ class Memory(Config):
 
     `slot_bits`: an element takes a whole number of slots (16: an 8-bit word gains nothing; 1: words
     are packed). `word_bits`: the bits of one access, where a port moves several of them a cycle.
+    `reserved_bits`: of the capacity, what no tile may use, for data that stays beside the tiles.
     `buffering`: `single` stalls the machine while a tile is filled, `double` holds two tiles and
     hides the filling, `stream` hides it without a second copy (FIFOs, sliding windows). `formats`:
     the code of each tensor for which this memory has a coder, bypassed where it saves no bits; all
@@ -69,6 +71,7 @@ class Memory(Config):
     tensors: tuple[TensorName, ...] = Field(min_length=1)
     cell: Literal["dram", "sram", "register_file"]
     capacity_bits: Positive | None = None
+    reserved_bits: Annotated[int, Field(ge=0, le=2**50)] = 0
     slot_bits: Bits = 1
     word_bits: Positive | None = None
     read_bits_per_cycle: Bandwidth | None = None
@@ -85,6 +88,9 @@ class Memory(Config):
     def _dram_is_unbounded(self) -> Self:
         if (self.cell == "dram") != (self.capacity_bits is None):
             raise ValueError("a dram has no capacity_bits; every other cell needs one")
+        if self.capacity_bits is not None and self.reserved_bits > self.capacity_bits:
+            reason = f"exceeds capacity_bits = {self.capacity_bits}"
+            raise FieldError(key="reserved_bits", value=self.reserved_bits, reason=reason)
         return self
 
     def element_bits(self, bits: int) -> int:
@@ -96,7 +102,8 @@ class Memory(Config):
         """The capacity that one tile of every tensor may fill."""
         if self.capacity_bits is None:
             return float("inf")
-        return self.capacity_bits / (2 if self.buffering == "double" else 1)
+        free_bits = self.capacity_bits - self.reserved_bits
+        return free_bits / (2 if self.buffering == "double" else 1)
 
 
 class MemoryLevel(Config):
@@ -221,7 +228,8 @@ class Accelerator(Config):
     """A machine. `fused` operators ride on their producer's output and move no data of their own.
 
     `stores_padding`: zero padding is fetched and kept like data (the Eyeriss chip does so);
-    otherwise it is made up where it is used.
+    otherwise it is made up where it is used. `homes` names, by tensor, the level where all of it
+    lies before and after a layer, if that is not DRAM; its room is part of `reserved_bits` there.
     """
 
     name: str = ""
@@ -235,6 +243,7 @@ class Accelerator(Config):
     control: Control = Control()
     fused: tuple[Op, ...] = (Op.ACTIVATION, Op.NORMALISATION)
     stores_padding: bool = False
+    homes: dict[TensorName, str] = Field(default_factory=dict)
 
     @field_validator("dataflow")
     @classmethod
@@ -266,6 +275,15 @@ class Accelerator(Config):
             raise FieldError(key="mac.sync_level", value=name, reason=reason)
         return self
 
+    @model_validator(mode="after")
+    def _homes_hold_their_tensors(self) -> Self:
+        for tensor, name in self.homes.items():
+            able = [level.level for level in self.unspread if level.memory(tensor)]
+            if name not in able:
+                reason = f"levels above the PEs that hold {tensor} are {', '.join(able)}"
+                raise FieldError(key=f"homes.{tensor}", value=name, reason=reason)
+        return self
+
     @cached_property
     def levels(self) -> tuple[MemoryLevel, ...]:
         """The memory levels, outermost first."""
@@ -285,6 +303,16 @@ class Accelerator(Config):
     def shared(self) -> dict[str, frozenset[str]]:
         """By axis, the tensors of which one word serves, or gathers, all instances along it."""
         return {axis: array.shared for array in self.arrays for axis in array.axes}
+
+    @property
+    def unspread(self) -> tuple[MemoryLevel, ...]:
+        """The memory levels above every array, of which there is one instance each."""
+        parts = takewhile(lambda part: isinstance(part, MemoryLevel), self.hierarchy)
+        return tuple(part for part in parts if isinstance(part, MemoryLevel))
+
+    def home(self, tensor: str) -> str:
+        """The level where a whole tensor lies before and after a layer."""
+        return self.homes.get(tensor, self.levels[0].level)
 
     def level(self, name: str) -> MemoryLevel:
         """The memory level of that name. Raises KeyError."""

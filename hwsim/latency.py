@@ -144,6 +144,12 @@ def _span(work: float, ramps: Sequence[Load], beside: Sequence[Load] = ()) -> fl
     return max(times)
 
 
+def own_cycles(move: Transfer) -> float:
+    """Cycles of a transfer with nothing beside it: those of its slowest port or bus."""
+    found = demand(move)
+    return _longest(added((found.inward, found.outward)))
+
+
 def _longest(load: Cycles) -> float:
     """Cycles of the slowest port."""
     return max(load.values(), default=0.0)

@@ -172,7 +172,10 @@ def kept_bits(layer: Layer, memory: Memory, tensor: str) -> int:
 
 
 def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
-    """Which tensors exceed which level, and by how much; None where everything fits."""
+    """Which tensors exceed which level, and by how much; None where everything fits.
+
+    A tensor at home takes no tile's room.
+    """
     return next(_excesses(mapping, layer, machine), None)
 
 
@@ -183,7 +186,7 @@ def _excesses(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[
                 tensor: kept_bits(layer, memory, tensor)
                 * tile_words(layer, tensor, mapping.tile(layer, before))
                 for tensor in memory.tensors
-                for name, before in mapping.stores(tensor)
+                for name, before in mapping.stores(tensor)[1:]
                 if name == level.level and tensor in layer.tensors
             }
             if sum(sizes.values()) > memory.usable_bits:
@@ -241,11 +244,12 @@ def _store_faults(mapping: Mapping, layer: Layer, machine: Accelerator) -> Itera
 def _tensor_faults(mapping: Mapping, tensor: str, machine: Accelerator) -> Iterator[str]:
     known = [level.level for level in machine.levels]
     names = [name for name, _ in mapping.stores(tensor)]
-    if not names or mapping.stores(tensor)[0] != (known[0], 0):
-        yield f"{known[0]} must keep {tensor} first of all"
+    home = machine.home(tensor)
+    if not names or mapping.stores(tensor)[0] != (home, 0):
+        yield f"{home} must keep {tensor} first of all"
     if any(known.index(inner) <= known.index(outer) for outer, inner in pairwise(names)):
         yield f"{tensor} is kept inner level first: {names}"
-    for level in machine.levels:
+    for level in machine.levels[known.index(home) :]:
         memory = level.memory(tensor)
         if memory is None and level.level in names:
             yield f"{level.level} cannot keep {tensor}"

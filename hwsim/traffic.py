@@ -120,7 +120,8 @@ def _transfer(
     parent = machine.level(link.parent).memory(link.tensor)
     child = None if link.child == MAC else machine.level(link.child).memory(link.tensor)
     assert parent is not None
-    parent_bits, psum_bits = _parent_bits(layer, link, parent)
+    at_home = link.parent == machine.home(link.tensor)
+    parent_bits, psum_bits = _parent_bits(layer, link, parent, at_home=at_home)
     tile = mapping.tile(layer, above_child)
     shared = {
         index: loop.dim
@@ -146,14 +147,14 @@ def _transfer(
     )
 
 
-def _parent_bits(layer: Layer, link: Link, parent: Memory) -> tuple[float, float]:
-    """Bits of a word in the parent, and of one that is not finished. DRAM keeps finished ofmaps at
-    their own width."""
+def _parent_bits(layer: Layer, link: Link, parent: Memory, *, at_home: bool) -> tuple[float, float]:
+    """Bits of a word in the parent, and of one that is not finished. An ofmap at home is finished,
+    of its own width."""
     if link.tensor != "ofmap":
         bits = coded_bits(layer, parent, link.tensor)
         return bits, bits
     psum_bits = float(kept_bits(layer, parent, "ofmap"))
-    return (coded_bits(layer, parent, "ofmap") if parent.cell == "dram" else psum_bits), psum_bits
+    return (coded_bits(layer, parent, "ofmap") if at_home else psum_bits), psum_bits
 
 
 def _child_bits(layer: Layer, link: Link, child: Memory | None) -> float:

@@ -10,15 +10,32 @@ from hwsim.workload import Layer
 
 
 def outer_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
-    """Memory levels between DRAM and the PEs."""
+    """Memory levels between DRAM and the PEs, with the tensors that they may keep tiles of."""
     return tuple(
-        level for level in machine.levels[1:] if machine.depth(level.level) < first_pe(machine)
+        _tiled(level, machine)
+        for level in machine.levels[1:]
+        if machine.depth(level.level) < first_pe(machine)
     )
 
 
 def inner_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
     """Memory levels of the PEs: the pads."""
-    return tuple(level for level in machine.levels[1:] if level not in outer_levels(machine))
+    return tuple(
+        level for level in machine.levels[1:] if machine.depth(level.level) >= first_pe(machine)
+    )
+
+
+def _tiled(level: MemoryLevel, machine: Accelerator) -> MemoryLevel:
+    """A level without the tensors that live there."""
+    here = {tensor for tensor in machine.homes if machine.home(tensor) == level.level}
+    if not here:
+        return level
+    memories = (
+        memory.model_copy(update={"tensors": left})
+        for memory in level.memories
+        if (left := tuple(tensor for tensor in memory.tensors if tensor not in here))
+    )
+    return level.model_copy(update={"memories": tuple(memories)})
 
 
 def first_pe(machine: Accelerator) -> int:
@@ -37,8 +54,12 @@ def grid(machine: Accelerator) -> tuple[tuple[str | None, int], tuple[str | None
 
 
 def start(layer: Layer, machine: Accelerator) -> list[Node]:
-    """DRAM keeps everything."""
-    return [Store(machine.levels[0].level, layer.tensors)]
+    """Each tensor is kept at its home, which is DRAM unless the machine says otherwise."""
+    return [
+        Store(level.level, tensors)
+        for level in machine.levels
+        if (tensors := tuple(t for t in layer.tensors if machine.home(t) == level.level))
+    ]
 
 
 def keep(levels: Iterable[MemoryLevel], layer: Layer, *tensors: str) -> list[Node]:
