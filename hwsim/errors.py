@@ -6,10 +6,19 @@ line prints it and exits with status 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class InputError(Exception):
     """Something the user gave is wrong; the message is one line that says what to mend."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its message, as what some are made from is lost: so all cross to other processes."""
+        return _said, (type(self), *self.args)
+
+
+def _said(kind: type[InputError], *args: object) -> InputError:
+    return kind.__new__(kind, *args)
 
 
 class UnknownNameError(InputError):
