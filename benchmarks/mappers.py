@@ -33,9 +33,10 @@ from benchmarks.peers.layers import (
 )
 from hwsim.cost import cost
 from hwsim.errors import InputError
+from hwsim.found import Question
 from hwsim.interchange.zigzag import read, rounded_up
 from hwsim.mapping import Mapping, validate
-from hwsim.simulate import best_mapping
+from hwsim.simulate import search
 from hwsim.workload import Layer
 
 SHORT = (POINTWISE,)
@@ -95,7 +96,7 @@ def hwsim_outcome(layer: Layer) -> Outcome:
     machine = zigzag.machine()
     start = perf_counter()
     try:
-        mapping, _ = best_mapping(layer, machine)
+        mapping = search(Question(layer=layer, machine=machine)).mapping
     except InputError as error:
         return Outcome(tool="hwsim", seconds=perf_counter() - start, note=str(error))
     seconds = perf_counter() - start
@@ -154,7 +155,8 @@ def compare_accelforge(options: argparse.Namespace) -> None:
     for layer in (M45_POINTWISE, M45_CONV2) if options.long else (M45_POINTWISE,):
         print(f"{layer.name} on M45: pJ, cycles, pJ x cycles; best known {M45_BEST_UJ[layer]} uJ")
         start = perf_counter()
-        mapping, _ = best_mapping(layer, accelforge.machine(), objective="energy")
+        asked = Question(layer=layer, machine=accelforge.machine(), objective="energy")
+        mapping = search(asked).mapping
         print(_on_m45("hwsim", layer, mapping, perf_counter() - start, python), flush=True)
         if python:
             try:

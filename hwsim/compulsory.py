@@ -16,6 +16,7 @@ from hwsim.cost import arithmetic_pj, transfer_pj
 from hwsim.hardware import Accelerator, Array, MemoryLevel
 from hwsim.latency import latency
 from hwsim.mapping import Mapping, Store
+from hwsim.objective import Objective, value
 from hwsim.reuse import Link
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
@@ -27,6 +28,10 @@ class Least:
 
     energy_pj: float
     cycles: int
+
+    def value(self, objective: Objective) -> float:
+        """What no mapping goes below under an objective."""
+        return value(objective, self.energy_pj, self.cycles)
 
 
 def least(layer: Layer, machine: Accelerator) -> Least:

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import nsmallest
-from itertools import count
+from math import inf
 from time import perf_counter
 from typing import cast
 
+from hwsim.compulsory import least
+from hwsim.constraints import FREE, Constraints, admits
 from hwsim.cost import Cost, cost
 from hwsim.dataflows._spread import serial
 from hwsim.errors import InputError, MappingError
-from hwsim.found import Found, Objective, Question
+from hwsim.found import Found, Question
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping, overflow
+from hwsim.objective import Objective, undominated, value
 from hwsim.registry import hook, module
 from hwsim.skipping import balanced_cycles
 from hwsim.workload import DIMS, Layer
@@ -22,77 +25,115 @@ from hwsim.workload import DIMS, Layer
 # 0.1, 8 of some 150 held the best in all but one, where they missed it by 6 %.
 CANDIDATES = 8
 
-OBJECTIVES: dict[Objective, Callable[[Cost], float]] = {
-    "energy": lambda found: found.energy_pj,
-    "cycles": lambda found: found.cycles,
-    "edp": lambda found: found.energy_pj * found.cycles,
-}
-
-
-def best_mapping(
-    layer: Layer, machine: Accelerator, *, objective: Objective = "edp"
-) -> tuple[Mapping, Cost]:
-    """The mapping of least energy, cycles or energy-delay product and its cost; among equals the
-    dataflow's first. Raises MappingError, InputError.
-
-    On a machine that skips zeros it is the best of a few, see CANDIDATES.
-    """
-    found = within_dataflow(Question(layer=layer, machine=machine, objective=objective))
-    return found.mapping, found.cost
+Costed = tuple[Mapping, Cost]
 
 
 def within_dataflow(question: Question) -> Found:
-    """The best of the mappings that the machine's dataflow offers, see `best_mapping`.
+    """The best of the mappings that the dataflow offers, the machine's or that of the constraints;
+    among equals the first.
 
-    Of all other mappings it knows nothing but that their bound is above 0.
+    On a machine that skips zeros it is the best of a few, see CANDIDATES. Of all other mappings no
+    more is known than `hwsim.compulsory` says. Raises MappingError where there is none, InputError.
     """
-    start, machine = perf_counter(), question.machine
-    layer = accumulated(question.layer, machine)
-    check_operands(layer, machine)
+    start, space = perf_counter(), _Space(question)
+    most = question.max_cycles or inf
 
-    def value(found: tuple[Mapping, Cost]) -> float:
-        return OBJECTIVES[question.objective](found[1])
+    def rank(found: Costed) -> tuple[float, ...]:
+        return max(found[1].cycles - most, 0), _value(question.objective, found[1])
 
-    looked = count()
-    mappings: Iterator[Mapping] = (
-        each for each, _ in zip(_mappings(layer, machine), looked, strict=False)
-    )
-    if layer.weighted and machine.mac.zero_skipping:
-        mappings = _promising(layer, machine, mappings, value)
-    best = min(
-        ((found, cost(layer, found, machine)) for found in mappings), key=value, default=None
-    )
-    if best is None:
+    best = min(space.costed(lambda quick: nsmallest(CANDIDATES, quick, key=rank)), key=rank)
+    if best[1].cycles > most:
         raise MappingError(
-            f"layer {layer.name!r} fits no {machine.dataflow} mapping on {machine.name}: "
-            f"{_obstacle(layer, machine)}"
+            f"layer {question.layer.name!r} takes {best[1].cycles} cycles on "
+            f"{question.machine.name}, more than max_cycles = {question.max_cycles}"
         )
-    return Found(
-        mapping=best[0],
-        cost=best[1],
-        objective=question.objective,
-        value=value(best),
-        lower_bound=0.0,
-        evaluated=next(looked),
-        seconds=perf_counter() - start,
-    )
+    return space.found(best, seconds=perf_counter() - start)
 
 
-def _promising(
-    layer: Layer,
-    machine: Accelerator,
-    mappings: Iterable[Mapping],
-    value: Callable[[tuple[Mapping, Cost]], float],
-) -> Iterator[Mapping]:
-    """The CANDIDATES that would be best if zeros fell evenly on all lanes."""
-    quick = ((m, cost(layer, m, machine, arithmetic=balanced_cycles)) for m in mappings)
-    return (mapping for mapping, _ in nsmallest(CANDIDATES, quick, key=value))
+def front_within_dataflow(
+    layer: Layer, machine: Accelerator, *, constraints: Constraints = FREE
+) -> tuple[Found, ...]:
+    """Of the same mappings those that no other matches or beats in energy and cycles, fastest
+    first; each as the one of least energy among those as fast. Raises MappingError, InputError."""
+    start = perf_counter()
+    asked = Question(layer=layer, machine=machine, objective="energy", constraints=constraints)
+    space = _Space(asked)
+
+    def rank(found: Costed) -> tuple[float, ...]:
+        return found[1].cycles, found[1].energy_pj
+
+    best = undominated(space.costed(lambda quick: undominated(quick, rank)), rank)
+    seconds = perf_counter() - start
+    return tuple(space.found(each, seconds=seconds) for each in best)
 
 
-def _obstacle(layer: Layer, machine: Accelerator) -> str:
-    """Which memory is too small for a single word, or that the dataflow asks for more than that."""
-    excess = overflow(serial(layer, machine, "".join(DIMS)), layer, machine)
-    return excess or "the smallest tiles that it allows exceed a buffer or a pad"
+class _Space:
+    """The mappings of a question that its dataflow offers and its constraints admit."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, self.machine = question, question.machine
+        self.layer = accumulated(question.layer, question.machine)
+        self.looked = 0
+        check_operands(self.layer, self.machine)
+
+    def costed(self, promising: Callable[[Iterable[Costed]], Iterable[Costed]]) -> list[Costed]:
+        """Every mapping and its cost; where lanes wait for each other, which takes long to count,
+        only the `promising` ones of those as they were if zeros fell evenly on all lanes. Raises
+        MappingError where there is none."""
+        layer, machine, mappings = self.layer, self.machine, self._admitted()
+        if layer.weighted and machine.mac.zero_skipping:
+            quick = ((m, cost(layer, m, machine, arithmetic=balanced_cycles)) for m in mappings)
+            mappings = (mapping for mapping, _ in promising(quick))
+        found = [(mapping, cost(layer, mapping, machine)) for mapping in mappings]
+        if not found:
+            raise MappingError(self._obstacle())
+        return found
+
+    def found(self, best: Costed, *, seconds: float) -> Found:
+        """One of them as an answer."""
+        objective = self.question.objective
+        reached = _value(objective, best[1])
+        return Found(
+            mapping=best[0],
+            cost=best[1],
+            objective=objective,
+            value=reached,
+            lower_bound=min(least(self.layer, self.machine).value(objective), reached),
+            evaluated=self.looked,
+            seconds=seconds,
+        )
+
+    @property
+    def _dataflow(self) -> str:
+        wanted = self.question.constraints.dataflow or self.machine.dataflow
+        return wanted if self.layer.weighted else "streaming"
+
+    def _admitted(self) -> Iterator[Mapping]:
+        offered = hook(module("dataflow", self._dataflow), "mappings")
+        constraints, free = self.question.constraints, self.question.constraints == FREE
+        for mapping in cast(Iterable[Mapping], offered(self.layer, self.machine)):
+            self.looked += 1
+            if free or admits(constraints, mapping, self.layer, self.machine):
+                yield mapping
+
+    def _obstacle(self) -> str:
+        """The constraints, or which memory is too small for a single word, or that the dataflow
+        asks for more than that."""
+        layer, machine = self.layer, self.machine
+        if self.looked:
+            return (
+                f"layer {layer.name!r}: the constraints exclude every {self._dataflow} mapping on "
+                f"{machine.name}"
+            )
+        excess = overflow(serial(layer, machine, "".join(DIMS)), layer, machine)
+        return (
+            f"layer {layer.name!r} fits no {self._dataflow} mapping on {machine.name}: "
+            f"{excess or 'the smallest tiles that it allows exceed a buffer or a pad'}"
+        )
+
+
+def _value(objective: Objective, found: Cost) -> float:
+    return value(objective, found.energy_pj, found.cycles)
 
 
 def accumulated(layer: Layer, machine: Accelerator) -> Layer:
@@ -100,12 +141,6 @@ def accumulated(layer: Layer, machine: Accelerator) -> Layer:
     Eyeriss chip truncates products of 32 bits to 16 (JSSC 2017)."""
     bits = min(layer.psum.bits, machine.mac.psum_bits)
     return replace(layer, psum=replace(layer.psum, bits=bits))
-
-
-def _mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
-    name = machine.dataflow if layer.weighted else "streaming"
-    mappings = hook(module("dataflow", name), "mappings")
-    yield from cast(Iterable[Mapping], mappings(layer, machine))
 
 
 def check_operands(layer: Layer, machine: Accelerator) -> None:

@@ -1,34 +1,38 @@
 """What a mapper is asked, and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
+from hwsim.constraints import FREE, Constraints
 from hwsim.cost import Cost
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
+from hwsim.objective import Objective
 from hwsim.workload import Layer
-
-Objective = Literal["energy", "cycles", "edp"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """The mapping of `layer` on `machine` that has the least `objective`; all that decides it.
 
-    `budget_s`: the mapper may stop after so many seconds, and then leaves a gap to its bound.
+    `max_cycles`: of those alone that take no more. `constraints`: and that look so. `budget_s`: the
+    mapper may stop after so many seconds, and then leaves a gap to its bound.
     """
 
     layer: Layer
     machine: Accelerator
     objective: Objective = "edp"
+    max_cycles: int | None = None
+    constraints: Constraints = FREE
     budget_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """The best mapping and its cost. `value` is what the objective makes of the cost, and no
-    mapping falls below `lower_bound`, both in pJ, cycles, or their product; `evaluated` mappings
-    were looked at in `seconds`. `cached`: the search ran before, and the time is what it took then.
+    mapping falls below `lower_bound`, both in pJ, cycles, pJ x cycles or pJ x cycles squared;
+    `evaluated` mappings were looked at in `seconds`. `cached`: the search ran before, and the time
+    is what it took then.
     """
 
     mapping: Mapping
@@ -39,3 +43,11 @@ class Found:
     evaluated: int
     seconds: float
     cached: bool = field(default=False, compare=False)
+
+    @property
+    def gap(self) -> float | None:
+        """How far above its lower bound the value lies, as a share of the bound, if that is any."""
+        return self.value / self.lower_bound - 1 if self.lower_bound else None
+
+
+Search = Callable[[Question], Found]

@@ -6,7 +6,7 @@ first ifmap to the buffer. One after the other they cost what they cost, each co
 cycles. All schedules are searched as one problem.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from time import perf_counter
@@ -16,18 +16,15 @@ from hwsim.compulsory import least
 from hwsim.cost import Cost, Totals, transfer_cost
 from hwsim.dataflows._parts import tile_sizes
 from hwsim.errors import MappingError
+from hwsim.found import Found, Question, Search
 from hwsim.hardware import Accelerator
-from hwsim.homes import Search, buffer, fits, with_homes
+from hwsim.homes import buffer, fits, with_homes
 from hwsim.mapping import Mapping, Store
-from hwsim.simulate import Objective
+from hwsim.objective import Objective, value
+from hwsim.simulate import ask
 from hwsim.traffic import transfers
 from hwsim.workload import Layer
 
-VALUES: dict[Objective, Callable[[float, float], float]] = {
-    "energy": lambda energy_pj, cycles: energy_pj,
-    "cycles": lambda energy_pj, cycles: cycles,
-    "edp": lambda energy_pj, cycles: energy_pj * cycles,
-}
 Tiles = Sequence[tuple[int, int, int]]
 # Sums of the same costs in another order differ by less.
 ROUNDING = 1e-9
@@ -84,18 +81,17 @@ def fuse(
     layers: Sequence[Layer],
     machine: Accelerator,
     *,
-    search: Search,
+    search: Search = ask,
     objective: Objective = "edp",
     tiles: Tiles | None = None,
     budget_s: float | None = None,
 ) -> FusedChain:
-    """The schedule of a chain of layers of least energy, cycles or energy x cycles.
+    """The schedule of a chain of layers of least energy, cycles or a product of both.
 
     Of all schedules, or those of the given tiles (images, rows, columns of the last ofmap; see
-    `even_tiles`), none is better, each piece under the mapping that `search` finds for it; `search`
-    should have the same objective. With `budget_s` the search ends after so many seconds, once it
-    has found any. Raises InputError where the layers are no chain, MappingError where no schedule
-    fits the machine.
+    `even_tiles`), none is better, each piece under the mapping that `search` finds for it. With
+    `budget_s` all ends after so many seconds, once any is found. Raises InputError where the layers
+    are no chain, MappingError where no schedule fits the machine.
     """
     start = perf_counter()
     judge = _Judge(Chain(tuple(layers), machine), search, objective)
@@ -109,7 +105,7 @@ def fuse(
         )
     schedule, totals = best
     pieces, loads = judge.result(schedule)
-    value = judge.value(totals.energy_pj, totals.cycles)
+    reached = judge.value(totals.energy_pj, totals.cycles)
     return FusedChain(
         layers=judge.chain.layers,
         schedule=schedule,
@@ -118,8 +114,8 @@ def fuse(
         totals=totals,
         apart=judge.apart(),
         objective=objective,
-        value=value,
-        lower_bound=min(bound, value),
+        value=reached,
+        lower_bound=min(bound, reached),
         evaluated=evaluated,
         schedules=len(ranked),
         seconds=perf_counter() - start,
@@ -135,16 +131,16 @@ def _least_of(
     judge: "_Judge", ranked: Sequence[tuple[float, Schedule]], deadline: float
 ) -> tuple[tuple[Schedule, Totals] | None, float, int]:
     """(the best schedule and its costs, what bounds all others, how many were looked at)."""
-    best, value = None, float("inf")
+    best, reached = None, float("inf")
     for evaluated, (bound, schedule) in enumerate(ranked):
-        if bound * (1 - ROUNDING) >= value:
-            return best, value, evaluated
+        if bound * (1 - ROUNDING) >= reached:
+            return best, reached, evaluated
         if best and perf_counter() > deadline:
             return best, bound, evaluated
-        totals = judge.totals(schedule, below=value)
-        if totals and judge.value(totals.energy_pj, totals.cycles) < value:
-            best, value = (schedule, totals), judge.value(totals.energy_pj, totals.cycles)
-    return best, value, len(ranked)
+        totals = judge.totals(schedule, below=reached)
+        if totals and judge.value(totals.energy_pj, totals.cycles) < reached:
+            best, reached = (schedule, totals), judge.value(totals.energy_pj, totals.cycles)
+    return best, reached, len(ranked)
 
 
 Sums = tuple[float, float]
@@ -160,11 +156,11 @@ class _Judge:
     floors: dict[object, Sums] = field(default_factory=dict)
     machines: dict[object, Accelerator] = field(default_factory=dict)
     copies: dict[Load, Cost] = field(default_factory=dict)
-    mapped: dict[object, tuple[Mapping, Cost] | None] = field(default_factory=dict)
+    mapped: dict[object, Found | None] = field(default_factory=dict)
 
     def value(self, energy_pj: float, cycles: float) -> float:
         """What the objective weighs."""
-        return VALUES[self.objective](energy_pj, cycles)
+        return value(self.objective, energy_pj, cycles)
 
     def ranked(self, tiles: Tiles | None) -> list[tuple[float, Schedule]]:
         """Every schedule that fits the buffers, with a bound on its value, least first."""
@@ -188,9 +184,9 @@ class _Judge:
             if found is None:
                 return None
             least_pj, least_cycles = self._least(cut, piece)
-            energy_pj += piece.times * (found[1].energy_pj - least_pj)
-            cycles += piece.times * (found[1].cycles - least_cycles)
-            costs.append((piece.times, found[1]))
+            energy_pj += piece.times * (found.cost.energy_pj - least_pj)
+            cycles += piece.times * (found.cost.cycles - least_cycles)
+            costs.append((piece.times, found.cost))
             if self.value(energy_pj, cycles) >= below * (1 + ROUNDING):
                 return None
         return Totals.of(costs)
@@ -203,7 +199,7 @@ class _Judge:
             assert found is not None
             assert machine is not None
             pieces.append(
-                MappedPiece(piece=piece, machine=machine, mapping=found[0], cost=found[1])
+                MappedPiece(piece=piece, machine=machine, mapping=found.mapping, cost=found.cost)
             )
         loads = (MappedLoad(load=load, cost=self._copied(load)) for load in cut.loads())
         return tuple(pieces), tuple(loads)
@@ -211,10 +207,10 @@ class _Judge:
     def apart(self) -> Totals | None:
         """What the layers cost one by one through DRAM."""
         try:
-            found = [self.search(layer, self.chain.machine) for layer in self.chain.layers]
+            found = [self._search(layer, self.chain.machine) for layer in self.chain.layers]
         except MappingError:
             return None
-        return Totals.of((1, cost) for _, cost in found)
+        return Totals.of((1, each.cost) for each in found)
 
     def _fits(self, cut: Cut) -> bool:
         places = range(len(self.chain.layers))
@@ -227,7 +223,7 @@ class _Judge:
     def _machine(self, cut: Cut, place: int) -> Accelerator | None:
         return with_homes(self.chain.machine, cut.homes(place), cut.rooms(place))
 
-    def _mapped(self, cut: Cut, piece: Piece) -> tuple[Mapping, Cost] | None:
+    def _mapped(self, cut: Cut, piece: Piece) -> Found | None:
         """A piece's mapping and cost; None where it has none in the room that is left to it."""
         homes, rooms = cut.homes(piece.place), cut.rooms(piece.place)
         key = (*_shape(piece), *homes.items(), *rooms.items())
@@ -235,10 +231,13 @@ class _Judge:
             machine = self._machine(cut, piece.place)
             assert machine is not None
             try:
-                self.mapped[key] = self.search(piece.layer, machine)
+                self.mapped[key] = self._search(piece.layer, machine)
             except MappingError:
                 self.mapped[key] = None
         return self.mapped[key]
+
+    def _search(self, layer: Layer, machine: Accelerator) -> Found:
+        return self.search(Question(layer=layer, machine=machine, objective=self.objective))
 
     def _floor(self, cut: Cut) -> Sums:
         """What no mapping of the pieces goes below, and the copies."""

@@ -1,14 +1,9 @@
 """A machine on which tensors lie in a buffer, not in DRAM, before and after a layer."""
 
-from collections.abc import Callable
 from math import inf
 
-from hwsim.cost import Cost
 from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
-from hwsim.mapping import Mapping
-from hwsim.workload import Layer
 
-Search = Callable[[Layer, Accelerator], tuple[Mapping, Cost]]
 Rooms = dict[tuple[str, str], int]
 
 

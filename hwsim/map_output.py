@@ -12,32 +12,27 @@ from rich.text import Text
 
 from hwsim import explain, gallery, layer_text, mapping_file, registry
 from hwsim.errors import MappingError
+from hwsim.found import Found
 from hwsim.interchange import timeloop, zigzag
 from hwsim.map_request import Job
-from hwsim.map_space import Objective, Point, Space, points, sampled
-from hwsim.mapped import Answer
+from hwsim.map_space import Point, Space, points, sampled
+from hwsim.objective import UNITS
 from hwsim.table import digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HOOK = "draw_space"
-UNITS: dict[Objective, str] = {
-    "energy": "pJ",
-    "cycles": "cycles",
-    "edp": "pJ x cycles",
-    "ed2p": "pJ x cycles²",
-}
 
 
-def to_json(job: Job, answers: Sequence[Answer]) -> str:
+def to_json(job: Job, answers: Sequence[Found]) -> str:
     """The answer, or the front as a list of such; `mapping` is what `Mapping.from_yaml` reads."""
     records = [_record(job, answer) for answer in answers]
     found = {"front": records} if job.request.front else records[0]
     return json.dumps(found, indent=2) + "\n"
 
 
-def _record(job: Job, answer: Answer) -> dict[str, Any]:
+def _record(job: Job, answer: Found) -> dict[str, Any]:
     found = answer.cost
     return {
         "layer": layer_text.text(job.layer),
@@ -53,11 +48,12 @@ def _record(job: Job, answer: Answer) -> dict[str, Any]:
         "energy_by_component_pj": found.energy_by_component_pj,
         "evaluated": answer.evaluated,
         "seconds": answer.seconds,
+        "cached": answer.cached,
         "mapping": answer.mapping.to_yaml(),
     }
 
 
-def shown(job: Job, answers: Sequence[Answer]) -> RenderableType:
+def shown(job: Job, answers: Sequence[Found]) -> RenderableType:
     """The front as a table, or one mapping explained."""
     said = _unwrapped(f"{layer_text.text(job.layer)}\non {job.machine.name}\n")
     if job.request.front:
@@ -71,7 +67,7 @@ def shown(job: Job, answers: Sequence[Answer]) -> RenderableType:
         explain.energy_table(answer.cost),
         "",
         explain.time_line(answer.cost, job.machine),
-        _verdict(answer),
+        _verdict(job, answer),
     )
 
 
@@ -79,18 +75,18 @@ def _unwrapped(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ignore")
 
 
-def _verdict(answer: Answer) -> str:
+def _verdict(job: Job, answer: Found) -> str:
     """The objective's value, how far from the best it may be, and what it took to know."""
     said = f"{answer.objective} {answer.value:.6g} {UNITS[answer.objective]}"
-    if answer.lower_bound is None or answer.gap is None:
-        return said
-    return (
-        f"{said}; no mapping below {answer.lower_bound:.6g} (gap {100 * answer.gap:.2g} %)\n"
-        f"{answer.evaluated:,} evaluated in {digits(answer.seconds)} s"
-    )
+    if answer.gap is not None:
+        said += f"; no mapping below {answer.lower_bound:.6g} (gap {100 * answer.gap:.2g} %)"
+    if not job.request.mapping:
+        earlier = ", in an earlier run" if answer.cached else ""
+        said += f"\n{answer.evaluated:,} evaluated in {digits(answer.seconds)} s{earlier}"
+    return said
 
 
-def _front_table(job: Job, answers: Iterable[Answer]) -> Table:
+def _front_table(job: Job, answers: Iterable[Found]) -> Table:
     """The Pareto front, fastest first."""
     shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for head in ("cycles", "ms", "energy µJ", "µJ x ms", "PE %", "bound by"):
@@ -103,7 +99,7 @@ def _front_table(job: Job, answers: Iterable[Answer]) -> Table:
     return shown
 
 
-def contents(job: Job, answers: Sequence[Answer]) -> dict[str, bytes]:
+def contents(job: Job, answers: Sequence[Found]) -> dict[str, bytes]:
     """A folder's files: mappings, numbered if several, in other tools' forms too; the plot.
 
     Raises MappingError on what another tool's form cannot say.
@@ -119,7 +115,7 @@ def contents(job: Job, answers: Sequence[Answer]) -> dict[str, bytes]:
     return files | _plots(_space(job, answers))
 
 
-def _exported(job: Job, answer: Answer, form: str) -> bytes:
+def _exported(job: Job, answer: Found, form: str) -> bytes:
     """The mapping as another tool's file."""
     records: object
     try:
@@ -134,7 +130,7 @@ def _exported(job: Job, answer: Answer, form: str) -> bytes:
     return yaml.safe_dump(records, sort_keys=False).encode()
 
 
-def _space(job: Job, answers: Sequence[Answer]) -> Space:
+def _space(job: Job, answers: Sequence[Found]) -> Space:
     """The answers among random mappings."""
     request, best = job.request, answers[0]
     random = sampled(

@@ -13,8 +13,8 @@ from hwsim.constraints import Constraints, Dataflow, check, load_constraints
 from hwsim.dataflow import accumulated, check_operands
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.hardware import Accelerator, load_machine
-from hwsim.map_space import Objective
 from hwsim.networks import load_network
+from hwsim.objective import Objective
 from hwsim.workload import Layer
 
 VERB = "hwsim map"

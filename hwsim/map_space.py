@@ -3,31 +3,17 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 from hwsim._random_nest import RandomNest
 from hwsim.constraints import FREE, Constraints, admits
-from hwsim.cost import Cost, cost
+from hwsim.cost import cost
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
+from hwsim.objective import Objective, undominated
 from hwsim.skipping import balanced_cycles
 from hwsim.workload import Layer
 
-Objective = Literal["energy", "cycles", "edp", "ed2p"]
-# An objective is a product of powers of energy and of cycles.
-POWERS: dict[Objective, tuple[int, int]] = {
-    "energy": (1, 0),
-    "cycles": (0, 1),
-    "edp": (1, 1),
-    "ed2p": (1, 2),
-}
 TRIES = 10  # nests grown for each that is to obey a dataflow
-
-
-def value(objective: Objective, found: Cost) -> float:
-    """A cost under an objective: pJ, cycles, pJ x cycles or pJ x cycles squared."""
-    of_energy, of_cycles = POWERS[objective]
-    return found.energy_pj**of_energy * float(found.cycles) ** of_cycles
 
 
 @dataclass(frozen=True)
@@ -89,8 +75,4 @@ def points(layer: Layer, machine: Accelerator, mappings: Iterable[Mapping]) -> t
 
 def front(found: Iterable[Point]) -> tuple[Point, ...]:
     """Those that no other matches or beats in both, by cycles."""
-    kept: list[Point] = []
-    for point in sorted(found, key=lambda point: (point.cycles, point.energy_pj)):
-        if not kept or point.energy_pj < kept[-1].energy_pj:
-            kept.append(point)
-    return tuple(kept)
+    return undominated(found, lambda point: (point.cycles, point.energy_pj))

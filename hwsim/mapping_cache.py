@@ -1,17 +1,16 @@
 """Mappings that were found before, by the content of the question, in memory and on disk.
 
 A question's key covers the layer and the machine but for their names and descriptions, the
-objective, and the source of every module that decides a cost: an answer is found again only where
-the search would give the same. `HWSIM_CACHE` names the folder in place of the platform's own; `off`
-keeps nothing. On disk each answer is one small file, written beside its place and moved there, so
-that processes may share the folder and be killed at any time. A damaged file is no answer and is
-written anew. A folder that cannot be written leaves the memory.
+objective, limits and constraints, and the source of every module that decides a cost: an answer is
+found again only where the search would give the same. `HWSIM_CACHE` names the folder in place of
+the platform's own; `off` keeps nothing. On disk each answer is one small file, written beside its
+place and moved there, so that processes may share the folder and be killed at any time. A damaged
+file is no answer and is written anew. A folder that cannot be written leaves the memory.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import cache
@@ -23,14 +22,12 @@ from typing import Any
 
 from hwsim._content import digest, to_json
 from hwsim.cost import Cost
-from hwsim.found import Found, Question
+from hwsim.found import Found, Question, Search
 from hwsim.mapping import Mapping
 
 VARIABLE, OFF = "HWSIM_CACHE", "off"
 # Some 5 kB each; the oldest give way.
 MOST_REMEMBERED = 2**14
-
-Search = Callable[[Question], Found]
 
 
 def answer(question: Question, search: Search) -> Found:

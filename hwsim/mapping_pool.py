@@ -18,8 +18,8 @@ from time import perf_counter
 from types import ModuleType
 
 from hwsim.errors import InputError
-from hwsim.found import Found, Question
-from hwsim.mapping_cache import Search, answer, current
+from hwsim.found import Found, Question, Search
+from hwsim.mapping_cache import answer, current
 
 # Twice what a crew's start takes, as measured for two on both threads of an idle core: a second
 # until all is imported, half a second until kernels are out of numba's cache. A busy core takes

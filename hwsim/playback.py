@@ -1,8 +1,8 @@
 """A network played by the event-driven engine: where each cycle goes, as numbers and as a trace."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from rich import box
@@ -10,13 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from hwsim import gallery, registry
-from hwsim.engine import Execution, Task, run
+from hwsim.engine import Execution, run
 from hwsim.errors import UnknownNameError
 from hwsim.hardware import Accelerator
-from hwsim.mapping import Mapping
 from hwsim.networks import load_network
+from hwsim.objective import Objective
 from hwsim.progress import Progress, quiet
-from hwsim.simulate import Objective, accumulated, best_mapping, fused_into
+from hwsim.simulate import accumulated, fused_into, map_layers
 from hwsim.table import digits
 from hwsim.workload import Layer
 
@@ -53,17 +53,17 @@ def play(
         for layer in network
         if (layer.name in layers or not layers) and not fused_into(network, layer, machine)
     ]
-    known: dict[Layer, Mapping] = {}
-    tasks: list[Task] = []
-    for done, layer in enumerate(own):
-        progress(f"mapping layers on {machine.name}", done, len(own))
-        wide = _at_bits(layer, machine, bits)
-        nameless = replace(wide, name="")
-        if nameless not in known:
-            known[nameless], _ = best_mapping(wide, machine, objective=objective)
-        tasks.append((wide, known[nameless]))
+    wide = [_at_bits(layer, machine, bits) for layer in own]
+    stage, mapped = f"mapping layers on {machine.name}", count(1)
+
+    def tell(names: Iterable[str]) -> None:
+        for _ in names:
+            progress(stage, next(mapped), len(wide))
+
+    progress(stage, 0, len(wide))
+    found = map_layers(wide, machine, objective=objective, done=tell)
     progress("playing layers")
-    return run(tasks, machine)
+    return run([(layer, found[layer.name].mapping) for layer in wide], machine)
 
 
 def _at_bits(layer: Layer, machine: Accelerator, bits: int | None) -> Layer:

@@ -13,12 +13,13 @@ from math import prod
 from typing import NamedTuple
 
 from hwsim._residents import Family, Flow, Resident
-from hwsim.cost import Cost, Totals, fused_cost
+from hwsim.cost import Totals, fused_cost
 from hwsim.errors import MappingError
+from hwsim.found import Found, Question, Search
 from hwsim.hardware import Accelerator
-from hwsim.homes import Search, buffer, with_homes
-from hwsim.mapping import Mapping
-from hwsim.simulate import LayerResult, NetworkResult, Objective, accumulated
+from hwsim.homes import buffer, with_homes
+from hwsim.objective import POWERS, Objective, undominated
+from hwsim.simulate import LayerResult, NetworkResult, accumulated, ask
 from hwsim.workload import Layer, Network
 
 
@@ -47,17 +48,24 @@ class Residence:
 
 
 def keep_on_chip(
-    network: Network, machine: Accelerator, *, search: Search, objective: Objective = "edp"
+    network: Network,
+    machine: Accelerator,
+    *,
+    search: Search = ask,
+    objective: Objective = "edp",
+    progress: Callable[[str], None] | None = None,
 ) -> Residence:
-    """The ofmaps whose stay on chip leaves least energy, cycles, or energy x cycles in all.
+    """The ofmaps whose stay on chip leaves least energy, cycles, or product of both in all.
 
     Exact, layers being run in the network's order, one after the other, each under the mapping that
     `search` finds for it: of all sets of ofmaps that may stay (`hwsim._residents` says which) and
-    fit the outermost buffer of ifmaps and ofmaps, none leaves less. Raises MappingError where a
-    layer fits no mapping even with nothing kept, and InputError as `search` does.
+    fit the outermost buffer of ifmaps and ofmaps, none leaves less. `progress` is told each
+    layer's name once all its cases are known. Raises MappingError where a layer fits no mapping
+    even with nothing kept, and InputError as `search` does.
     """
-    stage = _Stage(Flow(network, machine), buffer(machine, "ifmap", "ofmap"), search)
-    kept = _best(stage, objective)
+    level = buffer(machine, "ifmap", "ofmap")
+    stage = _Stage(Flow(network, machine), level, objective, search)
+    kept = _best(stage, progress or (lambda name: None))
     return Residence(
         kept=tuple(sorted(stage.residents(kept), key=lambda resident: resident.first)),
         result=stage.result(kept),
@@ -76,8 +84,9 @@ class _Stage:
 
     flow: Flow
     level: str | None
+    objective: Objective
     search: Search
-    known: dict[tuple[object, ...], tuple[Mapping, Cost] | None] = field(default_factory=dict)
+    known: dict[tuple[object, ...], Found | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = tuple(self.flow.layers)
@@ -101,7 +110,7 @@ class _Stage:
         rooms = {(self.level or "", "ofmap"): bits}
         return with_homes(self.flow.machine, self._homes(step, residents), rooms)
 
-    def mapped(self, step: int, chosen: Chosen) -> tuple[Mapping, Cost] | None:
+    def mapped(self, step: int, chosen: Chosen) -> Found | None:
         """A layer's mapping and cost; None where the families leave it no room."""
         layer, residents = self.flow.layers[self.names[step]], self.residents(chosen)
         bits = sum(resident.room_bits(step) for resident in residents)
@@ -110,12 +119,12 @@ class _Stage:
             self.known[key] = self._search(layer, step, chosen)
         return self.known[key]
 
-    def _search(self, layer: Layer, step: int, chosen: Chosen) -> tuple[Mapping, Cost] | None:
+    def _search(self, layer: Layer, step: int, chosen: Chosen) -> Found | None:
         machine = self._machine(step, chosen)
         if machine is None:
             return None
         try:
-            return self.search(layer, machine)
+            return self.search(Question(layer=layer, machine=machine, objective=self.objective))
         except MappingError:
             if not chosen:
                 raise
@@ -144,7 +153,7 @@ class _Stage:
             return LayerResult(layer=layer, mapping=None, cost=cost, fused_into=producer)
         found = self.mapped(self.names.index(layer.name), chosen)
         assert found is not None
-        return LayerResult(layer=layer, mapping=found[0], cost=found[1])
+        return LayerResult(layer=layer, mapping=found.mapping, cost=found.cost)
 
     def machines(self, chosen: Chosen) -> dict[str, Accelerator]:
         """By layer beside which something stays on chip, the machine as it sees it."""
@@ -163,32 +172,35 @@ class _Label(NamedTuple):
     chosen: Chosen
 
 
-WEIGHED: dict[Objective, Callable[[Cost], tuple[float, ...]]] = {
-    "energy": lambda found: (found.energy_pj,),
-    "cycles": lambda found: (found.cycles,),
-    "edp": lambda found: (found.energy_pj, found.cycles),
-}
-
-
-def _best(stage: _Stage, objective: Objective) -> Chosen:
+def _best(stage: _Stage, progress: Callable[[str], None]) -> Chosen:
     """The families that leave least, by a dynamic program over the order of execution.
 
     Its state is which chosen families are on chip after a layer, since nothing else bears on later
     ones. Of each state the choices are kept that no other beats in every sum.
     """
-    riders = (0.0,) if objective == "cycles" else (stage.riders_pj, 0.0)
-    labels = {NOTHING: [_Label(riders[: 2 if objective == "edp" else 1], NOTHING)]}
-    for step in range(len(stage.names)):
+    powers = POWERS[stage.objective]
+    labels = {NOTHING: [_Label(_weighed(powers, stage.riders_pj, 0.0), NOTHING)]}
+    for step, name in enumerate(stage.names):
         reached: dict[Chosen, list[_Label]] = {}
         for state, before in labels.items():
             for begun in _subsets(stage.families, step):
                 found = stage.mapped(step, state | begun)
                 if found:
-                    added = WEIGHED[objective](found[1])
+                    added = _weighed(powers, found.cost.energy_pj, found.cost.cycles)
                     after = _still_there(stage.families, state | begun, step)
                     reached.setdefault(after, []).extend(_grown(before, added, begun))
-        labels = {state: _undominated(found) for state, found in reached.items()}
-    return min(labels[NOTHING], key=lambda label: prod(label.sums)).chosen
+        labels = {
+            state: list(undominated(found, lambda label: label.sums))
+            for state, found in reached.items()
+        }
+        progress(name)
+    weights = [power for power in powers if power]
+    return min(labels[NOTHING], key=lambda label: prod(map(pow, label.sums, weights))).chosen
+
+
+def _weighed(powers: tuple[int, int], energy_pj: float, cycles: float) -> tuple[float, ...]:
+    """Energy, cycles, or both: what has a power."""
+    return tuple(each for each, power in zip((energy_pj, cycles), powers, strict=True) if power)
 
 
 def _subsets(families: tuple[Family, ...], step: int) -> Iterator[Chosen]:
@@ -206,12 +218,3 @@ def _grown(labels: Iterable[_Label], added: tuple[float, ...], begun: Chosen) ->
     for sums, chosen in labels:
         total = tuple(old + new for old, new in zip(sums, added, strict=True))
         yield _Label(total, chosen | begun)
-
-
-def _undominated(labels: list[_Label]) -> list[_Label]:
-    """Those of one sum, or of two, that no other beats or equals."""
-    kept: list[_Label] = []
-    for label in sorted(labels, key=lambda label: label.sums):
-        if not kept or label.sums[-1] < kept[-1].sums[-1]:
-            kept.append(label)
-    return kept

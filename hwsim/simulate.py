@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from hwsim.constraints import FREE, Constraints
 from hwsim.cost import Cost, fused_cost
-from hwsim.dataflow import OBJECTIVES as OBJECTIVES
 from hwsim.dataflow import accumulated as accumulated
-from hwsim.dataflow import best_mapping as best_mapping
-from hwsim.dataflow import within_dataflow
+from hwsim.dataflow import front_within_dataflow, within_dataflow
 from hwsim.found import Found, Question
-from hwsim.found import Objective as Objective
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
+from hwsim.mapping_cache import answer
 from hwsim.mapping_pool import answers
+from hwsim.objective import Objective as Objective
 from hwsim.workload import Layer, Network
 
 
@@ -52,7 +52,7 @@ def simulate(
     """
     layers = [accumulated(layer, machine) for layer in network]
     riding = {layer.name: fused_into(network, layer, machine) for layer in layers}
-    groups = _alike(layer for layer in layers if riding[layer.name] is None)
+    moving = [layer for layer in layers if riding[layer.name] is None]
 
     def tell(names: Iterable[str]) -> None:
         for name in names:
@@ -60,15 +60,31 @@ def simulate(
                 progress(name)
 
     tell(name for name, producer in riding.items() if producer)
+    known = map_layers(moving, machine, objective=objective, workers=workers, done=tell)
+    results = (_result(each, machine, riding[each.name], known.get(each.name)) for each in layers)
+    return NetworkResult(network=network, machine=machine, layers=tuple(results))
+
+
+def map_layers(
+    layers: Iterable[Layer],
+    machine: Accelerator,
+    *,
+    objective: Objective = "edp",
+    workers: int | None = None,
+    done: Callable[[Iterable[str]], None],
+) -> dict[str, Found]:
+    """What is found for each layer, by its name; `done` hears names, those of equal layers at once.
+
+    Raises MappingError, InputError.
+    """
+    groups = _alike(layers)
     found = answers(
         [Question(layer=group[0], machine=machine, objective=objective) for group in groups],
         search,
         workers=workers,
-        done=lambda number: tell(layer.name for layer in groups[number]),
+        done=lambda number: done(layer.name for layer in groups[number]),
     )
-    known = {each.name: one for group, one in zip(groups, found, strict=True) for each in group}
-    results = (_result(each, machine, riding[each.name], known.get(each.name)) for each in layers)
-    return NetworkResult(network=network, machine=machine, layers=tuple(results))
+    return {each.name: one for group, one in zip(groups, found, strict=True) for each in group}
 
 
 def _alike(layers: Iterable[Layer]) -> list[list[Layer]]:
@@ -88,12 +104,38 @@ def _result(
     return LayerResult(layer=layer, mapping=found.mapping, cost=found.cost)
 
 
+def best_mapping(
+    layer: Layer, machine: Accelerator, *, objective: Objective = "edp"
+) -> tuple[Mapping, Cost]:
+    """The mapping of least energy, cycles or product of both, and its cost.
+
+    Raises MappingError, InputError.
+    """
+    found = ask(Question(layer=layer, machine=machine, objective=objective))
+    return found.mapping, found.cost
+
+
+def ask(question: Question) -> Found:
+    """What was found before, or else what `search` finds. Raises MappingError, InputError."""
+    return answer(question, search)
+
+
 def search(question: Question) -> Found:
-    """What the mapper finds; all that simulates or maps asks here, through `mapping_cache.answer`.
+    """What the mapper finds, whatever is known: the one place where it is called.
 
     Raises MappingError, InputError.
     """
     return within_dataflow(question)
+
+
+def front(
+    layer: Layer, machine: Accelerator, *, constraints: Constraints = FREE
+) -> tuple[Found, ...]:
+    """The mappings that no other matches or beats in energy and cycles, fastest first.
+
+    Raises MappingError, InputError.
+    """
+    return front_within_dataflow(layer, machine, constraints=constraints)
 
 
 def fused_into(network: Network, layer: Layer, machine: Accelerator) -> str | None:

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwsim.map_space import POWERS, Point, Space, front
+from hwsim.map_space import Point, Space, front
+from hwsim.objective import POWERS
 from plots._style import BLUE, GREY, VERMILLION, canvas, energy_unit
 
 MARGIN = 1.7  # a factor around the points

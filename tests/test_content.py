@@ -1,6 +1,6 @@
 """Content hashes: blind to labels, to nothing else, and to no file that decides a cost."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim import _content
 from hwsim._content import code_digest, digest, sources
+from hwsim.constraints import Constraints
 from hwsim.found import Question
 from hwsim.hardware import Accelerator, Array
 from hwsim.registry import names
@@ -139,23 +140,17 @@ class TestContent:
         assert digest(with_zeros(array)) != digest(with_zeros(1 - array))
 
     def test_limits_and_constraints_count(self) -> None:
-        @dataclass(frozen=True, kw_only=True)
-        class Constraints:
-            name: str = ""
-            bypass: frozenset[tuple[str, str]] = frozenset()
-
-        @dataclass(frozen=True, kw_only=True)
-        class Limited(Question):
-            max_cycles: int | None = None
-            constraints: Constraints = field(default_factory=Constraints)
-
-        plain = Limited(layer=CONV, machine=EYERISS)
         others = (
-            replace(plain, max_cycles=5),
-            replace(plain, constraints=Constraints(name="a record that is not listed")),
-            replace(plain, constraints=Constraints(bypass=frozenset({("GLB", "weight")}))),
+            replace(ASKED, max_cycles=5),
+            replace(ASKED, constraints=Constraints(dataflow="row_stationary")),
+            replace(ASKED, constraints=Constraints(bypass={"GLB": ("weight",)})),
+            replace(ASKED, constraints=Constraints(keep={"GLB": ("weight",)})),
+            replace(ASKED, constraints=Constraints(spatial={"X": ("K",)})),
+            replace(ASKED, constraints=Constraints(tiles={"GLB": {"K": 2}})),
+            replace(ASKED, constraints=Constraints(tiles={"GLB": {"K": 3}})),
         )
-        assert len({digest(each) for each in (plain, *others)}) == 4
+        assert len({digest(each) for each in (ASKED, *others)}) == 1 + len(others)
+        assert digest(replace(ASKED, constraints=Constraints())) == digest(ASKED)
 
     def test_what_has_no_content_is_refused(self) -> None:
         with pytest.raises(TypeError, match="object has no form in JSON"):

@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim._chain import Chain, Cut, Schedule
-from hwsim.cost import Cost
 from hwsim.errors import InputError, MappingError
+from hwsim.found import Found, Question
 from hwsim.fusion import fuse
 from hwsim.hardware import Accelerator
 from hwsim.homes import with_homes
-from hwsim.mapping import Mapping, validate
+from hwsim.mapping import validate
+from hwsim.objective import POWERS
 from hwsim.residence import keep_on_chip
-from hwsim.simulate import OBJECTIVES, Objective, best_mapping
+from hwsim.simulate import search
 from hwsim.workload import Layer, Network, Op, Tensor, Zeros
 from tests import oracle
 from tests.chains import BITS, Block, Walk, chains, cut_out, cuts
@@ -129,18 +130,19 @@ VALUES = {
     "energy": lambda energy_pj, cycles: energy_pj,
     "cycles": lambda energy_pj, cycles: cycles,
     "edp": lambda energy_pj, cycles: energy_pj * cycles,
+    "ed2p": lambda energy_pj, cycles: energy_pj * cycles * cycles,
 }
 LINK = 4  # bits a cycle
 
 
 class Memo:
-    """The stand-in search, each layer once on each machine."""
+    """The search by energy, whatever is asked; each layer once on each machine."""
 
-    def __init__(self, objective: Objective = "energy") -> None:
-        self.objective = objective
-        self.known: dict[tuple[Layer, str], tuple[Mapping, Cost] | None] = {}
+    def __init__(self) -> None:
+        self.known: dict[tuple[Layer, str], Found | None] = {}
 
-    def __call__(self, layer: Layer, found: Accelerator) -> tuple[Mapping, Cost]:
+    def __call__(self, question: Question) -> Found:
+        layer, found = question.layer, question.machine
         key = replace(layer, name=""), str((found.homes, found.level("GLB").memories))
         if key not in self.known:
             self.known[key] = self._search(layer, found)
@@ -149,13 +151,13 @@ class Memo:
             raise MappingError("fits no mapping")
         return answer
 
-    def _search(self, layer: Layer, found: Accelerator) -> tuple[Mapping, Cost] | None:
+    def _search(self, layer: Layer, found: Accelerator) -> Found | None:
         try:
-            mapping, cost = best_mapping(layer, found, objective=self.objective)
+            answer = search(Question(layer=layer, machine=found, objective="energy"))
         except MappingError:
             return None
-        validate(mapping, layer, found)
-        return mapping, cost
+        validate(answer.mapping, layer, found)
+        return answer
 
 
 def linked(bits: int) -> Accelerator:
@@ -185,7 +187,7 @@ def every_schedule(layers: tuple[Layer, ...]) -> list[Schedule]:
 
 
 def cost_by_hand(
-    layers: tuple[Layer, ...], found: Accelerator, schedule: Schedule, search: Memo
+    layers: tuple[Layer, ...], found: Accelerator, schedule: Schedule, memo: Memo
 ) -> tuple[float, float] | None:
     """Energy and cycles of a schedule, tile by tile, each layer's part cut out by itself."""
     walk, cut = Blocks(layers, schedule), Cut(Chain(layers, found), schedule)
@@ -201,7 +203,7 @@ def cost_by_hand(
         if derived is None:
             return None
         try:
-            cost = search(part, derived)[1]
+            cost = memo(Question(layer=part, machine=derived)).cost
         except MappingError:
             return None
         energy_pj, cycles = energy_pj + cost.energy_pj, cycles + cost.cycles
@@ -242,22 +244,22 @@ class Blocks:
     ("layers", "bits"), [(HALOED, 2**16), (HALOED, 700), (STRIDED, 900), (STRIDED, 500)]
 )
 def test_no_schedule_of_a_tiny_chain_is_better(layers: tuple[Layer, ...], bits: int) -> None:
-    found, search = linked(bits), Memo()
-    costs = [cost_by_hand(layers, found, schedule, search) for schedule in every_schedule(layers)]
+    found, memo = linked(bits), Memo()
+    costs = [cost_by_hand(layers, found, schedule, memo) for schedule in every_schedule(layers)]
     fitting = [cost for cost in costs if cost]
-    for objective in OBJECTIVES:
+    for objective in POWERS:
         best = min(VALUES[objective](*cost) for cost in fitting)
-        answer = fuse(layers, found, search=search, objective=objective)
+        answer = fuse(layers, found, search=memo, objective=objective)
         assert answer.value == pytest.approx(best, rel=1e-9)
         assert answer.lower_bound == answer.value
         assert answer.evaluated <= answer.schedules
 
 
 def test_a_chain_in_one_tile_is_an_ofmap_that_stays() -> None:
-    found, search = linked(2**16), Memo()
+    found, memo = linked(2**16), Memo()
     network = Network("two", HALOED, (("first", "second"),))
-    staying = keep_on_chip(network, found, search=search, objective="energy")
-    plain = fuse(HALOED, found, search=search, objective="energy", tiles=[(1, 4, 2)])
+    staying = keep_on_chip(network, found, search=memo, objective="energy")
+    plain = fuse(HALOED, found, search=memo, objective="energy", tiles=[(1, 4, 2)])
     assert [resident.producer for resident in staying.kept] == ["first"]
     assert not plain.loads
     assert plain.totals == staying.totals
@@ -265,9 +267,9 @@ def test_a_chain_in_one_tile_is_an_ofmap_that_stays() -> None:
 
 
 def test_time_that_runs_out_leaves_an_honest_gap() -> None:
-    found, search = linked(700), Memo()
-    hurried = fuse(HALOED, found, search=search, objective="energy", budget_s=0.0)
-    patient = fuse(HALOED, found, search=search, objective="energy")
+    found, memo = linked(700), Memo()
+    hurried = fuse(HALOED, found, search=memo, objective="energy", budget_s=0.0)
+    patient = fuse(HALOED, found, search=memo, objective="energy")
     assert hurried.evaluated < patient.evaluated
     assert hurried.lower_bound <= patient.value <= hurried.value
 

@@ -17,15 +17,18 @@ from typer.testing import CliRunner, Result
 
 from hwsim import mapped
 from hwsim.cli import app
-from hwsim.constraints import Constraints
+from hwsim.compulsory import least
+from hwsim.constraints import Constraints, admits
 from hwsim.cost import cost
 from hwsim.errors import MappingError
 from hwsim.explain import fills, nest
+from hwsim.found import Found, Question
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.interchange import timeloop
 from hwsim.layer_text import read, words
-from hwsim.map_space import Objective, value
 from hwsim.mapping import Loop, Mapping, Store, faults, validate
+from hwsim.mapping_cache import VARIABLE
+from hwsim.objective import Objective, value
 from hwsim.reuse import access_counts
 from hwsim.simulate import best_mapping
 from hwsim.workload import TENSORS, Layer
@@ -33,6 +36,7 @@ from tests import machines
 
 SHAPE = "N=1 K=64 C=64 P=56 Q=28 R=3 S=3"
 SMALL = "K=8 C=4 P=6 Q=5 R=3 S=2"
+WIDE = "K=64 C=64 P=56 Q=56 R=3 S=3"  # the fastest mapping is not the one of least energy
 EYERISS = load_machine("eyeriss_v1")
 Invoke = Callable[..., Result]
 
@@ -41,19 +45,18 @@ class StandIn:
     """Answers as the mapper does, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[Question] = []
 
-    def best(self, layer: Layer, machine: Accelerator, **asked: Any) -> mapped.Answer:
-        self.asked.append({"layer": layer, "machine": machine} | asked)
-        if asked["constraints"].dataflow == "input_stationary":
+    def search(self, question: Question) -> Found:
+        self.asked.append(question)
+        if question.constraints.dataflow == "input_stationary":
             raise MappingError("the constraints exclude every mapping")
-        objective: Objective = asked["objective"]
-        mapping, found = best_mapping(layer, machine)
-        best = value(objective, found)
-        return mapped.Answer(
+        mapping, found = best_mapping(question.layer, question.machine)
+        best = value(question.objective, found.energy_pj, found.cycles)
+        return Found(
             mapping=mapping,
             cost=found,
-            objective=objective,
+            objective=question.objective,
             value=best,
             lower_bound=best * 0.98,
             evaluated=1234,
@@ -62,24 +65,32 @@ class StandIn:
 
     def front(
         self, layer: Layer, machine: Accelerator, *, constraints: Constraints
-    ) -> list[mapped.Answer]:
-        slow, fast = (
-            self.best(layer, machine, objective=objective, constraints=constraints)
-            for objective in ("energy", "cycles")
+    ) -> tuple[Found, ...]:
+        goals: tuple[Objective, ...] = "cycles", "energy"
+        questions = (
+            Question(layer=layer, machine=machine, objective=goal, constraints=constraints)
+            for goal in goals
         )
-        return [slow, fast]
+        return tuple(map(self.search, questions))
 
 
 @pytest.fixture
 def mapper(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """In the mapper's place."""
     found = StandIn()
-    monkeypatch.setattr(mapped, "mapper", lambda: found)
+    monkeypatch.setattr(mapped, "ask", found.search)
+    monkeypatch.setattr(mapped, "front", found.front)
     return found
 
 
 @pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapper: StandIn) -> Invoke:
+def invoke(plainly: Invoke, mapper: StandIn) -> Invoke:
+    """Runs `hwsim map` in an empty folder, with the stand-in."""
+    return plainly
+
+
+@pytest.fixture
+def plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs `hwsim map` in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -121,7 +132,7 @@ def test_json_holds_the_answer(invoke: Invoke) -> None:
     assert found["value"] == priced.energy_pj * priced.cycles
     assert found["lower_bound"] == 0.98 * found["value"]
     assert found["gap"] == pytest.approx(1 / 0.98 - 1)
-    assert (found["evaluated"], found["seconds"]) == (1234, 0.25)
+    assert (found["evaluated"], found["seconds"], found["cached"]) == (1234, 0.25, False)
 
 
 def test_the_mapper_is_asked_for_what_was_said(invoke: Invoke, mapper: StandIn) -> None:
@@ -135,14 +146,10 @@ def test_the_mapper_is_asked_for_what_was_said(invoke: Invoke, mapper: StandIn) 
     )
     assert result.exit_code == 0
     (asked,) = mapper.asked
-    layer = asked.pop("layer")
-    assert asked.pop("machine").name == "eyeriss_v1_int8"
-    assert asked == {
-        "objective": "ed2p",
-        "max_cycles": 9000,
-        "budget_s": 1.5,
-        "constraints": Constraints(dataflow="row_stationary", bypass={"GLB": ("weight",)}),
-    }
+    layer = asked.layer
+    assert asked.machine.name == "eyeriss_v1_int8"
+    assert (asked.objective, asked.max_cycles, asked.budget_s) == ("ed2p", 9000, 1.5)
+    assert asked.constraints == Constraints(dataflow="row_stationary", bypass={"GLB": ("weight",)})
     assert (layer.stride_h, layer.stride_w, layer.dilation_h, layer.pad_w) == (2, 1, 2, 1)
     assert layer.bounds == read(words("G=3 K=8 C=4 P=6 Q=5 R=3 S=2")).bounds
     assert (layer.ifmap.bits, layer.weight.bits, layer.ofmap.bits) == (8, 4, 8)
@@ -152,7 +159,7 @@ def test_the_mapper_is_asked_for_what_was_said(invoke: Invoke, mapper: StandIn) 
 
 def test_words_are_as_wide_as_the_machine(invoke: Invoke, mapper: StandIn) -> None:
     invoke("--layer", SMALL, "--machine", "systolic_ws")
-    layer = mapper.asked[0]["layer"]
+    layer = mapper.asked[0].layer
     assert [layer.tensor(tensor).bits for tensor in TENSORS] == [8, 8, 8]
     assert layer.psum.bits == 32
 
@@ -160,7 +167,7 @@ def test_words_are_as_wide_as_the_machine(invoke: Invoke, mapper: StandIn) -> No
 def test_a_layer_of_a_network(invoke: Invoke, mapper: StandIn) -> None:
     arguments = "--network", "alexnet", "--layer", "conv2", "--batch", "4", "--bits", "8"
     assert invoke(*arguments, "--machine", "eyeriss_v1_int8").exit_code == 0
-    layer = mapper.asked[0]["layer"]
+    layer = mapper.asked[0].layer
     assert (layer.N, layer.K * layer.G, layer.R, layer.pad_h, layer.name) == (4, 256, 5, 2, "conv2")
     assert layer.weight.bits == 8
 
@@ -168,7 +175,7 @@ def test_a_layer_of_a_network(invoke: Invoke, mapper: StandIn) -> None:
 def test_your_own_machine(invoke: Invoke, mapper: StandIn) -> None:
     mine = machines.machine().model_dump(mode="json", exclude_none=True) | {"name": "mine"}
     assert invoke("--layer", SMALL, "--machine", saved(mine, "chip.yaml")).exit_code == 0
-    assert mapper.asked[0]["machine"].name == "mine"
+    assert mapper.asked[0].machine.name == "mine"
 
 
 def test_the_explanation(invoke: Invoke) -> None:
@@ -185,10 +192,69 @@ def test_the_explanation(invoke: Invoke) -> None:
 
 def test_the_front(invoke: Invoke) -> None:
     found = json.loads(invoke("--layer", SMALL, "--front", "--json").stdout)["front"]
-    assert [each["objective"] for each in found] == ["energy", "cycles"]
+    assert [each["objective"] for each in found] == ["cycles", "energy"]
     assert all(Mapping.from_yaml(each["mapping"]) for each in found)
     said = invoke("--layer", SMALL, "--front").stdout
     assert f"{found[0]['cycles']:,}" in said
+
+
+# The mapper itself
+
+
+def test_the_best_of_the_machines_dataflow(plainly: Invoke) -> None:
+    said = json.loads(plainly("--layer", SMALL, "--machine", "eyeriss_v1", "--json").stdout)
+    mapping, found = best_mapping(read(words(SMALL)), EYERISS)
+    assert Mapping.from_yaml(said["mapping"]) == mapping
+    assert (said["energy_pj"], said["cycles"]) == (found.energy_pj, found.cycles)
+    assert said["lower_bound"] == least(read(words(SMALL)), EYERISS).value("edp") < said["value"]
+    assert said["evaluated"] > 1
+
+
+def test_limits_and_constraints_are_kept(plainly: Invoke) -> None:
+    asked = "--layer", WIDE, "--objective", "energy", "--json"
+    free = json.loads(plainly(*asked).stdout)
+    most = free["cycles"] - 1
+    quicker = json.loads(plainly(*asked, "--max-cycles", str(most)).stdout)
+    assert quicker["cycles"] <= most
+    assert quicker["energy_pj"] > free["energy_pj"]
+    rules = Constraints(tiles={"spad": {"K": 12}})
+    saved(rules.model_dump(mode="json", exclude_defaults=True), "rules.yaml")
+    ruled = json.loads(plainly(*asked, "--constraints", "rules.yaml").stdout)
+    layer = read(words(WIDE))
+    assert not admits(rules, Mapping.from_yaml(free["mapping"]), layer, EYERISS)
+    assert admits(rules, Mapping.from_yaml(ruled["mapping"]), layer, EYERISS)
+    assert ruled["energy_pj"] > free["energy_pj"]
+
+
+def test_what_nothing_obeys_is_said(plainly: Invoke) -> None:
+    (found,) = complaints(plainly("--layer", SMALL, "--max-cycles", "3"))
+    assert found.endswith(" cycles on eyeriss_v1, more than max_cycles = 3")
+    saved({"tiles": {"spad": {"S": 1}}}, "rules.yaml")
+    (found,) = complaints(plainly("--layer", SMALL, "--constraints", "rules.yaml"))
+    assert found == (
+        "layer 'layer': the constraints exclude every row_stationary mapping on eyeriss_v1"
+    )
+
+
+def test_the_front_of_the_dataflow(plainly: Invoke) -> None:
+    found = json.loads(plainly("--layer", WIDE, "--front", "--json").stdout)["front"]
+    assert len(found) > 1
+    cycles, energies = ([each[key] for each in found] for key in ("cycles", "energy_pj"))
+    assert cycles == sorted(set(cycles))
+    assert energies == sorted(set(energies), reverse=True)
+    layer = read(words(WIDE))
+    assert cycles[0] == best_mapping(layer, EYERISS, objective="cycles")[1].cycles
+    assert energies[-1] == best_mapping(layer, EYERISS, objective="energy")[1].energy_pj
+
+
+def test_an_answer_is_found_again(
+    plainly: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    first, second = (json.loads(plainly("--layer", SMALL, "--json").stdout) for _ in range(2))
+    assert (first.pop("cached"), second.pop("cached")) == (False, True)
+    assert first == second
+    assert "in an earlier run" in plainly("--layer", SMALL).stdout
 
 
 # A user's own mapping
@@ -203,8 +269,9 @@ def test_your_own_mapping_is_judged(invoke: Invoke, mapper: StandIn) -> None:
     )
     assert mapper.asked == []
     assert (said["value"], said["cycles"]) == (found.energy_pj, found.cycles)
-    assert (said["lower_bound"], said["gap"], said["evaluated"]) == (None, None, 1)
-    assert "gap" not in invoke("--layer", SMALL, "--mapping", own).stdout
+    assert said["lower_bound"] == least(layer, EYERISS).energy_pj < said["value"]
+    assert said["evaluated"] == 1
+    assert "evaluated" not in invoke("--layer", SMALL, "--mapping", own).stdout
 
 
 def test_what_was_printed_or_written_reads_back(invoke: Invoke) -> None:

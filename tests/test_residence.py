@@ -1,18 +1,21 @@
 """Ofmaps that stay on chip: which may, and that no other choice of them leaves less."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain, combinations
 
 import pytest
 
 from hwsim._residents import Family, Flow
-from hwsim.cost import Cost, fused_cost
+from hwsim.cost import fused_cost
 from hwsim.errors import MappingError
+from hwsim.found import Found, Question, Search
 from hwsim.hardware import Accelerator
-from hwsim.homes import Search, with_homes
-from hwsim.mapping import Mapping, validate
+from hwsim.homes import with_homes
+from hwsim.mapping import validate
+from hwsim.objective import Objective
 from hwsim.residence import keep_on_chip
-from hwsim.simulate import Objective, accumulated, best_mapping, simulate
+from hwsim.simulate import accumulated, search, simulate
 from hwsim.workload import Layer, Network, Op
 from tests.eyeriss import EYERISS
 from tests.machines import GLB, GRID, dram_level, glb_level, machine, sized, slotted, spad_level
@@ -57,10 +60,11 @@ def names(found: tuple[Family, ...]) -> list[list[str]]:
     return [[resident.producer for resident in family] for family in found]
 
 
-def search(layer: Layer, found: Accelerator) -> tuple[Mapping, Cost]:
-    mapping, cost = best_mapping(layer, found, objective="energy")
-    validate(mapping, layer, found)
-    return mapping, cost
+def by_energy(question: Question) -> Found:
+    """The search by energy, whatever is asked."""
+    found = search(replace(question, objective="energy"))
+    validate(found.mapping, question.layer, question.machine)
+    return found
 
 
 def test_operands_of_a_sum_stay_together_and_riders_do_not_count() -> None:
@@ -116,25 +120,27 @@ WEIGHTS: dict[Objective, Callable[[float, int], float]] = {
     "energy": lambda energy_pj, cycles: energy_pj,
     "cycles": lambda energy_pj, cycles: cycles,
     "edp": lambda energy_pj, cycles: energy_pj * cycles,
+    "ed2p": lambda energy_pj, cycles: energy_pj * cycles * cycles,
 }
 
 
 @pytest.fixture
 def quick() -> Search:
-    """The search, no layer twice on one machine."""
-    known: dict[tuple[Layer, str], tuple[Mapping, Cost]] = {}
+    """The same, no layer twice on one machine."""
+    known: dict[tuple[Layer, str], Found] = {}
 
-    def find(layer: Layer, found: Accelerator) -> tuple[Mapping, Cost]:
-        key = layer, str((found.homes, found.level("GLB").memories))
+    def find(question: Question) -> Found:
+        found = question.machine
+        key = question.layer, str((found.homes, found.level("GLB").memories))
         if key not in known:
-            known[key] = search(layer, found)
+            known[key] = by_energy(question)
         return known[key]
 
     return find
 
 
 def sums(
-    found: Accelerator, kept: tuple[Family, ...], search: Search, network: Network = RESIDUAL
+    found: Accelerator, kept: tuple[Family, ...], find: Search, network: Network = RESIDUAL
 ) -> tuple[float, int]:
     """Energy and cycles with some ofmaps on chip; endless where they do not fit."""
     residents, carriers = list(chain.from_iterable(kept)), Flow(network, found).carriers
@@ -155,8 +161,9 @@ def sums(
             elif first < now <= last:
                 bits += resident.held_bits
         derived = with_homes(found, made | read, {("GLB", "ifmap"): bits})
+        wide = accumulated(layer, found)
         try:
-            cost = search(accumulated(layer, found), derived)[1] if derived else None
+            cost = find(Question(layer=wide, machine=derived)).cost if derived else None
         except MappingError:
             cost = None
         energy_pj += cost.energy_pj if cost else float("inf")
@@ -176,7 +183,7 @@ def test_no_other_choice_leaves_less(bits: int, quick: Search) -> None:
 
 def test_rows_are_the_network_s_and_map_on_the_machine_that_each_layer_sees() -> None:
     found = buffered(2**16)
-    answer = keep_on_chip(RESIDUAL, found, search=search, objective="energy")
+    answer = keep_on_chip(RESIDUAL, found, search=by_energy, objective="energy")
     assert [resident.producer for resident in answer.kept] == ["a", "b", "sum", "pool"]
     assert [row.layer.name for row in answer.result.layers] == [layer.name for layer in RESIDUAL]
     for row in answer.result.layers:
@@ -193,7 +200,7 @@ def test_rows_are_the_network_s_and_map_on_the_machine_that_each_layer_sees() ->
 
 def test_apart_is_the_plain_simulation() -> None:
     found = buffered(4096)
-    answer = keep_on_chip(RESIDUAL, found, search=search, objective="energy")
+    answer = keep_on_chip(RESIDUAL, found, search=by_energy, objective="energy")
     assert answer.apart == simulate(RESIDUAL, found, objective="energy")
     assert answer.totals.energy_pj <= answer.totals_apart.energy_pj
 
@@ -204,11 +211,11 @@ def test_without_a_buffer_of_both_maps_nothing_stays() -> None:
         GLB.model_copy(update={"tensors": ("ofmap",)}),
     )
     found = machine(dram_level(), split, GRID, spad_level(), dataflow="output_stationary")
-    answer = keep_on_chip(RESIDUAL, found, search=search, objective="energy")
+    answer = keep_on_chip(RESIDUAL, found, search=by_energy, objective="energy")
     assert answer.kept == ()
     assert answer.result == answer.apart
 
 
 def test_a_layer_that_fits_nowhere_is_refused_as_ever() -> None:
     with pytest.raises(MappingError, match="'a' fits no"):
-        keep_on_chip(RESIDUAL, buffered(16), search=search)
+        keep_on_chip(RESIDUAL, buffered(16), search=by_energy)
