@@ -75,6 +75,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that map layers, else as many as pay.")
     ] = None,
+    keep_on_chip: Annotated[
+        bool, typer.Option("--keep-on-chip", help="Ofmaps stay in the buffer where that pays.")
+    ] = False,
     show_list: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
 ) -> None:
     """Run a scenario: a network before and after compression, in joules, cycles and accuracy."""
@@ -93,6 +96,7 @@ def run(
                 weights=weights,
                 images=images,
                 workers=workers,
+                keep_on_chip=keep_on_chip,
             )
 
 
@@ -105,6 +109,7 @@ def _run(
     weights: Path | None,
     images: Path | None,
     workers: int | None,
+    keep_on_chip: bool,
 ) -> None:
     from hwsim import experiment, report, table
     from hwsim.progress import shown
@@ -112,7 +117,9 @@ def _run(
     scenario = experiment.load_scenario(name, weights=weights, images=images, seed=seed)
     folder = out or RESULTS / scenario.name
     with shown() as progress:
-        found = experiment.run(scenario, out=folder, workers=workers, progress=progress)
+        found = experiment.run(
+            scenario, out=folder, workers=workers, keep_on_chip=keep_on_chip, progress=progress
+        )
     if as_json:
         typer.echo(report.to_json(found), nl=False)
         return

@@ -20,9 +20,10 @@ from pydantic import AfterValidator, Field, model_validator
 from hwsim import gallery, registry
 from hwsim.config import Config, parse, read_yaml
 from hwsim.errors import ConfigError, InputError, UnknownNameError
-from hwsim.hardware import load_machine
+from hwsim.hardware import Accelerator, load_machine
 from hwsim.networks import load_network
 from hwsim.progress import Progress, quiet
+from hwsim.residence import keep_on_chip
 from hwsim.simulate import Objective, simulate
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ class Baseline(Config):
 class Scenario(Config):
     """One network on two machines, uncompressed and compressed.
 
-    Each layer runs under its dataflow's mapping of least `objective`: energy, cycles or their
-    product. `batch` is how many images the machines process at once, in the simulation. `weights`
-    is a file in place of the network's own. Without a `name` the scenario is called as its file is.
+    Each layer runs under the mapping of least `objective`: energy, cycles or a product of both.
+    `batch` is how many images the machines process at once, in the simulation. `weights` is a file
+    in place of the network's own. Without a `name` the scenario is called as its file is.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")] = "scenario"
@@ -198,12 +199,18 @@ def _compressor_config(compressed: Compressed, file: Path | str) -> Config:
 
 
 def run(
-    scenario: Scenario, *, out: Path, workers: int | None = None, progress: Progress = quiet
+    scenario: Scenario,
+    *,
+    out: Path,
+    workers: int | None = None,
+    keep_on_chip: bool = False,
+    progress: Progress = quiet,
 ) -> "Report":
     """Runs a scenario that `load_scenario` accepted, and writes its report to the folder `out`.
 
     Layers are mapped by `workers` processes, see `hwsim.mapping_pool.answers`; the report is the
-    same for any number.
+    same for any number. With `keep_on_chip` ofmaps stay where that pays, see `hwsim.residence`, and
+    this process maps them alone.
 
     Raises InputError, with nothing written, for weights, images or a folder that cannot be used,
     and for layers that a machine cannot run.
@@ -214,10 +221,12 @@ def run(
     from hwsim.report import compare, write
     from hwsim.results import check_writable
 
+    if keep_on_chip and workers:
+        raise InputError(f"workers = {workers}: keep_on_chip maps in one process")
     check_writable(out)
     with random.fork_rng(devices=[]), one_thread():
         random.manual_seed(scenario.seed)
-        subject = _subject(scenario, workers, progress)
+        subject = _subject(scenario, progress, workers=workers, keep_on_chip=keep_on_chip)
         baseline = _baseline_side(subject, scenario.baseline)
         compressed = _compressed_side(subject, scenario.compressed)
     found = compare(
@@ -247,10 +256,13 @@ class Subject:
     calibration: "Tensor"
     objective: Objective
     workers: int | None
+    keep_on_chip: bool
     progress: Progress
 
 
-def _subject(scenario: Scenario, workers: int | None, progress: Progress) -> Subject:
+def _subject(
+    scenario: Scenario, progress: Progress, *, workers: int | None, keep_on_chip: bool
+) -> Subject:
     from torch import channels_last
     from torch.nn.utils import convert_conv2d_weight_memory_format
 
@@ -262,8 +274,17 @@ def _subject(scenario: Scenario, workers: int | None, progress: Progress) -> Sub
     network = load_network(scenario.network, batch=scenario.batch)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
-    images = found.images, found.labels, found.calibration
-    return Subject(network, module, *images, scenario.objective, workers, progress)
+    return Subject(
+        network=network,
+        module=module,
+        images=found.images,
+        labels=found.labels,
+        calibration=found.calibration,
+        objective=scenario.objective,
+        workers=workers,
+        keep_on_chip=keep_on_chip,
+        progress=progress,
+    )
 
 
 def _weights() -> ModuleType:
@@ -312,20 +333,30 @@ def _side(
     """Classifies every image and simulates, with the zeros that the first images bring about."""
     from hwsim.accuracy import top1
     from hwsim.frontends.torch import with_densities
-    from hwsim.report import side
 
     progress, images = subject.progress, subject.images
     classifying = f"{label}: classifying images"
     accuracy = top1(module, images, subject.labels, stage=classifying, progress=progress)
     progress(f"{label}: counting zeros")
     network = with_densities(network, module, images[:DENSITY_IMAGES])
-    simulating, done, total = f"{label}: simulating {machine}", count(1), len(network.layers)
-    progress(simulating, 0, total)
-    result = simulate(
-        network,
-        load_machine(machine),
-        objective=subject.objective,
-        workers=subject.workers,
-        progress=lambda layer: progress(simulating, next(done), total),
-    )
-    return side(result, label=label, top1=accuracy)
+    return _simulated(subject, network, load_machine(machine), label=label, top1=accuracy)
+
+
+def _simulated(
+    subject: Subject, network: "Network", machine: Accelerator, *, label: str, top1: float
+) -> "Side":
+    """What the network costs, with ofmaps on chip where that was asked for."""
+    from hwsim import report
+
+    stage, done, total = f"{label}: simulating {machine.name}", count(1), len(network.layers)
+    subject.progress(stage, 0, total)
+
+    def tell(_: str) -> None:
+        subject.progress(stage, next(done), total)
+
+    goal = subject.objective
+    if subject.keep_on_chip:
+        found = keep_on_chip(network, machine, objective=goal, progress=tell)
+        return report.side(found.result, label=label, top1=top1, kept=report.kept(found))
+    result = simulate(network, machine, objective=goal, workers=subject.workers, progress=tell)
+    return report.side(result, label=label, top1=top1)

@@ -27,6 +27,7 @@ from hwsim.results import write_files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from hwsim.residence import Residence
     from hwsim.simulate import LayerResult, NetworkResult
 
 Count = Annotated[int, Field(ge=0)]
@@ -72,12 +73,22 @@ class LayerRow(Config):
 Pair = tuple[LayerRow | None, LayerRow | None]
 
 
+class Kept(Config):
+    """Ofmaps that stay on chip, by the layers that make them, and the totals if none did."""
+
+    ofmaps: tuple[str, ...]
+    apart_energy_pj: Real
+    apart_latency_ms: Real
+    apart_dram_bits: Count
+
+
 class Side(Config):
     """A network on a machine: totals over its `layers`, and the roofs of the machine.
 
     `ifmap_bits` and `weight_bits` list the bits an element that occur among weighted layers;
     `top1` is a share in 0..1, None where no images were classified; `utilization` is the layers'
-    weighted by cycles; `dram_bits_per_cycle` is None where nothing bounds the DRAM.
+    weighted by cycles; `dram_bits_per_cycle` is None where nothing bounds the DRAM. `kept` is None
+    where ofmaps were not to stay on chip.
     """
 
     label: str
@@ -97,6 +108,7 @@ class Side(Config):
     dram_bits: Count
     peak_macs_per_cycle: Count
     dram_bits_per_cycle: Real | None
+    kept: Kept | None = None
     layers: tuple[LayerRow, ...]
 
 
@@ -170,7 +182,20 @@ def _sum(rows: list[LayerRow | None]) -> LayerRow | None:
     )
 
 
-def side(result: "NetworkResult", *, label: str, top1: float | None = None) -> Side:
+def kept(found: "Residence") -> Kept:
+    """What stays on chip, and the network without."""
+    apart = found.totals_apart
+    return Kept(
+        ofmaps=tuple(resident.producer for resident in found.kept),
+        apart_energy_pj=apart.energy_pj,
+        apart_latency_ms=apart.cycles / (found.apart.machine.clock_mhz * 1e3),
+        apart_dram_bits=apart.dram_bits,
+    )
+
+
+def side(
+    result: "NetworkResult", *, label: str, top1: float | None = None, kept: Kept | None = None
+) -> Side:
     """A simulated network as plain numbers under a label such as `16-bit`."""
     rows = tuple(_row(layer) for layer in result.layers)
     cycles = sum(row.cycles for row in rows)
@@ -195,6 +220,7 @@ def side(result: "NetworkResult", *, label: str, top1: float | None = None) -> S
         dram_bits=sum(row.dram_bits for row in rows),
         peak_macs_per_cycle=result.machine.pes,
         dram_bits_per_cycle=_dram_bits_per_cycle(result.machine),
+        kept=kept,
         layers=rows,
     )
 

@@ -60,12 +60,15 @@ def keep_on_chip(
     Exact, layers being run in the network's order, one after the other, each under the mapping that
     `search` finds for it: of all sets of ofmaps that may stay (`hwsim._residents` says which) and
     fit the outermost buffer of ifmaps and ofmaps, none leaves less. `progress` is told each
-    layer's name once all its cases are known. Raises MappingError where a layer fits no mapping
+    name once the layer's cases are all known. Raises MappingError where a layer fits no mapping
     even with nothing kept, and InputError as `search` does.
     """
     level = buffer(machine, "ifmap", "ofmap")
     stage = _Stage(Flow(network, machine), level, objective, search)
-    kept = _best(stage, progress or (lambda name: None))
+    tell = progress or (lambda name: None)
+    for rider in stage.riders:
+        tell(rider.name)
+    kept = _best(stage, tell)
     return Residence(
         kept=tuple(sorted(stage.residents(kept), key=lambda resident: resident.first)),
         result=stage.result(kept),
@@ -131,13 +134,16 @@ class _Stage:
             return None
 
     @property
+    def riders(self) -> list[Layer]:
+        """The layers that ride on others, of which nothing here changes the cost."""
+        return [layer for layer in self.flow.network if layer.name not in self.flow.layers]
+
+    @property
     def riders_pj(self) -> float:
-        """Energy of the layers that ride on others, which nothing here changes."""
-        flow = self.flow
+        """Their energy."""
+        machine = self.flow.machine
         return sum(
-            fused_cost(accumulated(layer, flow.machine), flow.machine).energy_pj
-            for layer in flow.network
-            if layer.name not in flow.layers
+            fused_cost(accumulated(layer, machine), machine).energy_pj for layer in self.riders
         )
 
     def result(self, chosen: Chosen) -> NetworkResult:

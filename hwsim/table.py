@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.cost import COMPONENTS
-from hwsim.report import LayerRow, Report, Side
+from hwsim.report import Kept, LayerRow, Report, Side
 
 # Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
 MIN_COLUMNS = 100
@@ -30,7 +30,8 @@ def show(report: Report, console: Console) -> None:
 def table(report: Report) -> RenderableType:
     """Per layer the baseline's line above the compressed one's; then totals and ratios."""
     layers = _layers(report)
-    return _AtLeast(Group(layers, *_fused(report), "", _summary(report)), widest=layers)
+    parts = layers, *_fused(report), *_kept(report), "", _summary(report)
+    return _AtLeast(Group(*parts), widest=layers)
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,31 @@ def _fused(report: Report) -> list[RenderableType]:
 def _fused_line(label: str, names: list[str]) -> str:
     where = f"in {label} " if label else ""
     return f"Fused {where}into the layer before, at no cycles and no traffic: {', '.join(names)}"
+
+
+def _kept(report: Report) -> list[RenderableType]:
+    """What stays on chip on each side, and what that saves."""
+    found = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    found.add_column("kept on chip", no_wrap=True)
+    for head in ("ofmaps", "energy µJ", "latency ms", "DRAM traffic kB"):
+        found.add_column(head, justify="right", no_wrap=True)
+    for _, side in report.sides:
+        if side.kept:
+            found.add_row(side.label, f"{len(side.kept.ofmaps)}", *_savings(side, side.kept))
+    return ["", found] if found.rows else []
+
+
+def _savings(side: Side, kept: Kept) -> list[str]:
+    """Energy, latency and DRAM traffic: with every ofmap in DRAM, and as they are."""
+    pairs = (
+        (kept.apart_energy_pj / 1e6, side.energy_pj / 1e6),
+        (kept.apart_latency_ms, side.latency_ms),
+        (kept.apart_dram_bits / BITS_A_KILOBYTE, side.dram_bits / BITS_A_KILOBYTE),
+    )
+    return [
+        f"{digits(apart)} → {digits(now)} ({100 * (now / apart - 1):+.0f} %)"
+        for apart, now in pairs
+    ]
 
 
 def _summary(report: Report) -> Table:

@@ -322,6 +322,12 @@ class TestOwnScenario:
             path.name for path in Path("results/My own").iterdir()
         }
 
+    def test_what_stays_on_chip(self, invoke: Invoke) -> None:
+        result = invoke("run", written(), "--keep-on-chip")
+        assert result.exit_code == 0
+        (head,) = (line for line in result.stdout.splitlines() if line.startswith("kept on chip"))
+        assert head.endswith("DRAM traffic kB")
+
     def test_json_alone_on_stdout(self, invoke: Invoke) -> None:
         result = invoke("run", written(), "--json", "--seed", "7", "--out", "deep/er")
         report = json.loads(result.stdout)

@@ -198,6 +198,28 @@ class TestLoad:
         assert (found.weights, found.dataset.folder, found.seed) == (weights, images, 0)
 
 
+class TestKeepOnChip:
+    def test_the_saving_is_over_the_plain_run(self, report: Report, tmp_path: Path) -> None:
+        found = run(load_scenario(str(small(tmp_path))), out=tmp_path / "out", keep_on_chip=True)
+        for (_, staying), (_, plain) in zip(found.sides, report.sides, strict=True):
+            kept = staying.kept
+            assert plain.kept is None
+            assert kept
+            assert kept.apart_energy_pj == pytest.approx(plain.energy_pj, rel=1e-12)
+            assert kept.apart_latency_ms == pytest.approx(plain.latency_ms, rel=1e-12)
+            assert kept.apart_dram_bits == plain.dram_bits
+            assert staying.energy_pj * staying.cycles < plain.energy_pj * plain.cycles
+            rows = {row.name: row for row in staying.layers}
+            assert set(kept.ofmaps) < set(rows)
+            assert all(rows[name].dram_write_bits == 0 for name in kept.ofmaps)
+
+    def test_workers_are_refused(self, tmp_path: Path) -> None:
+        scenario = load_scenario(str(small(tmp_path)))
+        with pytest.raises(InputError, match=r"^workers = 2: keep_on_chip maps in one process$"):
+            run(scenario, out=tmp_path / "out", workers=2, keep_on_chip=True)
+        assert not (tmp_path / "out").exists()
+
+
 class TestTop1:
     IMAGES = torch.eye(3).repeat(500, 1)
     LABELS = torch.tensor([0, 1, 1]).repeat(500)
