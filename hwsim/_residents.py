@@ -79,6 +79,11 @@ class Flow:
         """The layers that read an ofmap, in order of execution."""
         return tuple(reader for reader in self.layers if name in self.producers[reader])
 
+    def given_out(self, name: str) -> bool:
+        """Whether an ofmap, or what a rider makes of it, is an output of the network."""
+        riders = [layer for layer, carrier in self.carriers.items() if carrier == name]
+        return any(self.network.graph.out_degree(layer) == 0 for layer in riders)
+
     def families(self, memory: Memory) -> tuple[Family, ...]:
         """The ofmaps that may stay in a memory of ifmaps and ofmaps, grouped as they must be."""
         graph: networkx.Graph[str] = networkx.Graph()
@@ -96,9 +101,7 @@ class Flow:
         )
 
     def _may_stay(self, name: str) -> bool:
-        graph = self.network.graph
-        riders = [layer for layer, carrier in self.carriers.items() if carrier == name]
-        given_out = any(graph.out_degree(layer) == 0 for layer in riders)
+        given_out = self.given_out(name)
         return not given_out and all(self._reads_whole(reader) for reader in self.consumers(name))
 
     def _reads_whole(self, name: str) -> bool:

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
 
 from hwsim import registry
 from hwsim.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from hwsim.map_request import Job
 
 RESULTS = Path("results")
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -230,6 +233,10 @@ def map_layer(
     layer: Annotated[
         str, typer.Option(metavar="WORDS", help="'K=64 C=64 P=56 Q=56 R=3 S=3', or a name.")
     ],
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORDS", help="A layer that follows, fused with it (repeat it)."),
+    ] = None,
     network: Annotated[
         str | None, typer.Option(help="The network of which WORDS name a layer.")
     ] = None,
@@ -280,16 +287,41 @@ def map_layer(
     """
     with complaints():
         given = {key: value for key, value in context.params.items() if value not in (None, ())}
-        _map(given, out=out, as_json=as_json)
+        del given["as_json"]
+        _map(given, as_json=as_json)
 
 
-def _map(options: dict[str, object], *, out: Path | None, as_json: bool) -> None:
-    from hwsim import map_output, map_request, mapped
+def _map(options: dict[str, object], *, as_json: bool) -> None:
+    from hwsim import map_request
+
+    job = map_request.job(options)
+    if job.chain:
+        _map_chain(job, as_json=as_json)
+    else:
+        _map_layer(job, as_json=as_json)
+
+
+def _map_chain(job: "Job", *, as_json: bool) -> None:
+    from hwsim import chain_output, mapped
+    from hwsim.progress import shown
+
+    with shown() as progress:
+        progress(f"fusing {len(job.chain)} layers on {job.machine.name}")
+        found = mapped.fused(job)
+    if as_json:
+        typer.echo(chain_output.to_json(found, job.machine), nl=False)
+        return
+    from rich.console import Console
+
+    Console().print(chain_output.shown(found, job.machine), crop=False)
+
+
+def _map_layer(job: "Job", *, as_json: bool) -> None:
+    from hwsim import map_output, mapped
     from hwsim.progress import shown
     from hwsim.results import check_writable, write_files
 
-    job = map_request.job({key: options[key] for key in options if key not in ("out", "as_json")})
-    folder = out or (RESULTS / job.name if job.request.export else None)
+    folder = job.request.out or (RESULTS / job.name if job.request.export else None)
     if folder:
         check_writable(folder)
     with shown() as progress:

@@ -72,6 +72,11 @@ class FusedChain:
     seconds: float
 
     @property
+    def gap(self) -> float | None:
+        """How far above its lower bound the value lies, as a share of the bound, if that is any."""
+        return self.value / self.lower_bound - 1 if self.lower_bound else None
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates, those of parts made again included."""
         return sum(mapped.piece.times * mapped.piece.layer.macs for mapped in self.pieces)

@@ -79,7 +79,7 @@ def _verdict(job: Job, answer: Found) -> str:
     """The objective's value, how far from the best it may be, and what it took to know."""
     said = f"{answer.objective} {answer.value:.6g} {UNITS[answer.objective]}"
     if answer.gap is not None:
-        said += f"; no mapping below {answer.lower_bound:.6g} (gap {100 * answer.gap:.2g} %)"
+        said += f"; no mapping below {answer.lower_bound:.6g} (gap {digits(100 * answer.gap)} %)"
     if not job.request.mapping:
         earlier = ", in an earlier run" if answer.cached else ""
         said += f"\n{answer.evaluated:,} evaluated in {digits(answer.seconds)} s{earlier}"

@@ -1,13 +1,15 @@
 """What `hwsim map` is asked: a layer, a machine, an objective, and what mappings may look like."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hwsim import layer_text
+from hwsim._residents import Flow
 from hwsim.config import Config, FieldError, parse
 from hwsim.constraints import Constraints, Dataflow, check, load_constraints
 from hwsim.dataflow import accumulated, check_operands
@@ -15,7 +17,7 @@ from hwsim.errors import InputError, UnknownNameError
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.networks import load_network
 from hwsim.objective import Objective
-from hwsim.workload import Layer
+from hwsim.workload import Layer, Network
 
 VERB = "hwsim map"
 # Options that shape a layer, and their keys in words.
@@ -25,13 +27,19 @@ APART = {
     "network": tuple(SHAPE),
     "front": ("mapping", "max_cycles", "budget_s"),
     "mapping": ("max_cycles", "budget_s"),
+    "chain": (
+        *SHAPE,
+        *("front", "mapping", "max_cycles", "constraints", "dataflow", "export", "out"),
+    ),
 }
 
 
 class Request(Config):
-    """The command line's options. `layer` is a layer in words or, of a `network`, a name."""
+    """The command line's options. `layer` is a layer in words or, of a `network`, a name; so are
+    those that follow it in a `chain`."""
 
     layer: str
+    chain: tuple[str, ...] = ()
     network: str = ""
     batch: Annotated[int, Field(ge=1, le=65536)] | None = None
     stride: str | None = None
@@ -48,6 +56,7 @@ class Request(Config):
     dataflow: Dataflow | None = None
     front: bool = False
     mapping: Path | None = None
+    out: Path | None = None
     export: tuple[Literal["timeloop", "zigzag"], ...] = ()
     samples: Annotated[int, Field(ge=1, le=100_000)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -64,16 +73,22 @@ class Request(Config):
 
     def _refuse(self, keys: Iterable[str], reason: str) -> None:
         for key in keys:
-            if getattr(self, key):
-                raise FieldError(key=key, value=getattr(self, key), reason=reason)
+            value = getattr(self, key)
+            if value:
+                said = str(value) if isinstance(value, Path) else value
+                raise FieldError(key=key, value=said, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A request understood: the layer is as wide as asked for, or as the machine."""
+    """A request understood: layers are as wide as asked for, or as the machine.
+
+    `chain` is empty, or the layer and those that follow it.
+    """
 
     request: Request
     layer: Layer
+    chain: tuple[Layer, ...]
     machine: Accelerator
     constraints: Constraints
 
@@ -87,35 +102,60 @@ def job(options: dict[str, Any]) -> Job:
     """What the options mean. Raises InputError."""
     request = parse(options, Request, file=VERB)
     machine = load_machine(request.machine)
-    layer = accumulated(_layer(request, machine), machine)
-    check_operands(layer, machine)
-    constraints = _constraints(request, machine)
-    return Job(request=request, layer=layer, machine=machine, constraints=constraints)
+    layers = tuple(accumulated(layer, machine) for layer in _layers(request, machine))
+    for layer in layers:
+        check_operands(layer, machine)
+    return Job(
+        request=request,
+        layer=layers[0],
+        chain=layers if request.chain else (),
+        machine=machine,
+        constraints=_constraints(request, machine),
+    )
 
 
-def _layer(request: Request, machine: Accelerator) -> Layer:
-    """The layer in words, those of the options among them."""
+def _layers(request: Request, machine: Accelerator) -> Iterator[Layer]:
+    """The layer and those that follow it, as wide as the machine where nothing else is said."""
+    mac = machine.mac
+    widths = {"ifmap": mac.ifmap_bits, "weight": mac.weight_bits, "ofmap": mac.ifmap_bits}
+    for number, words in enumerate(_words(request, machine), start=1):
+        name = {"name": f"layer{number}"} if request.chain else {}
+        yield layer_text.read(name | words, bits=widths | {"psum": mac.psum_bits})
+
+
+def _words(request: Request, machine: Accelerator) -> Iterator[layer_text.Words]:
+    """Each layer in words, those of the options among them."""
     shape = {key: getattr(request, key) for key in SHAPE if getattr(request, key) is not None}
     options = [layer_text.option(SHAPE[key], value) for key, value in shape.items()]
     options += [layer_text.option("bits", value) for value in request.bits]
     options += [layer_text.option("density", value) for value in request.density]
-    if request.network:
-        words = _of_network(request) | layer_text.words(" ".join(options))
-    else:
-        words = layer_text.words(" ".join((request.layer, *options)))
-    mac = machine.mac
-    widths = {"ifmap": mac.ifmap_bits, "weight": mac.weight_bits, "ofmap": mac.ifmap_bits}
-    return layer_text.read(words, bits=widths | {"psum": mac.psum_bits})
-
-
-def _of_network(request: Request) -> layer_text.Words:
-    """A network's layer in words, but for its bits, which the machine or the options give."""
+    asked = request.layer, *request.chain
+    if not request.network:
+        yield from (layer_text.words(" ".join((words, *options))) for words in asked)
+        return
     network = load_network(request.network, batch=request.batch or 1)
     names = [layer.name for layer in network]
-    if request.layer not in names:
-        raise UnknownNameError(kind="layer", name=request.layer, known=names)
-    words = layer_text.words(layer_text.text(network[request.layer]))
+    for name in asked:
+        if name not in names:
+            raise UnknownNameError(kind="layer", name=name, known=names)
+    _check_chain(asked, Flow(network, machine))
+    own = layer_text.words(" ".join(options))
+    yield from (_of_network(network, name) | own for name in asked)
+
+
+def _of_network(network: Network, name: str) -> layer_text.Words:
+    """A network's layer in words, but for its bits, which the machine or the options give."""
+    words = layer_text.words(layer_text.text(network[name]))
     return {key: value for key, value in words.items() if not key.endswith("bits")}
+
+
+def _check_chain(names: Iterable[str], flow: Flow) -> None:
+    """Raises InputError unless each layer reads what the one before makes, and alone does so."""
+    for before, after in pairwise(names):
+        if flow.producers.get(after) != (before,):
+            raise InputError(f"layer {after!r} does not read the ofmap of {before!r} alone")
+        if flow.given_out(before) or flow.consumers(before) != (after,):
+            raise InputError(f"layer {after!r} is not all that reads the ofmap of {before!r}")
 
 
 def _constraints(request: Request, machine: Accelerator) -> Constraints:

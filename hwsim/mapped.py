@@ -1,4 +1,4 @@
-"""One layer mapped, or judged under a mapping of the user's own."""
+"""One layer mapped, or judged under a mapping of the user's own; or a chain of layers fused."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from hwsim.constraints import breach
 from hwsim.cost import cost
 from hwsim.errors import MappingError
 from hwsim.found import Found, Question
+from hwsim.fusion import FusedChain, even_tiles, fuse
 from hwsim.map_request import Job
 from hwsim.objective import value
 from hwsim.simulate import ask, front
@@ -32,6 +33,17 @@ def answers(job: Job) -> tuple[Found, ...]:
         budget_s=request.budget_s,
     )
     return (ask(question),)
+
+
+def fused(job: Job) -> FusedChain:
+    """The best schedule of the job's chain, of tiles as even as can be. Raises InputError."""
+    return fuse(
+        job.chain,
+        job.machine,
+        objective=job.request.objective,
+        tiles=even_tiles(job.chain[-1]),
+        budget_s=job.request.budget_s,
+    )
 
 
 def _judged(job: Job, path: Path) -> Found:
