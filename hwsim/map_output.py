@@ -145,11 +145,20 @@ def _space(job: Job, answers: Sequence[Found]) -> Space:
         title=f"Mappings on {job.machine.name}\n{shape}".strip(),
         samples=points(job.layer, job.machine, random),
         found=tuple(Point(answer.cost.energy_pj, answer.cost.cycles) for answer in answers),
-        label="front" if request.front else "your mapping" if request.mapping else "best mapping",
+        label=_label(job, best),
         objective=best.objective,
         lower_bound=None if request.front else best.lower_bound,
         max_cycles=request.max_cycles,
     )
+
+
+def _label(job: Job, best: Found) -> str:
+    """What the stars of the plot are; a mapping is called the best where that is proven."""
+    if job.request.front:
+        return "front"
+    if job.request.mapping:
+        return "your mapping"
+    return "best mapping" if best.gap == 0 else "best mapping found"
 
 
 def _plots(space: Space) -> dict[str, bytes]:

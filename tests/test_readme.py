@@ -10,8 +10,9 @@ import yaml
 from torch import nn
 
 from hwsim.config import parse
+from hwsim.constraints import Constraints, check
 from hwsim.experiment import Scenario
-from hwsim.hardware import Accelerator
+from hwsim.hardware import Accelerator, load_machine
 from hwsim.registry import names
 from hwsim.report import read
 from hwsim.table import digits
@@ -42,6 +43,11 @@ def executed(text: str, name: str) -> ModuleType:
 def test_the_machine_and_the_scenario_load() -> None:
     parse(yaml.safe_load(block("yaml", "hierarchy:")), Accelerator, file="README.md")
     parse(yaml.safe_load(block("yaml", "compressor:")), Scenario, file="README.md")
+
+
+def test_the_constraints_load() -> None:
+    said = parse(yaml.safe_load(block("yaml", "spatial:")), Constraints, file="README.md")
+    check(said, load_machine("eyeriss_v1"), file="README.md")
 
 
 def test_the_network_runs() -> None:
