@@ -71,6 +71,11 @@ def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
         yield from map(nest.mapping, range(len(nest.costs)))
 
 
+def costs(layer: Layer, machine: Accelerator) -> Iterator[Costs]:
+    """Energy in pJ and cycles [mapping, 2] of every valid mapping, an order of loops at a time."""
+    yield from (nest.costs for nest in nests(layer, machine))
+
+
 def size(layer: Layer, machine: Accelerator) -> int:
     """How many valid mappings there are."""
     return sum(len(nest.costs) for nest in nests(layer, machine))
@@ -202,11 +207,11 @@ class _Space:
         """Costs and places of the mappings in which so many loops refill `single` memories."""
         starts = self._prices.starts(path[count])
         tables = [self._table(path, t, own, fills[t], starts) for t, own in stores.items()]
-        tables += [self._nothing(tables[0])] * (3 - len(tables))
+        first, second, third, *_ = (*tables, self._nothing(tables[0]))
         most = prod(len(table.fills) for table in tables)
         costs, places = np.empty((most, 2)), np.empty((most, 3), np.int64)
         work = float(starts * self._skew), float(self._prices.starts(path[-1]))
-        valid = assemble(*tables, count, self._prices.capacity, work, costs, places)
+        valid = assemble(first, second, third, count, self._prices.capacity, work, costs, places)
         return costs[:valid].copy(), places[:valid].copy()
 
     def _table(
