@@ -42,14 +42,13 @@ class Point(NamedTuple):
     """A place in a nest, below `loops`.
 
     `left` of each dimension, `room` along each axis; `chains`: a number for each dimension that
-    tells its loops' tiles and axes, `spatial`: the same down to the last loop in space.
+    tells its loops' tiles and axes.
     """
 
     loops: tuple[Loop, ...]
     left: dict[str, int]
     room: dict[str, int]
     chains: Chains
-    spatial: Chains
     movers: dict[str, Mover]
 
 
@@ -68,7 +67,7 @@ class Nests:
         """Every order of every chain of strictly falling tiles of every dimension."""
         none = (0,) * len(DIMS)
         room = {axis: size for array in self.machine.arrays for axis, size in array.axes.items()}
-        yield from self._longer((Point((), dict(self.layer.bounds), room, none, none, {}),))
+        yield from self._longer((Point((), dict(self.layer.bounds), room, none, {}),))
 
     def limits(self, loops: Sequence[Loop]) -> Limits:
         """By array, how many loops lie above the first one over it and how many down to the last
@@ -110,10 +109,10 @@ class Nests:
         if loop.axis:
             trips = -(-point.left[loop.dim] // loop.tile)
             room = point.room | {loop.axis: point.room[loop.axis] // trips}
-            return Point(loops, left, room, chains, chains, point.movers)
+            return Point(loops, left, room, chains, point.movers)
         mover = Mover(len(loops), chains, loop.dim)
         moved = {t: mover for t in self.layer.tensors if loop.dim in RELEVANT[t]}
-        return Point(loops, left, point.room, chains, point.spatial, point.movers | moved)
+        return Point(loops, left, point.room, chains, point.movers | moved)
 
 
 class Places:

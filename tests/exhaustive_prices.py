@@ -1,11 +1,12 @@
 """Costs of many mappings of one layer, put together from the links of single tensors.
 
-What a link costs depends on the loops above its child, dimension by dimension: on which of them
-lie above its parent (as far as the last one in space), on which lie above the tensor's mover, and
-on the mover's dimension. It does not depend on how loops of different dimensions interleave
-otherwise, nor on where other tensors are kept. So `hwsim` prices each such link once, and a mapping
-costs what the sum of its links' rows says. Only three things join tensors: how often the pipeline
-starts, what a shared memory holds, and the side of an array on which stores lie.
+What a link costs depends on the loops above its child, dimension by dimension, on which of them lie
+above the tensor's mover, and on the mover's dimension. The loops in space above its parent are
+those over arrays outside the parent's level. It does not depend on how loops of different
+dimensions interleave otherwise, nor on where other tensors are kept. So `hwsim` prices each such
+link once, and a mapping costs what the sum of its links' rows says. Only three things join tensors:
+how often the pipeline starts, what a shared memory holds, and the side of an array on which stores
+lie.
 """
 
 from collections.abc import Hashable, Sequence
@@ -92,9 +93,9 @@ class Prices:
         return self._rows[[*numbers, 0]]
 
     def _number(self, path: Path, tensor: str, link: Link, starts: int) -> int:
-        (parent, above), (child, depth) = link
+        (parent, _), (child, depth) = link
         mover = None if child == MAC else path[depth].movers.get(tensor)
-        key = tensor, parent, child, path[above].spatial, path[depth].chains, mover
+        key = tensor, parent, child, path[depth].chains, mover
         starts = starts if (tensor, child) in self._ramps else 1
         number = self._numbers.get((starts, key))
         if number is None:
@@ -180,19 +181,23 @@ def assemble(
     """Writes energy, without that by cycle, and cycles of every valid triple of choices that
     refills so many loops into `found` [valid triple, 2], its choices into `places` [valid triple,
     3], and says how many there are. `work`: cycles of skew, and of arithmetic."""
-    tables = first, second, third
     ports = (first.rows.shape[1] - PORTS - capacity.size) // BITS
+    pair, row = np.zeros(first.rows.shape[1]), np.zeros(first.rows.shape[1])
     count = 0
     for i in range(first.fills.size):
         for j in range(second.fills.size):
-            pair = first.rows[i] + second.rows[j]
+            _add(first.rows[i], second.rows[j], pair)
             filled = max(first.fills[i], second.fills[j])
             if filled > fills or not _fits(pair, capacity):
                 continue
+            outer = np.maximum(first.outer[i], second.outer[j])
+            inner = np.minimum(first.inner[i], second.inner[j])
             for k in range(third.fills.size):
-                if max(filled, third.fills[k]) != fills or not _nested(tables, (i, j, k)):
+                if max(filled, third.fills[k]) != fills:
                     continue
-                row = pair + third.rows[k]
+                if not _nested(outer, third.outer[k], inner, third.inner[k]):
+                    continue
+                _add(pair, third.rows[k], row)
                 if _fits(row, capacity):
                     found[count, 0] = row[ENERGY]
                     found[count, 1] = _cycles(row, ports, work)
@@ -204,16 +209,19 @@ def assemble(
 
 
 @njit(cache=True)
-def _nested(tables: tuple[Table, Table, Table], at: tuple[int, int, int]) -> bool:
+def _add(one: Row, other: Row, total: Row) -> None:
+    for column in range(total.size):
+        total[column] = one[column] + other[column]
+
+
+@njit(cache=True)
+def _nested(outer: Integers, outer_too: Integers, inner: Integers, inner_too: Integers) -> Any:
     """Whether all stores outside each array come before all those inside."""
-    first, second, third = tables
-    i, j, k = at
-    for array in range(first.outer.shape[1]):
-        outer = max(first.outer[i, array], second.outer[j, array], third.outer[k, array])
-        inner = min(first.inner[i, array], second.inner[j, array], third.inner[k, array])
-        if outer > inner:
-            return False
-    return True
+    beyond = 0
+    for array in range(outer.size):
+        deepest = max(outer[array], outer_too[array])
+        beyond = max(beyond, deepest - min(inner[array], inner_too[array]))
+    return beyond == 0
 
 
 @njit(cache=True)
@@ -227,21 +235,30 @@ def _fits(row: Row, capacity: Row) -> bool:
 @njit(cache=True)
 def _cycles(row: Row, ports: int, work: tuple[float, float]) -> Any:
     """`hwsim.latency.elapsed` of a sum of rows, in whole cycles."""
-    part = row[PORTS : PORTS + BITS * ports].reshape((BITS, ports))
-    pads = work[1] + row[PAD_TAIL]
-    pads = _span(pads, part[PAD_LEAD], part[PAD_IN], part[PAD_OUT], 0.0 * part[BESIDE])
+    work_and_tails = work[1] + row[PAD_TAIL]
+    pads = _span(work_and_tails, row, ports, (PAD_LEAD, PAD_IN, PAD_OUT), 0.0)
     work_and_tails = row[PAD_STALL] + work[0] + pads + row[BUFFER_TAIL]
-    buffers = part[BUFFER_LEAD], part[BUFFER_IN], part[BUFFER_OUT]
-    processing = _span(work_and_tails, *buffers, part[BESIDE])
-    return np.ceil(round(processing + row[BUFFER_STALL], 3))
+    total = _span(work_and_tails, row, ports, (BUFFER_LEAD, BUFFER_IN, BUFFER_OUT), 1.0)
+    return np.ceil(round(total + row[BUFFER_STALL], 3))
 
 
 @njit(cache=True)
-def _span(work: float, waited: Row, inward: Row, outward: Row, beside: Row) -> float:
+def _span(work: float, row: Row, ports: int, parts: tuple[int, int, int], beside: float) -> float:
+    """`hwsim.latency._span`: `parts` say where first tiles, all inwards and all outwards are."""
+    waited, inward, outward = (
+        PORTS + ports * parts[0],
+        PORTS + ports * parts[1],
+        PORTS + ports * parts[2],
+    )
     lead = 0.0
-    for port in range(waited.size):
-        lead = max(lead, waited[port])
+    for port in range(ports):
+        lead = max(lead, row[waited + port])
     longest = lead + work
-    for port in range(waited.size):
-        longest = max(longest, max(lead, inward[port]) + outward[port] + beside[port])
+    for port in range(ports):
+        longest = max(
+            longest,
+            max(lead, row[inward + port])
+            + row[outward + port]
+            + beside * row[PORTS + ports * BESIDE + port],
+        )
     return longest
