@@ -22,6 +22,7 @@ from hwsim.workload import Layer, Op, Primitive, Tensor
 from tests import exhaustive
 from tests.tiny import Case, cases
 
+MANY = 2000
 RECORDS = ("ifmap", "weight", "ofmap", "psum")
 
 
@@ -63,8 +64,9 @@ def read(path: Path) -> Iterator[tuple[Case, dict[str, Any]]]:
 
 
 def main(path: Path, seed: Annotated[int, typer.Option()] = 0, count: int = 200) -> None:
-    """Writes the table."""
-    found = [record(*case) for case in cases(seed, count)]
+    """Writes the table: half of it of any cases, half of some with many mappings."""
+    many = cases(seed + 1, count // 2, fewest=MANY)
+    found = [record(*case) for case in (*cases(seed, count - len(many)), *many)]
     path.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -1,6 +1,7 @@
 """Tiny layers and machines whose every mapping can be enumerated, for hypothesis or by seed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from math import prod
 from random import Random
 from typing import Any
@@ -179,21 +180,22 @@ def is_enumerable(layer: Layer, machine: Accelerator, *, most: int = MOST) -> bo
     return True
 
 
-def cases(seed: int, count: int, *, most: int = MOST) -> list[Case]:
-    """So many layers and machines, the same for the same seed, each with some valid mapping and
-    few enough of them to go through in a second or two."""
+def cases(seed: int, count: int, *, most: int = MOST, fewest: int = 1) -> list[Case]:
+    """So many layers and machines, the same for the same seed, each with at least `fewest` valid
+    mappings, and few enough of them to go through in a second or two."""
     pick: Pick = Random(seed).choice
     found: list[Case] = []
     while len(found) < count:
         case = layer(pick), machine(pick)
-        if is_enumerable(*case, most=most) and is_mappable(*case):
+        if is_enumerable(*case, most=most) and has_mappings(*case, fewest):
             found.append(case)
     return found
 
 
-def is_mappable(layer: Layer, machine: Accelerator) -> bool:
-    """Whether some mapping is valid."""
-    return next(nests(layer, machine), None) is not None
+def has_mappings(layer: Layer, machine: Accelerator, fewest: int) -> bool:
+    """Whether so many mappings are valid, or more."""
+    known = accumulate(len(nest.costs) for nest in nests(layer, machine))
+    return any(count >= fewest for count in known)
 
 
 @st.composite
