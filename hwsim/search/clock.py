@@ -5,15 +5,15 @@ every link between two levels; all cycles are in proportion to words, so that `c
 Tensors are numbered as in `hwsim.workload.TENSORS`, levels as in `Accelerator.levels`, and the MACs
 come after the last level.
 
-Words need not be whole. Of the last psums that PEs finish one by one half are waited for, and a
-word that this cuts counts whole, as in `Transfer.waited`: `cycles` rounds that half up, and nothing
-else.
+Of the last psums that PEs finish one by one half are waited for, and a word that this cuts counts
+whole, as in `Transfer.waited`: `cycles` rounds that half up, and nothing else. No time falls when
+words, tiles, starts or arithmetic grow, nor when there are fewer instances to share them, so that
+`floor` bounds from below what is not yet known.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from hwsim.workload import TENSORS, Layer
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Records = NDArray[np.void]
+Place = tuple[int, int, int]
 
 OFMAP = TENSORS.index("ofmap")
 LINK = np.dtype([(name, np.int64) for name in ("begin", "end", "stalls", "into_pe")])
@@ -56,39 +57,48 @@ class Timing(NamedTuple):
     and `stalls` and `into_pe` as `hwsim.latency` asks for them. `loads`: one for each port or bus
     that a link passes; its number, its side (PARENT, CHILD or BUS), cycles of a word inwards,
     outwards and outwards among an ofmap's last, and what all finished words take more than others.
-    `skew`: cycles a start. `ports`: how many there are.
+    `least` [tensor, parent, child, 4]: words that pass a link under any mapping. `skew`: cycles a
+    start. `ports`: how many there are.
     """
 
     links: Records
     loads: Records
+    least: Floats
     skew: float
     ports: int
 
 
 def timing(layer: Layer, machine: Accelerator) -> Timing:
     """The numbers of a layer, as it is given, on a machine."""
-    levels = [level.level for level in machine.levels]
     ports = {port: number for number, port in enumerate(port_names(machine))}
-    links = np.zeros((len(TENSORS), len(levels), len(levels) + 1), LINK)
+    links, least = np.zeros(links_shape(machine), LINK), np.zeros((*links_shape(machine), 4))
     loads: list[tuple[float, ...]] = []
-    for move in _links(layer, machine):
-        parent = levels.index(move.link.parent)
-        child = levels.index(move.link.child) if move.child else len(levels)
-        begin = len(loads)
+    for place, move in possible_links(layer, machine):
+        begin, link = len(loads), move.link
         loads += _loads(move, ports)
-        record = begin, len(loads), stalls(move), move.into_pe
-        links[TENSORS.index(move.tensor), parent, child] = record
+        links[place] = begin, len(loads), stalls(move), move.into_pe
+        least[place] = link.reads, link.writes, link.delivered, link.collected
     skew = float(sum(array.skew_cycles for array in machine.arrays))
-    return Timing(links, np.array(loads, LOAD), skew, len(ports))
+    return Timing(links, np.array(loads, LOAD), least, skew, len(ports))
 
 
-def _links(layer: Layer, machine: Accelerator) -> Iterator[Transfer]:
-    """Every link that a mapping may have, as a nest without loops has it."""
+def links_shape(machine: Accelerator) -> Place:
+    """How many tensors, parents and children a link may have."""
+    levels = len(machine.levels)
+    return len(TENSORS), levels, levels + 1
+
+
+def possible_links(layer: Layer, machine: Accelerator) -> Iterator[tuple[Place, Transfer]]:
+    """Every link that a mapping may have by (tensor, parent, child), as a nest without loops has
+    it, which moves each word as seldom as any."""
+    numbers = {level.level: number for number, level in enumerate(machine.levels)}
     for tensor in layer.tensors:
         levels = [level.level for level in machine.levels if level.memory(tensor)]
         for ends in (*combinations(levels, 2), *((level,) for level in levels)):
             nest = Mapping(tuple(Store(level, (tensor,)) for level in ends))
-            yield transfers(layer, nest, machine)[0]
+            move = transfers(layer, nest, machine)[0]
+            child = numbers.get(move.link.child, len(numbers))
+            yield (TENSORS.index(tensor), numbers[move.link.parent], child), move
 
 
 def _loads(move: Transfer, ports: dict[Port, int]) -> Iterator[tuple[float, ...]]:
@@ -104,7 +114,7 @@ def _loads(move: Transfer, ports: dict[Port, int]) -> Iterator[tuple[float, ...]
         yield ports[port], side, plain.inward.get(port, 0.0), unfinished, finished, more
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True)
 def cycles(
     timing: Timing,
     count: int,
@@ -126,13 +136,71 @@ def cycles(
     instance's (`Transfer.first_words`, `.tile_words`); `above` and `below`, instances of parent and
     child. `starts`: as `hwsim.latency.restarts` counts them; `compute`: cycles of arithmetic.
     """
+    nest = tensors[:count], parents[:count], children[:count]
+    return _elapsed(timing, nest, words, (first, tile), (above, below), starts, compute, True)
+
+
+@njit(cache=True)
+def floor(
+    timing: Timing,
+    count: int,
+    tensors: Ints,
+    parents: Ints,
+    children: Ints,
+    words: Floats,
+    first: Floats,
+    tile: Floats,
+    above: Ints,
+    below: Ints,
+    starts: int,
+    compute: float,
+) -> Any:
+    """No more than `cycles` finds for any mapping that has these links, perhaps with others.
+
+    Arguments as for `cycles`: `words`, `first`, `tile`, `starts` and `compute` may be too low (0,
+    0, 0, 1 and 1 where nothing is known), `above` and `below` too high. No link's words are taken
+    to be fewer than `timing.least`.
+    """
+    raised = np.empty((count, 4))
+    for at in range(count):
+        least = timing.least[tensors[at], parents[at], children[at]]
+        for column in range(4):
+            raised[at, column] = max(words[at, column], least[column])
+    nest = tensors[:count], parents[:count], children[:count]
+    return _elapsed(timing, nest, raised, (first, tile), (above, below), starts, compute, False)
+
+
+@njit(cache=True)
+def whole(cycles: float) -> Any:
+    """Cycles begun, as `hwsim.cost.Cost.cycles` has them: whole, but still a float."""
+    return np.ceil(round(cycles, 3))
+
+
+@njit(cache=True, error_model="numpy")
+def _elapsed(
+    timing: Timing,
+    nest: tuple[Ints, Ints, Ints],
+    words: Floats,
+    tiles: tuple[Floats, Floats],
+    instances: tuple[Ints, Ints],
+    starts: int,
+    compute: float,
+    cut_counts_whole: bool,
+) -> Any:
+    """`cycles`, where a word that halving cuts counts whole, or half."""
+    (tensors, parents, children), (first, tile), (above, below) = nest, tiles, instances
     links, loads = timing.links, timing.loads
     rows, alone = np.zeros((ROWS, timing.ports)), np.zeros((2, 2))
-    for at in range(count):
+    for at in range(tensors.size):
         link, leaves = links[tensors[at], parents[at], children[at]], tensors[at] == OFMAP
-        tiles = _tiles(link, leaves, starts, first[at], tile[at] * below[at])
+        times = starts if link.into_pe else 1
+        once, each = times * first[at], times * tile[at] * below[at]
+        if leaves and link.into_pe:
+            once, each = once / 2, each / 2
+            if cut_counts_whole:
+                once, each = np.ceil(once), np.ceil(each)
         shares = 1.0 / above[at], 1.0 / below[at], 1.0
-        stall, tail = _weigh(loads, link, words, at, tiles, shares, rows)
+        stall, tail = _weigh(loads, link, words, at, (once, each), shares, rows)
         if link.stalls:
             alone[link.into_pe, STALLED] += stall
         elif leaves:
@@ -141,15 +209,6 @@ def cycles(
     skew = timing.skew * starts
     pes = alone[1, STALLED] + skew + _span(compute, rows[4:8], alone[1, TAILS])
     return alone[0, STALLED] + _span(pes, rows[:4], alone[0, TAILS])
-
-
-@njit(cache=True, forceinline=True)
-def _tiles(link: Any, leaves: bool, starts: int, first: float, every: float) -> Any:
-    """Words that the rest waits for: tiles each once, and those of every instance."""
-    times = starts if link.into_pe else 1
-    if leaves and link.into_pe:
-        return float(ceil(times * first / 2)), float(ceil(times * every / 2))
-    return float(times * first), float(times * every)
 
 
 @njit(cache=True, forceinline=True)
@@ -166,19 +225,14 @@ def _weigh(
     beside, and those of its slowest last tiles."""
     inner = words[at, READS], words[at, DELIVERED], words[at, READS]
     outer = words[at, WRITES], words[at, COLLECTED], words[at, WRITES]
-    most = tiles[0], tiles[1], tiles[0]
     inward = outward = tail = 0.0
     for number in range(link.begin, link.end):
         load = loads[number]
-        share, here, back, tile = (
-            shares[load.side],
-            inner[load.side],
-            outer[load.side],
-            most[load.side],
-        )
+        share, most = shares[load.side], tiles[1] if load.side == CHILD else tiles[0]
+        here, back = inner[load.side], outer[load.side]
         into = share * here * load.inward
         out = share * (back * load.outward + load.finished)
-        waited = share * (min(tile, here) * load.inward + min(tile, back) * load.last)
+        waited = share * (min(most, here) * load.inward + min(most, back) * load.last)
         rows[WHOLE, number - link.begin] = into + out
         rows[WAITED, number - link.begin] = waited
         inward, outward, tail = max(inward, into), max(outward, out), max(tail, waited)
