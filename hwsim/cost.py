@@ -62,13 +62,15 @@ def cost(
     moves = transfers(layer, mapping, machine)
     time = latency(layer, mapping, machine, moves, arithmetic=arithmetic)
     dram = [move for move in moves if move.parent.cell == "dram"]
+    energy = transfer_pj(layer, machine, moves, time.cycles)
+    energy["MAC"] = arithmetic_pj(layer, machine)
     return Cost(
         cycles=time.cycles,
         processing_cycles=time.processing_cycles,
         compute_cycles=time.compute_cycles,
         bound=time.bound,
         utilization=_performed(layer, machine) / (time.cycles * machine.pes),
-        energy_by_component_pj=_energy_by_component_pj(layer, machine, moves, time.cycles),
+        energy_by_component_pj=energy,
         dram_read_bits=ceil(sum(move.parent_read_bits for move in dram)),
         dram_write_bits=ceil(sum(move.parent_write_bits for move in dram)),
     )
@@ -116,11 +118,12 @@ def _ungated_share(layer: Layer, machine: Accelerator) -> float:
     return layer.ifmap.density if gates else 1.0
 
 
-def _energy_by_component_pj(
+def transfer_pj(
     layer: Layer, machine: Accelerator, moves: tuple[Transfer, ...], cycles: int
 ) -> dict[str, float]:
+    """Energy by component of a layer's transfers and of the cycles that pass: all but arithmetic's,
+    which is 0 here."""
     energy = dict.fromkeys(COMPONENTS, 0.0)
-    energy["MAC"] = arithmetic_pj(layer, machine)
     energy["clock"] = machine.control.clock_pj_per_cycle * cycles
     energy["leakage"] = machine.control.leakage_mw * cycles / machine.clock_mhz * 1e3
     for move in moves:
