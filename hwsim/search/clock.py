@@ -7,8 +7,8 @@ come after the last level.
 
 Of the last psums that PEs finish one by one half are waited for, and a word that this cuts counts
 whole, as in `Transfer.waited`: `cycles` rounds that half up, and nothing else. No time falls when
-words, tiles, starts or arithmetic grow, nor when there are fewer instances to share them, so that
-`floor` bounds from below what is not yet known.
+words, tiles, starts or arithmetic grow nor, but for that rounding, when fewer instances share them:
+`floor` leaves it out, and bounds from below what is not yet known.
 """
 
 from collections.abc import Iterator

@@ -48,7 +48,7 @@ def prices(layer: Layer, machine: Accelerator) -> Prices:
 
 
 def _ones(move: Transfer) -> tuple[Transfer, ...]:
-    """The transfer with one word in each column alone, and with what makes a psum a finished one."""
+    """The transfer of one word by each column alone, and of what makes a psum a finished one."""
     link = replace(move.link, reads=0, writes=0, delivered=0, collected=0)
     none = replace(move, link=link, finished=0)
     return (
