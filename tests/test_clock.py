@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.cost import Cost, cost
-from hwsim.hardware import Accelerator, Array, load_machine
+from hwsim.hardware import Accelerator, Array, MemoryLevel, load_machine
 from hwsim.latency import Load, elapsed, restarts
 from hwsim.mapping import Loop, Mapping, Node, Store
 from hwsim.registry import names
@@ -22,7 +22,18 @@ from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import TENSORS, Layer, Op
 from tests.eyeriss import ALEXNET, EYERISS, chip_task
-from tests.machines import CONTROL, MATMUL, SQUARE, STATIONARY, Case, cases, convs
+from tests.machines import (
+    DRAM,
+    MATMUL,
+    PADS,
+    SQUARE,
+    STATIONARY,
+    Case,
+    cases,
+    convs,
+    dram_level,
+    spad_level,
+)
 from tests.strategies import LEVELS, layers, mappings
 
 SHIPPED = [load_machine(name) for name in names("machine")]
@@ -99,11 +110,11 @@ def shipped_cases(draw: st.DrawFn) -> Case:
 def skewed_cases(draw: st.DrawFn) -> Case:
     """A drawn case whose arrays may pass words on from instance to instance."""
     layer, mapping, machine = draw(cases(timed=True))
-    parts = [
+    parts = tuple(
         part.model_copy(update={"skewed": draw(st.booleans())}) if isinstance(part, Array) else part
         for part in machine.hierarchy
-    ]
-    values = machine.model_dump() | {"hierarchy": tuple(parts), "control": CONTROL}
+    )
+    values = machine.model_dump() | {"hierarchy": parts}
     return layer, mapping, Accelerator.model_validate(values)
 
 
@@ -227,6 +238,45 @@ def test_the_floor_is_the_cycles_where_all_is_known(case: Case) -> None:
     nest, clock = numbers(*case), timing(layer, machine)
     even = nest._replace(starts=2 * nest.starts)
     assert floor(clock, *even) == pytest.approx(cycles(clock, *even), rel=CLOSE)
+
+
+@given(any_case)
+@settings(max_examples=100, deadline=None)
+def test_the_floor_of_unknown_words_is_that_of_the_least(case: Case) -> None:
+    nest, clock = numbers(*case), timing(case[0], case[2])
+    least = clock.least[nest.tensors, nest.parents, nest.children]
+    unknown, known = nest._replace(words=0 * nest.words), nest._replace(words=least)
+    assert floor(clock, *unknown) == floor(clock, *known)
+
+
+def test_what_a_link_brings_at_least_takes_its_time() -> None:
+    """192 bits of operands pass a DRAM port of half a bit a cycle, whatever the mapping."""
+    slow = dram_level(DRAM.model_copy(update={"read_bits_per_cycle": 0.5}))
+    nest, machine = numbers(MATMUL, STATIONARY, SQUARE), replaced(SQUARE, 0, slow)
+    unknown = nest._replace(words=0 * nest.words)
+    operands = 8 * MATMUL.words("ifmap") + 4 * MATMUL.words("weight")
+    assert floor(timing(MATMUL, machine), *unknown) >= operands / 0.5
+
+
+def test_the_floor_rounds_no_word_that_fewer_instances_would_not_cut() -> None:
+    """Two pads hold a psum each and half of them are waited for: 8 bits a pad, in 16 cycles. Shared
+    by three pads, which is too many, one and a half would be rounded up to two."""
+    slow = spad_level(PADS[2].model_copy(update={"read_bits_per_cycle": 0.5}))
+    layer = Layer(name="two", K=2).at_bits(ifmap=8, weight=8, ofmap=8, psum=16)
+    machine = replaced(SQUARE, -1, slow)
+    nodes = Store("DRAM", TENSORS), Loop("K", 1, "X"), Store("spad", ("ofmap",))
+    nest, clock = numbers(layer, Mapping(nodes), machine), timing(layer, machine)
+    busy = nest._replace(compute=1000.0)
+    more = busy._replace(below=busy.below + 1)
+    assert cycles(clock, *busy) == floor(clock, *more) == 1016
+    assert cycles(clock, *more) > 1016
+
+
+def replaced(machine: Accelerator, at: int, level: MemoryLevel) -> Accelerator:
+    """The machine with another level at that place of its hierarchy."""
+    parts = list(machine.hierarchy)
+    parts[at] = level
+    return Accelerator.model_validate(machine.model_dump() | {"hierarchy": tuple(parts)})
 
 
 def test_the_clock_of_no_links_is_arithmetic_alone() -> None:
