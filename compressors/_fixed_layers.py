@@ -138,11 +138,21 @@ class FixedPointConv(FixedPointLayer):
         super().__init__(layer, name=name, formats=formats)
         self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
         self.padding = layer.padding
+        self.reach = tuple(
+            step * (taps - 1) + 1
+            for step, taps in zip(layer.dilation, layer.kernel_size, strict=True)
+        )
 
     def sums_of_products(self, ifmap: Tensor) -> Tensor:
         convolve = functional.conv2d if self.weight.ndim == 4 else functional.conv1d
+        padding = self.padding
+        # oneDNN up to 3.12 calls a kernel that it never made where all windows lie in padding
+        # (its issue 5942), so it does not get to see padding in which a window has room.
+        if not isinstance(padding, str) and padding[-1] >= self.reach[-1]:
+            ifmap = functional.pad(ifmap, [edge for edge in padding[::-1] for _ in range(2)])
+            padding = (0,) * len(padding)
         return convolve(
-            ifmap, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            ifmap, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
 

@@ -85,6 +85,20 @@ def test_any_convolution_equals_integers(data: st.DataObject) -> None:
     assert_equals_integers(compress(network, config, calibration=batch), batch)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(3, 2, (3, 1), (3, 2), padding=1, dilation=(1, 2)), (3, 7, 1)),
+        (nn.Conv2d(8, 6, (1, 2), (1, 4), padding=(0, 3), dilation=2, groups=2), (8, 7, 1)),
+    ],
+)
+def test_windows_of_padding_alone_equal_integers(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    """Channels innermost, torch 2.13 alone would convolve them by a call to address 0."""
+    batch = torch.randn(6, *shape, generator=torch.Generator().manual_seed(1))
+    network = randomise(nn.Sequential(layer), seed=3)
+    assert_equals_integers(compress(network, Config(), calibration=batch), batch)
+
+
 @pytest.mark.parametrize("rule", ["max", "mse"])
 @pytest.mark.parametrize("bits", [2, 3, 8, 11, 16])
 @pytest.mark.parametrize("network", [Residual, Everything])
