@@ -16,7 +16,6 @@ are concerned: a pad beside each PE stays what it is while loops above that its 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 
 from hwsim.hardware import Accelerator, Array
@@ -68,7 +67,7 @@ def structures(
         outer = [store for store in kept if store.level < split]
         inner = [store for store in kept if store.level >= split]
         for above, below in product(_orders(outer), _orders(inner)):
-            for arrangement in _risen(above, below):
+            for arrangement in _risen(above, below, windows):
                 found[_structure(machine, tensors, windows, *arrangement)] = None
     return tuple(found)
 
@@ -108,7 +107,7 @@ def _orders(stores: list[Kept]) -> Iterator[tuple[Kept, ...]]:
 
 
 def _risen(
-    outer: tuple[Kept, ...], inner: tuple[Kept, ...]
+    outer: tuple[Kept, ...], inner: tuple[Kept, ...], windows: Dims
 ) -> Iterator[tuple[tuple[Kept, ...], tuple[Kept, ...], int | None]]:
     """The first of the inner stores put at every place among the outer ones that it may rise to."""
     if not inner:
@@ -118,6 +117,8 @@ def _risen(
     own = [i for i, store in enumerate(outer) if store.tensor == first.tensor]
     for place in range(own[-1] + 1 if own else 0, len(outer) + 1):
         yield (*outer[:place], first, *outer[place:]), rest, place
+    if first.tensor == "ifmap" and windows:
+        yield outer, inner, None
 
 
 def _structure(
@@ -144,8 +145,8 @@ def _structure(
         for i in range(risen + 1, count + 1):
             above[i] &= rules.own(pad)
         below[0] = rules.straddling(outer, risen, inner, restarts=last == risen)
-    else:
-        below[0] = frozenset()
+    elif inner:
+        below[0] = windows
     return Structure(
         outer=outer,
         inner=inner,
