@@ -21,12 +21,13 @@ class Table(NamedTuple):
     """Options and chains of all axes, each axis' own from `starts[axis]` to `starts[axis + 1]`,
     best first.
 
-    Options: `scores` without the stores above the array, `features`, `ways`, `places` [option, 32,
+    Options: `full` scores, `scores` without the stores above the array, `features`, `ways`, `places` [option, 32,
     2] of `place_counts`, `spans` [option, 4] of the tiles they go with. Chains: `costs`, `chain`
     [chain, CHAIN], `tiles` [chain, OUTER + 1, 2] numbers of tiles. `rest` [axis]: the least of both.
     """
 
     option_starts: Ints
+    full: Floats
     scores: Floats
     features: Floats
     ways: Ints
@@ -53,7 +54,7 @@ def table(n, f, options, w, state, slack):
         scores = scores[: o.key.size]
         order = np.argsort(scores, kind="mergesort")
         least[axis] = scores[order[0]]
-        order = order[scores[order] <= least[axis] + slack]
+        order = _undominated(o, order[scores[order] <= least[axis] + slack])
         picks.append(order)
         option_starts[axis + 1] = option_starts[axis] + order.size
         own = scores - rests[o.key]
@@ -63,7 +64,7 @@ def table(n, f, options, w, state, slack):
     total, many = option_starts[6], chain_starts[6]
     K = f.tensors.size
     t = Table(
-        option_starts, np.zeros(total), np.zeros((total, FEATURES)),
+        option_starts, np.zeros(total), np.zeros(total), np.zeros((total, FEATURES)),
         np.zeros((total, 2, WIDTH), np.int64), np.ones((total, 32, 2), np.int64),
         np.zeros(total, np.int64), np.zeros((total, 4), np.int64), chain_starts, np.zeros(many),
         np.zeros((many, CHAIN)), np.zeros((many, OUTER + 1, 2), np.int64), least, K,
@@ -74,6 +75,7 @@ def table(n, f, options, w, state, slack):
         free0, free1 = f.masks[K, d], e >= 0 and f.masks[K, e]
         for at in range(picks[axis].size):
             row, pick = option_starts[axis] + at, picks[axis][at]
+            t.full[row] = scores[pick]
             t.scores[row] = scores[pick] - rests[o.key[pick]] - spreads[o.spread[pick]]
             for c in range(o.columns.size):
                 t.features[row, o.columns[c]] = o.features[c, pick]
@@ -88,6 +90,27 @@ def table(n, f, options, w, state, slack):
         a, b = chain_starts[axis], chain_starts[axis + 1]
         t.costs[a:b], t.chain[a:b], t.tiles[a:b] = costs, chain, tiles
     return t
+
+
+@njit(cache=True)
+def _undominated(o, order):
+    """Those of the options, best first, that no other with the same places and tiles above the
+    array beats in everything."""
+    keep = np.ones(order.size, np.bool_)
+    for i in range(order.size):
+        a = order[i]
+        for j in range(i):
+            b = order[j]
+            if keep[j] and o.spread[a] == o.spread[b] and o.key[a] == o.key[b]:
+                worse = True
+                for c in range(o.columns.size):
+                    if o.features[c, b] > o.features[c, a] + 1e-12:
+                        worse = False
+                        break
+                if worse:
+                    keep[i] = False
+                    break
+    return order[keep]
 
 
 @njit(cache=True)

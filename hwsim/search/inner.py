@@ -227,9 +227,14 @@ def span(n: Numbers, d: int, way: Ints) -> Any:
     if d < 0:
         return 0, 1
     bound, places, chunk = n.bounds[d], way[PLACES], way[CHUNK]
+    least = bound
+    for x in range(1, min(n.x, places) + 1):
+        if places % x == 0 and places // x <= n.y:
+            least = min(least, (x - 1) * ((places // x - 1) * chunk + 1) + 1)
+            least = max(least, chunk)
     hi = n.counts[d]
-    # Tiles are the smallest of their number: the largest of it must hold more than one chunk less.
-    while hi > 1 and _largest(bound, n.sizes[d, hi - 1]) < chunk:
+    # Tiles are the smallest of their number: the largest of it must keep all places busy.
+    while hi > 1 and _largest(bound, n.sizes[d, hi - 1]) < least:
         hi -= 1
     lo = 0
     while n.sizes[d, lo] > places * chunk:
@@ -322,9 +327,14 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     together, summed = _rows(n, axis, x, y), _rows(n, axis, u, v)
     if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p:
         before = way[0, PADS + j - 1]
-        x = _up(n.bounds[d], places[0] * before)
-        together = min(together, _rows(n, axis, x, y))
-        summed = min(summed, _rows(n, axis, _up(n.bounds[d], before), v))
+        z, w = _up(n.bounds[d], places[0] * before), _up(n.bounds[d], before)
+        least = _rows(n, axis, z, y)
+        if places[1] == 1:
+            # Neighbours' tiles overlap when first sent, and never as they slide on.
+            overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
+            least = max(least, np.log(max(np.exp(_rows(n, axis, w, y)) - (w - z) * y * overlap, 1.0)))
+        together = min(together, least)
+        summed = min(summed, _rows(n, axis, w, v))
     if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r:
         before = way[1, PADS + j - 1]
         x, y = _up(n.bounds[d], places[0] * p), _up(n.bounds[e], places[1] * before)

@@ -58,7 +58,7 @@ def search(n, f, goal, t, w, const, s):
     sizes = np.zeros(6)
     for axis in range(6):
         sizes[axis] = t.option_starts[axis + 1] - t.option_starts[axis]
-    s.order[:] = np.argsort(-sizes, kind="mergesort")
+    s.order[:] = np.argsort(sizes, kind="mergesort")
     s.rest[6] = 0.0
     for at in range(5, -1, -1):
         s.rest[at] = s.rest[at + 1] + t.least[s.order[at]]
@@ -78,7 +78,7 @@ def _options(n, f, goal, t, w, s, const):
     while at >= 0:
         axis = s.order[at]
         r, k = row[at], split[at]
-        if r == t.option_starts[axis + 1]:
+        if r == t.option_starts[axis + 1] or score[at] + t.full[r] + s.rest[at + 1] >= s.limit[0]:
             at -= 1
             continue
         split[at] += 1
