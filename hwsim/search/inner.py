@@ -1,0 +1,378 @@
+"""What an axis may do from the array inwards: its places on the array, and tiles within a PE."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# Features of an option, as logarithms: its share in the monomials from the array inwards, and in
+# the tiles of the pads.
+SHARES = MONOMIALS - OUTER
+FEATURES = SHARES + INNER + 1
+IFMAP, WEIGHT, OFMAP = range(3)
+# Columns of what a dimension does: its places, the tile of a PE, those of the pads.
+PLACES, CHUNK, PADS = 0, 1, 2
+WIDTH = PADS + INNER
+
+
+class Options(NamedTuple):
+    """What an axis may do from the array inwards.
+
+    `features` [used column, option]; `columns` [used] which features they are, others being 0 for
+    all; `ways` [option, 2, WIDTH] what its dimensions do; `spread` [option] the number of its places
+    in `splits` [spread, most, 2], (x, y) that make them, of which `split_counts`; `key` [option] the
+    number of its range of tiles above the array in `keys` [key, 4]: first tile that needs no loop
+    before the array and the end, of both dimensions.
+    """
+
+    features: Floats
+    columns: Ints
+    ways: Ints
+    spread: Ints
+    splits: Ints
+    split_counts: Ints
+    key: Ints
+    keys: Ints
+
+
+@njit(cache=True)
+def _up(a: int, b: int) -> Any:
+    return (a + b - 1) // b
+
+
+@njit(cache=True)
+def splits_of(n: Numbers, d: int) -> Any:
+    """Rows (x, y): every way to spread a dimension that may be worth it, by places."""
+    bound = n.bounds[d] if d >= 0 else 1
+    found, count = np.ones((n.x * n.y, 2), np.int64), 0
+    for x in range(1, min(n.x, bound) + 1):
+        if x > 1 and _up(bound, x) == _up(bound, x - 1):
+            continue
+        for y in range(1, min(n.y, _up(bound, x)) + 1):
+            if y > 1 and _up(bound, x * y) == _up(bound, x * (y - 1)):
+                continue
+            if x > 1 and y > 1 and _up(bound, x * y) == _up(bound, (x - 1) * y):
+                continue
+            found[count] = x, y
+            count += 1
+    found = found[:count]
+    return found[np.argsort(found[:, 0] * found[:, 1], kind="mergesort")]
+
+
+@njit(cache=True)
+def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
+    """Rows of WIDTH: every way of a dimension that may be worth it."""
+    chains = _chains(n, f, d, f.inner_tensors.size)
+    if d < 0:
+        return np.ones((1, WIDTH), np.int64)
+    splits = splits_of(n, d)
+    found, count, before = np.ones((chains.shape[0] * splits.shape[0], WIDTH), np.int64), 0, 0
+    for at in range(splits.shape[0]):
+        places = splits[at, 0] * splits[at, 1]
+        if places == before:
+            continue
+        before = places
+        for row in range(chains.shape[0]):
+            if places == 1 or (places - 1) * chains[row, 0] < n.bounds[d] + chains[row, 0]:
+                found[count, PLACES], found[count, CHUNK:] = places, chains[row]
+                count += 1
+    return found[:count]
+
+
+@njit(cache=True)
+def _chains(n: Numbers, f: Form, d: int, pads: int) -> Any:
+    """Rows (chunk, tile of each pad): tiles that fall only where loops may be."""
+    if d < 0 or n.bounds[d] == 1:
+        return np.ones((1, 1 + INNER), np.int64)
+    most = 0
+    for slot in range(pads + 1):
+        most += f.inner_masks[slot, d]
+    sizes = n.sizes[d, : n.counts[d]]
+    if most == 0:
+        return np.ones((1, 1 + INNER), np.int64)
+    total = 1
+    for level in range(most):
+        total *= sizes.size
+    found = np.ones((total, 1 + INNER), np.int64)
+    picks = np.zeros(most, np.int64)
+    count = 0
+    for code in range(total):
+        rest, falling = code, True
+        for level in range(most):
+            picks[level] = rest % sizes.size
+            rest //= sizes.size
+            if level and picks[level] < picks[level - 1]:
+                falling = False
+        if not falling:
+            continue
+        level, tile = 0, sizes[picks[0]]
+        found[count, 0] = tile
+        for slot in range(pads + 1):
+            if f.inner_masks[slot, d]:
+                level += 1
+                tile = sizes[picks[level]] if level < most else 1
+            if slot < pads:
+                found[count, 1 + slot] = tile
+        if tile == 1 and _fits_alone(n, f, d, found[count]):
+            count += 1
+    return found[:count]
+
+
+@njit(cache=True)
+def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
+    for j in range(f.inner_tensors.size):
+        t, at = f.inner_tensors[j], OUTER + j
+        if not n.lacks[t, d] and f.bits[at] * chain[1 + j] > n.room[f.memory[at]] and t != IFMAP:
+            return False
+    if f.risen >= 0:
+        t, at = f.tensors[f.risen], OUTER + INNER
+        if not n.lacks[t, d] and f.bits[at] * chain[0] > n.room[f.memory[at]] and t != IFMAP:
+            return False
+    return True
+
+
+@njit(cache=True)
+def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
+    """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
+    stride, dilation = n.steps[axis]
+    g, h = stride, dilation
+    while h:
+        g, h = h, g % h
+    rows = a * b - max(a - dilation // g, 0) * max(b - stride // g, 0)
+    return min(rows, n.span[axis])
+
+
+@njit(cache=True)
+def axis_options(n: Numbers, f: Form, axis: int) -> Options:
+    """Every option of an axis whose tiles may fit the pads."""
+    d, e = n.first[axis], n.second[axis]
+    one, other = dimension_ways(n, f, d), dimension_ways(n, f, e)
+    most = one.shape[0] * other.shape[0]
+    features = np.zeros((FEATURES, most))
+    ways = np.ones((most, 2, WIDTH), np.int64)
+    spread, key = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
+    splits = _pairs_of_splits(n, d, e, spread_of)
+    keys, key_of = np.zeros((1, 4), np.int64), {(0, 0, 0, 0): 0}
+    count, out = 0, np.zeros(FEATURES)
+    for i in range(one.shape[0]):
+        lo0, hi0 = span(n, d, one[i])
+        for j in range(other.shape[0]):
+            ways[count, 0], ways[count, 1] = one[i], other[j]
+            spread[count] = spread_of[one[i, PLACES], other[j, PLACES]]
+            if spread[count] < 0:
+                continue
+            out[:] = 0.0
+            if not _describe(n, f, axis, ways[count], out):
+                continue
+            lo1, hi1 = span(n, e, other[j])
+            name = (lo0, hi0, lo1, hi1)
+            if name not in key_of:
+                key_of[name] = len(key_of)
+            key[count] = key_of[name]
+            features[:, count] = out
+            count += 1
+    keys = np.zeros((len(key_of), 4), np.int64)
+    for name, at in key_of.items():
+        keys[at, 0], keys[at, 1], keys[at, 2], keys[at, 3] = name
+    used = np.zeros(FEATURES, np.bool_)
+    for k in range(FEATURES):
+        used[k] = np.any(features[k, :count] != 0.0)
+    columns = np.nonzero(used)[0]
+    kept = np.empty((columns.size, count))
+    for k in range(columns.size):
+        kept[k] = features[columns[k], :count]
+    return Options(
+        kept, columns, ways[:count].copy(), spread[:count].copy(), splits[0], splits[1],
+        key[:count].copy(), keys,
+    )
+
+
+@njit(cache=True)
+def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
+    """Places of both dimensions along x and y, by their numbers; fills in the number of each."""
+    one, other = splits_of(n, d), splits_of(n, e)
+    found = np.zeros((one.shape[0] * other.shape[0], 32, 2), np.int64)
+    counts = np.zeros(one.shape[0] * other.shape[0], np.int64)
+    total = 0
+    for i in range(one.shape[0]):
+        for j in range(other.shape[0]):
+            x, y = one[i, 0] * other[j, 0], one[i, 1] * other[j, 1]
+            if x > n.x or y > n.y:
+                continue
+            a, b = one[i, 0] * one[i, 1], other[j, 0] * other[j, 1]
+            if spread_of[a, b] < 0:
+                spread_of[a, b] = total
+                total += 1
+            at = spread_of[a, b]
+            known = False
+            for k in range(counts[at]):
+                known |= found[at, k, 0] == x and found[at, k, 1] == y
+            if not known and counts[at] < 32:
+                found[at, counts[at], 0], found[at, counts[at], 1] = x, y
+                counts[at] += 1
+    return found[:total].copy(), counts[:total].copy()
+
+
+@njit(cache=True)
+def span(n: Numbers, d: int, way: Ints) -> Any:
+    """Numbers of the tiles above the array that an option goes with: the largest that needs no loop
+    before the array, and the end."""
+    if d < 0:
+        return 0, 1
+    bound, places, chunk = n.bounds[d], way[PLACES], way[CHUNK]
+    least = bound
+    for x in range(1, min(n.x, places) + 1):
+        if places % x == 0 and places // x <= n.y:
+            least = min(least, (x - 1) * ((places // x - 1) * chunk + 1) + 1)
+            least = max(least, chunk)
+    hi = n.counts[d]
+    # Tiles are the smallest of their number: the largest of it must keep all places busy.
+    while hi > 1 and _largest(bound, n.sizes[d, hi - 1]) < least:
+        hi -= 1
+    lo = 0
+    while n.sizes[d, lo] > places * chunk:
+        lo += 1
+    return lo, max(hi, lo + 1)
+
+
+@njit(cache=True)
+def _largest(bound: int, tile: int) -> Any:
+    """The largest tile of the same number of tiles."""
+    tiles = _up(bound, tile)
+    return bound if tiles == 1 else (bound - 1) // (tiles - 1)
+
+
+@njit(cache=True)
+def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
+    """Fills in an option's features; whether its tiles fit."""
+    pads = f.inner_tensors.size
+    for j in range(pads):
+        t = f.inner_tensors[j]
+        together, summed = _visits(n, f, t, axis, way, j)
+        out[j] = together if n.shared[t] else summed
+        out[INNER + j] = summed
+        tile = _tile(n, t, axis, way[0, PADS + j], way[1, PADS + j])
+        if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
+            return False
+        out[SHARES + j] = np.log(tile)
+    if f.risen >= 0:
+        t = f.tensors[f.risen]
+        out[2 * INNER] = _risen_places(n, f, t, axis, way)
+        tile = _tile(n, t, axis, way[0, CHUNK], way[1, CHUNK])
+        if tile * f.bits[OUTER + INNER] > n.room[f.memory[OUTER + INNER]]:
+            return False
+        out[SHARES + INNER] = np.log(tile)
+    for t in range(3):
+        if f.macs[t]:
+            out[2 * INNER + 1 + t] = _mac_words(n, t, axis, way)
+    for k in range(2):
+        d = n.first[axis] if k == 0 else n.second[axis]
+        if d >= 0:
+            out[SHARES - 1] += np.log(_up(n.bounds[d], way[k, PLACES]))
+    return True
+
+
+@njit(cache=True)
+def _tile(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
+    """What the axis contributes to the elements of a tile."""
+    if axis < 2 and t == IFMAP:
+        return extent(n, axis, a, b)
+    d, e = n.first[axis], n.second[axis]
+    tile = 1
+    if not n.lacks[t, d]:
+        tile *= a
+    if e >= 0 and not n.lacks[t, e]:
+        tile *= b
+    return tile
+
+
+@njit(cache=True)
+def _rows(n: Numbers, axis: int, x: int, y: int) -> Any:
+    return n.rows_h[x, y] if axis == 0 else n.rows_w[x, y]
+
+
+@njit(cache=True)
+def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
+    """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
+    d, e = n.first[axis], n.second[axis]
+    if axis < 2 and t == IFMAP:
+        return _window(n, f, axis, way, j)
+    together = summed = 0.0
+    for k in range(2):
+        d = n.first[axis] if k == 0 else n.second[axis]
+        if d >= 0 and n.lacks[t, d]:
+            places, tile = way[k, PLACES], way[k, PADS + j]
+            times = np.log(_up(n.bounds[d], places * tile))
+            together += times
+            summed += times + np.log(places) if n.shared[t] else np.log(_up(n.bounds[d], tile))
+    return together, summed
+
+
+@njit(cache=True)
+def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
+    """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
+    d, e = n.first[axis], n.second[axis]
+    places = way[0, PLACES], way[1, PLACES]
+    p, r = way[0, PADS + j], way[1, PADS + j]
+    slides = f.slides[f.tensors.size + j] == axis
+    x, y = _up(n.bounds[d], places[0] * p), _up(n.bounds[e], places[1] * r)
+    u, v = _up(n.bounds[d], p), _up(n.bounds[e], r)
+    together, summed = _rows(n, axis, x, y), _rows(n, axis, u, v)
+    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p:
+        before = way[0, PADS + j - 1]
+        z, w = _up(n.bounds[d], places[0] * before), _up(n.bounds[d], before)
+        least = _rows(n, axis, z, y)
+        if places[1] == 1:
+            # Neighbours' tiles overlap when first sent, and never as they slide on.
+            overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
+            least = max(least, np.log(max(np.exp(_rows(n, axis, w, y)) - (w - z) * y * overlap, 1.0)))
+        together = min(together, least)
+        summed = min(summed, _rows(n, axis, w, v))
+    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r:
+        before = way[1, PADS + j - 1]
+        x, y = _up(n.bounds[d], places[0] * p), _up(n.bounds[e], places[1] * before)
+        together = min(together, _rows(n, axis, x, y))
+        summed = min(summed, _rows(n, axis, u, _up(n.bounds[e], before)))
+    return together, summed
+
+
+@njit(cache=True)
+def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
+    """What places multiply the words of a pad that rose by, summed over them."""
+    d, e = n.first[axis], n.second[axis]
+    found = 0.0
+    if axis < 2 and t == IFMAP:
+        places = way[0, PLACES], way[1, PLACES]
+        u, v = _up(n.bounds[d], way[0, CHUNK]), _up(n.bounds[e], way[1, CHUNK])
+        found = _rows(n, axis, u, v)
+        if f.slides[f.risen] == axis:
+            found = min(found, _rows(n, axis, min(places[0], u), v))
+            found = min(found, _rows(n, axis, u, min(places[1], v)))
+        return found
+    for k in range(2):
+        d = n.first[axis] if k == 0 else n.second[axis]
+        if d >= 0 and n.lacks[t, d] and n.shared[t]:
+            found += np.log(way[k, PLACES])
+    return found
+
+
+@njit(cache=True)
+def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
+    """How often words are read for MACs that no pad feeds."""
+    d, e = n.first[axis], n.second[axis]
+    if axis < 2 and t == IFMAP:
+        x, y = _up(n.bounds[d], way[0, PLACES]), _up(n.bounds[e], way[1, PLACES])
+        return _rows(n, axis, x, y)
+    found = 0.0
+    for k in range(2):
+        d = n.first[axis] if k == 0 else n.second[axis]
+        if d >= 0 and n.lacks[t, d]:
+            found += np.log(_up(n.bounds[d], way[k, PLACES]))
+    return found

@@ -1,0 +1,208 @@
+"""A layer on a machine, and its structures, as the arrays that the compiled search works with."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.hardware import Accelerator, Array
+from hwsim.mapping import kept_bits
+from hwsim.search.structures import Structure
+from hwsim.workload import DIMS, RELEVANT, TENSORS, Layer
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+# Two dimensions that index the ifmap together are chosen together.
+AXES = (("P", "R"), ("Q", "S"), ("C", ""), ("K", ""), ("N", ""), ("G", ""))
+# Stores above the array and within, at most.
+OUTER, INNER = 8, 4
+# Monomials: words of each store above the array; of each within, all together, and summed over
+# places; of a pad that rose above the array, summed; of MACs that no pad feeds, by tensor; steps.
+TOGETHER, SUMMED, RISEN, MACS, STEPS = OUTER, OUTER + INNER, OUTER + 2 * INNER, 17, 20
+MONOMIALS = 21
+# Tiles that fill memories: of each store above the array, of each within, of the risen one.
+RISEN_TILE = OUTER + INNER
+TILES = RISEN_TILE + 1
+
+
+class Numbers(NamedTuple):
+    """A layer on a machine.
+
+    `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `sizes` [8, most]
+    tile sizes, largest first, of which `counts` [8]; `rows` [2][P + 1, R + 1] ifmap rows (columns)
+    that a tensor is sent at least in so many tiles along either dimension; `steps` [2, 2] stride and
+    dilation; `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room` [memory]
+    bits; `shared` [3] whether one word serves all places.
+    """
+
+    first: Ints
+    second: Ints
+    bounds: Ints
+    sizes: Ints
+    counts: Ints
+    rows_h: Floats
+    rows_w: Floats
+    steps: Ints
+    span: Ints
+    x: int
+    y: int
+    room: Floats
+    shared: Flags
+    lacks: Flags
+
+
+class Form(NamedTuple):
+    """A structure.
+
+    Stores above the array: `tensors`, `memories` (a pad that rose has none here), `masks` [slot,
+    8]; `risen` its place, or -1, `risen_memory` where its tile lies. Within: `inner_*` likewise.
+    `macs` [3]: whether MACs take a tensor from above the array. `slides` [store of the ifmap]: axis
+    along which it slides. `words` [tile] elements but for the dimensions; `memory` [tile] or -1.
+    """
+
+    tensors: Ints
+    masks: Flags
+    risen: int
+    inner_tensors: Ints
+    inner_masks: Flags
+    macs: Flags
+    slides: Ints
+    memory: Ints
+    bits: Floats
+
+
+def tile_sizes(bound: int) -> list[int]:
+    """The smallest tile for each number of tiles, largest first."""
+    sizes, tile = [], bound
+    while tile:
+        tile = -(-bound // -(-bound // tile))
+        sizes.append(tile)
+        tile -= 1
+    return sizes
+
+
+def windows(layer: Layer) -> frozenset[str]:
+    """Dimensions that slide over the ifmap."""
+    return frozenset(
+        dim for pair in ("PR", "QS") for dim in pair if min(layer.bounds[d] for d in pair) > 1
+    )
+
+
+def numbers(layer: Layer, machine: Accelerator) -> Numbers:
+    """The numbers of a layer, as it is given, on a machine."""
+    sizes = [tile_sizes(layer.bounds[dim]) for dim in DIMS]
+    table = np.zeros((8, max(map(len, sizes))), np.int64)
+    for row, own in zip(table, sizes, strict=True):
+        row[: len(own)] = own
+    array = machine.arrays[0] if machine.arrays else None
+    places = [*(array.axes.values() if array else ()), 1, 1]
+    index = {dim: at for at, dim in enumerate(DIMS)}
+    heights = (layer.P, layer.R, layer.stride_h, layer.dilation_h, layer.pad_h, layer.H)
+    widths = (layer.Q, layer.S, layer.stride_w, layer.dilation_w, layer.pad_w, layer.W)
+    return Numbers(
+        first=np.array([index[a] for a, _ in AXES], np.int64),
+        second=np.array([index.get(b, -1) for _, b in AXES], np.int64),
+        bounds=np.array([layer.bounds[dim] for dim in DIMS], np.int64),
+        sizes=table,
+        counts=np.array([len(own) for own in sizes], np.int64),
+        rows_h=np.log(_rows(*heights, stored=machine.stores_padding)),
+        rows_w=np.log(_rows(*widths, stored=machine.stores_padding)),
+        steps=np.array([heights[2:4], widths[2:4]], np.int64),
+        span=np.array([layer.H + 2 * layer.pad_h, layer.W + 2 * layer.pad_w], np.int64),
+        x=places[0],
+        y=places[1],
+        room=_room(machine),
+        shared=np.array([array is None or t in array.shared for t in TENSORS]),
+        lacks=np.array([[dim not in RELEVANT[t] for dim in DIMS] for t in TENSORS]),
+    )
+
+
+def _rows(
+    tiles: int, window: int, stride: int, dilation: int, pad: int, size: int, *, stored: bool
+) -> Floats:
+    """Rows sent, at least, in x tiles of the ofmap's rows by y tiles of the filter's.
+
+    A pair of intervals of a and b indices touches a b - max(a - d, 0) max(b - s, 0) rows for
+    coprime stride s and dilation d (`mapping.ifmap_extent`). With d = 1 and given x that is concave
+    in b, so that the sum over all pairs is least where all tiles of the filter but one are single
+    rows; likewise with s = 1. Sets that are no intervals touch a + b - 1 rows at least.
+    """
+    x = np.arange(tiles + 1)[:, None]
+    y = np.arange(window + 1)[None, :]
+    if dilation == 1:
+        found = _concave(tiles, x, window - y + 1, stride) + (y - 1) * _concave(tiles, x, 1, stride)
+    elif stride == 1:
+        found = _concave(window, y, tiles - x + 1, dilation)
+        found = found + (x - 1) * _concave(window, y, 1, dilation)
+    else:
+        found = y * tiles + x * window - x * y
+    first, end = (0, size + 2 * pad) if stored else (pad, size + pad)
+    at = np.arange(tiles)[:, None] * stride + np.arange(window)[None, :] * dilation
+    outside = int(((at < first) | (at >= end)).sum())
+    least = len(np.unique(at[(at >= first) & (at < end)]))
+    return np.maximum(found - outside, least).astype(float)
+
+
+def _concave(tiles: int, x: Ints, b: Ints | int, stride: int) -> Ints:
+    """Rows of x tiles with one tile of b filter rows."""
+    return np.where(np.less(b, stride), tiles * np.asarray(b), stride * (tiles - x) + x * b)
+
+
+def _room(machine: Accelerator) -> Floats:
+    return np.array([memory.usable_bits for level in machine.levels for memory in level.memories])
+
+
+def memory_number(machine: Accelerator, level: int, tensor: str) -> int:
+    """The place of a tensor's memory at a level among all memories."""
+    count = 0
+    for at, part in enumerate(machine.levels):
+        for memory in part.memories:
+            if at == level and tensor in memory.tensors:
+                return count
+            count += 1
+    raise KeyError(tensor)
+
+
+def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple[int, ...]) -> Form:
+    """A structure of the layer, with the axis along which the ifmap slides at each of its stores."""
+    outer, inner = structure.outer, structure.inner
+    memory, bits = np.full(TILES, -1, np.int64), np.zeros(TILES)
+    at_tile = {OUTER + j: kept for j, kept in enumerate(inner)}
+    for k, kept in enumerate(outer):
+        at_tile[RISEN_TILE if k == structure.risen else k] = kept
+    for tile, kept in at_tile.items():
+        memory[tile] = memory_number(machine, kept.level, kept.tensor)
+        place = machine.levels[kept.level].memory(kept.tensor)
+        assert place is not None
+        bits[tile] = kept_bits(layer, place, kept.tensor)
+        bits[tile] *= layer.operands if kept.tensor == "ifmap" else 1
+    last = {t: max((k.level for k in structure.stores if k.tensor == t), default=0) for t in TENSORS}
+    split = inner_levels(machine)
+    ways = iter(slides)
+    return Form(
+        tensors=np.array([TENSORS.index(k.tensor) for k in outer], np.int64),
+        masks=_masks(structure.outer_slots),
+        risen=-1 if structure.risen is None else structure.risen,
+        inner_tensors=np.array([TENSORS.index(k.tensor) for k in inner], np.int64),
+        inner_masks=_masks(structure.inner_slots),
+        macs=np.array([t in layer.tensors and last[t] < split for t in TENSORS]),
+        slides=np.array([next(ways) if k.tensor == "ifmap" else -1 for k in structure.stores]),
+        memory=memory,
+        bits=bits,
+    )
+
+
+def inner_levels(machine: Accelerator) -> int:
+    """The first level beside the MACs; how many levels there are, if the machine has no array."""
+    count = 0
+    for part in machine.hierarchy:
+        if isinstance(part, Array):
+            return count
+        count += 1
+    return count
+
+
+def _masks(slots: tuple[frozenset[str], ...]) -> Flags:
+    return np.array([[dim in slot for dim in DIMS] for slot in slots])

@@ -1,0 +1,223 @@
+"""Every nest of a structure whose bound is below a limit, one by one."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hwsim.search.chains import Table
+from hwsim.search.inner import IFMAP, SHARES, WIDTH
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Walk(NamedTuple):
+    """Where the walk stands, and what it found.
+
+    `order` [6]: axes as they are chosen; `picks`, `x`, `y` [6]: their options and places; `ends`
+    [6, 2]; `chain` [6, OUTER + 1, 2] numbers of tiles; `logs` [13, MONOMIALS], `tiles` [13, TILES]:
+    sums after so many choices, of options and then of tiles above the array; `rest` [7]: least
+    scores of the axes still to come; `limit` [1] log(objective); `leaves` [most, 6, LEAF], `values`
+    [most]; `count` [4]: leaves found, options tried, nests reached, those that fit.
+    """
+
+    order: Ints
+    options: Ints
+    chains: Ints
+    splits: Ints
+    logs: Floats
+    tiles: Floats
+    rest: Floats
+    least_chain: Floats
+    limit: Floats
+    value_limit: Floats
+    leaves: Ints
+    values: Floats
+    count: Ints
+
+
+LEAF = 4 + 2 * WIDTH + 2 * (OUTER + 1)
+
+
+def walk(most: int) -> Walk:
+    """A walk that has not begun."""
+    zeros = np.zeros
+    return Walk(
+        zeros(6, np.int64), zeros(6, np.int64), zeros(6, np.int64), zeros((6, 2), np.int64),
+        zeros((13, MONOMIALS)), zeros((13, TILES)), zeros(7), zeros(6),
+        zeros(1), zeros(1), zeros((most, 6, LEAF), np.int64), zeros(most), zeros(4, np.int64),
+    )
+
+
+@njit(cache=True)
+def search(n, f, goal, t, w, const, s):
+    """All nests of the structure below the limit."""
+    sizes = np.zeros(6)
+    for axis in range(6):
+        sizes[axis] = t.option_starts[axis + 1] - t.option_starts[axis]
+    s.order[:] = np.argsort(sizes, kind="mergesort")
+    s.rest[6] = 0.0
+    for at in range(5, -1, -1):
+        s.rest[at] = s.rest[at + 1] + t.least[s.order[at]]
+    s.logs[0], s.tiles[0] = 0.0, 0.0
+    _options(n, f, goal, t, w, s, const)
+
+
+@njit(cache=True)
+def _options(n, f, goal, t, w, s, const):
+    """Chooses an option and its places for one axis after the other."""
+    row, split = np.zeros(6, np.int64), np.zeros(6, np.int64)
+    score, x, y = np.zeros(7), np.zeros(7, np.int64), np.zeros(7, np.int64)
+    chain = np.full(6, -1.0)
+    score[0], x[0], y[0] = const, n.x, n.y
+    at = 0
+    row[0] = t.option_starts[s.order[0]]
+    while at >= 0:
+        axis = s.order[at]
+        r, k = row[at], split[at]
+        if r == t.option_starts[axis + 1] or score[at] + t.full[r] + s.rest[at + 1] >= s.limit[0]:
+            at -= 1
+            continue
+        split[at] += 1
+        if k == 0:
+            s.count[1] += 1
+            chain[at] = _first_chain(t, axis, r)
+            if not _fits(n, f, t, s, at, r):
+                k = t.place_counts[r]
+        if k >= t.place_counts[r]:
+            row[at] += 1
+            split[at] = 0
+            continue
+        a, b = t.places[r, k]
+        if a > x[at] or b > y[at]:
+            continue
+        now = score[at] + t.scores[r] + w.places[0] * np.log(a) + w.places[1] * np.log(b) + chain[at]
+        if now + s.rest[at + 1] >= s.limit[0]:
+            continue
+        s.options[axis] = r
+        s.least_chain[axis] = chain[at]
+        s.splits[axis, 0], s.splits[axis, 1] = a, b
+        if at == 5:
+            s.count[2] += 1
+            _chains(n, f, goal, t, w, s, now)
+        else:
+            at += 1
+            score[at], x[at], y[at] = now, x[at - 1] // a, y[at - 1] // b
+            row[at], split[at] = t.option_starts[s.order[at]], 0
+
+
+@njit(cache=True)
+def _first_chain(t, axis, row):
+    """The least cost of a chain that an option goes with."""
+    for c in range(t.chain_starts[axis], t.chain_starts[axis + 1]):
+        if _goes(t, row, c):
+            return t.costs[c]
+    return 1e300
+
+
+@njit(cache=True)
+def _goes(t, row, c):
+    last = t.last
+    i, j = t.tiles[c, last]
+    return t.spans[row, 0] <= i < t.spans[row, 1] and t.spans[row, 2] <= j < t.spans[row, 3]
+
+
+@njit(cache=True)
+def _fits(n, f, t, s, at, row):
+    """Adds up an option; whether the pads' tiles still fit."""
+    for k in range(MONOMIALS):
+        s.logs[at + 1, k] = s.logs[at, k]
+        if k >= OUTER:
+            s.logs[at + 1, k] += t.features[row, k - OUTER]
+    for k in range(TILES):
+        s.tiles[at + 1, k] = s.tiles[at, k]
+        if k >= OUTER:
+            s.tiles[at + 1, k] += t.features[row, SHARES + k - OUTER]
+    for memory in range(n.room.size):
+        if _overfull(n, f, s.tiles[at + 1], memory, OUTER):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _overfull(n, f, tiles, memory, first):
+    used = 0.0
+    for t in range(first, TILES):
+        if f.memory[t] == memory:
+            used += f.bits[t] * np.exp(tiles[t])
+    return used > n.room[memory] * (1 + 1e-9)
+
+
+@njit(cache=True)
+def _chains(n, f, goal, t, w, s, score):
+    """Chooses the tiles above the array of one axis after the other; `score` holds their least."""
+    base = np.zeros(7)
+    base[0] = score
+    cursor = np.zeros(6, np.int64)
+    cursor[0] = t.chain_starts[s.order[0]]
+    at = 0
+    while at >= 0:
+        axis = s.order[at]
+        c = cursor[at]
+        now = base[at] - s.least_chain[axis]
+        if c < t.chain_starts[axis + 1]:
+            now += t.costs[c]
+        if c == t.chain_starts[axis + 1] or now >= s.limit[0]:
+            at -= 1
+            continue
+        cursor[at] += 1
+        if not _goes(t, s.options[axis], c):
+            continue
+        _add_chain(f, t, s, at, axis, c)
+        if at == 5:
+            s.count[3] += 1
+            _leaf(n, f, goal, t, s)
+        else:
+            at += 1
+            base[at] = now
+            cursor[at] = t.chain_starts[s.order[at]]
+
+
+@njit(cache=True)
+def _add_chain(f, t, s, at, axis, c):
+    for k in range(MONOMIALS):
+        s.logs[7 + at, k] = s.logs[6 + at, k]
+    for k in range(TILES):
+        s.tiles[7 + at, k] = s.tiles[6 + at, k]
+    for k in range(f.tensors.size):
+        s.logs[7 + at, k] += t.chain[c, k]
+        s.tiles[7 + at, k] += t.chain[c, OUTER + k]
+    if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
+        s.logs[7 + at, RISEN] += t.chain[c, f.risen]
+    s.chains[axis] = c
+
+
+@njit(cache=True)
+def _leaf(n, f, goal, t, s):
+    """Keeps a nest that fits and is below the limit."""
+    for memory in range(n.room.size):
+        if _overfull(n, f, s.tiles[12], memory, 0):
+            return
+    value = goal.energy_const
+    for m in range(MONOMIALS):
+        if goal.energy[m] > 0:
+            value += goal.energy[m] * np.exp(s.logs[12, m])
+    if value >= s.value_limit[0] * (1 - 1e-9):
+        return
+    c = s.count[0] % s.values.size
+    s.values[c] = value
+    for axis in range(6):
+        row, o, d, e = s.leaves[c, axis], s.options[axis], n.first[axis], n.second[axis]
+        row[0], row[1] = s.splits[axis, 0], s.splits[axis, 1]
+        row[4 : 4 + WIDTH] = t.ways[o, 0]
+        row[4 + WIDTH : 4 + 2 * WIDTH] = t.ways[o, 1]
+        for k in range(f.tensors.size + 1):
+            i, j = t.tiles[s.chains[axis], k]
+            row[4 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
+            row[5 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
+    s.count[0] += 1
+    s.value_limit[0] = value
+    s.limit[0] = np.log(value)
