@@ -1,1 +1,1 @@
-"""The search behind `hwsim.mapper`: which nests there are, what they cost at least, the best one."""
+"""The search behind `hwsim.mapper`: which nests there are, what each costs at least, the best."""
