@@ -24,6 +24,9 @@ from hwsim.search.inner import IFMAP, Options, _tile
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+# Steps of the weights of resources, by the share of cycles that they differ in.
+HASTE = 0.5
+
 
 class Goal(NamedTuple):
     """What is minimised: energy ** powers[0] * cycles ** powers[1].
@@ -41,11 +44,50 @@ class Goal(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights of monomials and prices of tiles and places, in the logarithms."""
+    """Weights of monomials, prices of tiles and of places, in the logarithms, and `busy`, weights
+    of resources that sum to one."""
 
     theta: Floats
     tiles: Floats
     places: Floats
+    busy: Floats
+
+
+def weights(goal: Goal) -> Weights:
+    """Weights to begin with."""
+    count = goal.busy_const.size
+    return Weights(
+        np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
+    )
+
+
+@njit(cache=True)
+def value(goal: Goal, logs: Floats) -> Any:
+    """(energy, cycles) of given logarithms of monomials: no more than a nest's."""
+    visits = np.exp(logs)
+    energy, cycles = goal.energy_const, 0.0
+    for m in range(MONOMIALS):
+        if goal.energy[m] > 0:
+            energy += goal.energy[m] * visits[m]
+    for r in range(goal.busy_const.size):
+        cycles = max(cycles, _load(goal, r, visits))
+    return energy + goal.clock * cycles, cycles
+
+
+@njit(cache=True)
+def objective(goal: Goal, energy: float, cycles: float) -> Any:
+    """What is minimised, of energy and cycles."""
+    return energy ** goal.powers[0] * cycles ** goal.powers[1]
+
+
+@njit(cache=True)
+def _load(goal: Goal, r: int, visits: Floats) -> Any:
+    """Cycles for which a resource is busy."""
+    load = goal.busy_const[r]
+    for m in range(MONOMIALS):
+        if goal.busy[r, m] > 0:
+            load += goal.busy[r, m] * visits[m]
+    return load
 
 
 @njit(cache=True)
@@ -154,18 +196,69 @@ def price_all(n, f, options, w, state, logs, tiles, places):
 
 
 @njit(cache=True)
+def weigh(goal, w, logs):
+    """Puts the weights of monomials to where the bound is highest for given logarithms; its constant
+    part."""
+    busy, busy_const = np.zeros(MONOMIALS), 0.0
+    for r in range(goal.busy_const.size):
+        busy_const += w.busy[r] * goal.busy_const[r]
+        for m in range(MONOMIALS):
+            busy[m] += w.busy[r] * goal.busy[r, m]
+    w.theta[:] = 0.0
+    const, visits = 0.0, np.exp(logs)
+    if goal.powers[0] > 0:
+        each, fixed = goal.energy + goal.clock * busy, goal.energy_const + goal.clock * busy_const
+        const += _tangent(each, fixed, logs, visits, goal.powers[0], w.theta)
+    if goal.powers[1] > 0:
+        const += _tangent(busy, busy_const, logs, visits, goal.powers[1], w.theta)
+    return const
+
+
+@njit(cache=True)
+def _tangent(each, fixed, logs, visits, power, theta):
+    """Adds the slopes of power * log(fixed + sum each * visits) to theta; what it is at logs of 0."""
+    total = fixed
+    for m in range(MONOMIALS):
+        if each[m] > 0:
+            total += each[m] * visits[m]
+    found = np.log(total)
+    for m in range(MONOMIALS):
+        if each[m] > 0:
+            slope = each[m] * visits[m] / total
+            theta[m] += power * slope
+            found -= slope * logs[m]
+    return power * found
+
+
+@njit(cache=True)
+def hurry(goal, w, logs, step):
+    """Moves the weights of resources towards those that are busiest at given logarithms."""
+    count = goal.busy_const.size
+    if count < 2:
+        return
+    visits, loads, mean = np.exp(logs), np.zeros(count), 0.0
+    for r in range(count):
+        loads[r] = _load(goal, r, visits)
+        mean += w.busy[r] * loads[r]
+    gain = float(goal.powers[1])
+    if goal.powers[0] > 0 and goal.clock > 0:
+        energy = goal.energy_const + goal.clock * mean
+        for m in range(MONOMIALS):
+            if goal.energy[m] > 0:
+                energy += goal.energy[m] * visits[m]
+        gain += goal.powers[0] * goal.clock * mean / energy
+    top, total = loads.max(), 0.0
+    for r in range(count):
+        w.busy[r] = max(w.busy[r], 1e-9) * np.exp(step * gain * (loads[r] - top) / mean)
+        total += w.busy[r]
+    w.busy[:] /= total
+
+
+@njit(cache=True)
 def settle(n, f, goal, w, logs, tiles):
     """Moves the weights of monomials, and how a memory's price is shared, to where the bound is
     highest for given logarithms; the constant part of the bound."""
-    total = goal.energy_const
-    for m in range(MONOMIALS):
-        w.theta[m] = goal.energy[m] * np.exp(logs[m]) if goal.energy[m] > 0 else 0.0
-        total += w.theta[m]
-    const = goal.energy_const / total * np.log(total)
-    for m in range(MONOMIALS):
-        if w.theta[m] > 0:
-            w.theta[m] /= total
-            const += w.theta[m] * np.log(goal.energy[m] / w.theta[m])
+    const = weigh(goal, w, logs)
     for memory in range(n.room.size):
         use = price = 0.0
         for t in range(TILES):
@@ -207,7 +300,7 @@ def bound(n, f, goal, options, w, state, mean, target, limit, rounds):
     `limit`. `mean` [MONOMIALS + TILES]: what the best options took of late."""
     logs, tiles, places = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
     top, scale = -BIG, 1.0
-    now = Weights(w.theta.copy(), w.tiles.copy(), w.places.copy())
+    now = Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
     since = 0
     ml, mt = mean[:MONOMIALS], mean[MONOMIALS:]
     mp = np.zeros(2)
@@ -223,6 +316,7 @@ def bound(n, f, goal, options, w, state, mean, target, limit, rounds):
         if value > top:
             top = value
             w.theta[:], w.tiles[:], w.places[:] = now.theta, now.tiles, now.places
+            w.busy[:] = now.busy
             if top > limit:
                 return top
         if since > 4:
@@ -244,6 +338,7 @@ def bound(n, f, goal, options, w, state, mean, target, limit, rounds):
         raise_prices(n, f, now, tiles, places, min(step, 0.3))
         for m in range(MONOMIALS):
             ml[m] += alpha * (logs[m] - ml[m])
+        hurry(goal, now, ml, HASTE)
         for t in range(TILES):
             mt[t] += alpha * (tiles[t] - mt[t])
     return top

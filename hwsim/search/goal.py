@@ -1,66 +1,144 @@
-"""The objective as sums of monomials: what each of a structure's links costs a word."""
+"""The objective as sums of monomials: what words of each of a structure's links cost and take.
+
+Energy is a sum of words, each a monomial times a tensor's words, plus what every nest costs. Cycles
+are the longest of many such sums: of those by which `hwsim.latency` finds each port and bus busy,
+each link that stalls on its slowest way, and arithmetic. What it adds for first and last tiles, and
+for starts of the pipeline after the first one, is left out; so cycles are never too many.
+
+A psum is read back but on its first visit: n visits are n - 1 reads. Logarithms of sums need what is
+constant in them to be positive, and n >= 1, so that A n - B >= (A - B) n where that is needed.
+"""
+
+from collections.abc import Iterable
+from itertools import accumulate, product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.cost import _ungated_share, arithmetic_pj
 from hwsim.hardware import Accelerator, Array
-from hwsim.mapping import kept_bits
+from hwsim.mapping import Mapping, kept_bits
+from hwsim.search.clock import BUS, PARENT, Timing, timing
 from hwsim.search.dual import Goal
-from hwsim.search.inner import INNER
-from hwsim.search.problem import MACS, MONOMIALS, OUTER, RISEN, STEPS, SUMMED, TOGETHER, inner_levels
-from hwsim.search.structures import Structure
-from hwsim.skipping import performed_share
+from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS, inner_levels
+from hwsim.search.structures import Kept, Structure
+from hwsim.skipping import expected_cycles, performed_share
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
 from hwsim.traffic import coded_bits
 from hwsim.workload import TENSORS, Layer
 
+Floats = NDArray[np.float64]
+
 POWERS = {"energy": (1, 0), "cycles": (0, 1), "edp": (1, 1), "ed2p": (1, 2)}
-READ, WRITTEN, DELIVERED, COLLECTED = range(4)
+OFMAP = TENSORS.index("ofmap")
+# Columns of a link's words; the last are psums that pass no neighbour, being the first to come.
+READ, WRITTEN, DELIVERED, COLLECTED, ALONE = range(5)
+# A sum: a factor of each monomial, less so much if it is visited at all, and a constant.
+EACH, FIRST, CONST = slice(0, MONOMIALS), slice(MONOMIALS, 2 * MONOMIALS), 2 * MONOMIALS
+SUM = 2 * MONOMIALS + 1
+# Alternatives of a maximum beyond which those that look shortest are left out.
+MOST_SUMS = 64
 
 
-def word_prices(layer: Layer, machine: Accelerator) -> NDArray[np.float64]:
-    """pJ [tensor, parent, child, 4] of a word read, written, delivered and collected."""
+class Prices(NamedTuple):
+    """What words and cycles of a layer cost and take, whatever the structure.
+
+    `pj` [tensor, parent, child, 5]: of a word by column; `arithmetic_pj`; `finished_pj`: what
+    finished ofmaps cost more in DRAM than psums; `cycle_pj`. `timing`: cycles of a word. `words`
+    [tensor]: those of a monomial of 1; `operands` [tensor]: those that MACs are sent; `ifmap_reads`
+    from pads; `read_back`: least psums that they read from pads. `arithmetic`: a sum of cycles.
+    `split`: the first level within the array; `places` on it.
+    """
+
+    pj: Floats
+    arithmetic_pj: float
+    finished_pj: float
+    cycle_pj: float
+    timing: Timing
+    words: tuple[float, ...]
+    operands: tuple[float, ...]
+    ifmap_reads: float
+    read_back: float
+    arithmetic: Floats
+    split: int
+    places: int
+
+
+class _Flow(NamedTuple):
+    """A link of a structure: its place in the tables, whether its ends lie within the array, and
+    sums of its words by column; `read_back`: those that pass a port inwards, at least."""
+
+    place: tuple[int, int, int]
+    within: tuple[bool, bool]
+    words: Floats
+    read_back: Floats
+
+
+# Prices of a layer
+
+
+def word_prices(layer: Layer, machine: Accelerator) -> Prices:
+    """What words of a layer, as it is given, cost and take on a machine."""
     count = len(machine.levels)
-    found = np.zeros((3, count, count + 1, 4))
+    pj = np.zeros((3, count, count + 1, 5))
     for t, tensor in enumerate(TENSORS):
         if tensor in layer.tensors:
             for parent in range(count):
                 for child in range(parent + 1, count + 1):
-                    found[t, parent, child] = _word(layer, machine, tensor, parent, child)
-    return found
+                    pj[t, parent, child] = _word(layer, machine, tensor, parent, child)
+    places = machine.arrays[0].instances if machine.arrays else 1
+    operations, words = float(layer.operations), float(layer.words("ofmap"))
+    reduced = layer.operations // layer.words("ofmap")
+    return Prices(
+        pj=pj,
+        arithmetic_pj=arithmetic_pj(layer, machine),
+        finished_pj=_finished_pj(layer, machine),
+        cycle_pj=_cycle_pj(machine),
+        timing=timing(layer, machine),
+        words=(
+            float(layer.operands * layer.N * layer.G * layer.C),
+            float(layer.G * layer.K * layer.C * layer.R * layer.S),
+            words,
+        ),
+        operands=(layer.operands * operations, operations, operations),
+        ifmap_reads=_ifmap_reads(layer, machine),
+        read_back=max(0.0, operations - words * min(reduced, places)),
+        arithmetic=_arithmetic(layer, machine, places),
+        split=inner_levels(machine),
+        places=places,
+    )
 
 
-def _word(
-    layer: Layer, machine: Accelerator, tensor: str, parent: int, child: int
-) -> tuple[float, float, float, float]:
+def _word(layer: Layer, machine: Accelerator, tensor: str, parent: int, child: int) -> list[float]:
     levels = machine.levels
     inside = child < len(levels)
     above = levels[parent].memory(tensor)
     below = levels[child].memory(tensor) if inside else None
     if above is None or (inside and below is None):
-        return 0.0, 0.0, 0.0, 0.0
+        return [0.0] * 5
     read, write = memory_pj_per_bit(above, machine.technology)
     share = _share(layer, machine, tensor, levels[parent].component, inside)
-    noc = _noc(layer, machine, tensor, levels[parent].level, levels[child].level if inside else None)
+    noc = _noc_pj(layer, machine, tensor, levels[parent].level, levels[child].level if inside else "")
     fetch, keep = memory_pj_per_bit(below, machine.technology) if below else (0.0, 0.0)
     if tensor == "ofmap":
-        up = kept_bits(layer, above, tensor)
+        up = kept_bits(layer, above, tensor) * share
         down = kept_bits(layer, below, tensor) if below else 0.0
-        return up * read * share, up * write * share - noc, down * keep + noc, down * fetch + noc
-    up = coded_bits(layer, above, tensor)
+        return [up * read, up * write, down * keep, down * fetch + noc, -noc]
+    up = coded_bits(layer, above, tensor) * share
     down = coded_bits(layer, below, tensor) if below else 0.0
-    return up * read * share, 0.0, down * keep + noc, 0.0
+    return [up * read, 0.0, down * keep + noc, 0.0, 0.0]
 
 
 def _share(layer: Layer, machine: Accelerator, tensor: str, component: str, inside: bool) -> float:
+    """The share of accesses that happen: a MAC that skips or gates spares those to its pad."""
     if inside or component != "spad":
         return 1.0
     performed = performed_share(layer, machine.mac)
     return performed if tensor == "ifmap" else performed * _ungated_share(layer, machine)
 
 
-def _noc(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: str | None) -> float:
+def _noc_pj(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: str) -> float:
     bits = layer.psum.bits if tensor == "ofmap" else layer.tensor(tensor).bits
     outer = machine.depth(parent)
     inner = machine.depth(child) if child else len(machine.hierarchy)
@@ -71,8 +149,7 @@ def _noc(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: st
     )
 
 
-def _finished(layer: Layer, machine: Accelerator) -> float:
-    """What finished ofmaps cost more in DRAM than psums."""
+def _finished_pj(layer: Layer, machine: Accelerator) -> float:
     dram = machine.levels[0].memory("ofmap")
     if dram is None or dram.cell != "dram":
         return 0.0
@@ -81,65 +158,219 @@ def _finished(layer: Layer, machine: Accelerator) -> float:
     return layer.words("ofmap") * write * wider
 
 
-def goal(layer, machine, structure: Structure, objective: str, prices) -> tuple[Goal, float]:
-    """The goal, and V x RD of the first-visit bonus."""
-    base = np.array([
-        layer.operands * layer.N * layer.G * layer.C,
-        layer.G * layer.K * layer.C * layer.R * layer.S,
-        layer.N * layer.G * layer.K * layer.P * layer.Q,
-    ], float)
-    energy = np.zeros(MONOMIALS)
-    const = arithmetic_pj(layer, machine) + _finished(layer, machine)
-    ops = float(layer.operations)
-    last = {}
-    split = inner_levels(machine)
-    bonus = 0.0
-    places = [(k, kept, k == structure.risen) for k, kept in enumerate(structure.outer)]
-    places += [(OUTER + j, kept, True) for j, kept in enumerate(structure.inner)]
-    for t, tensor in enumerate(TENSORS):
-        if tensor not in layer.tensors:
-            continue
-        last_level = max((k.level for k in structure.stores if k.tensor == tensor), default=0)
-        mac = prices[t, last_level, len(machine.levels)]
-        inside = last_level >= split
-        parent = 0
-        for m, kept, pad in sorted((x for x in places if x[1].tensor == tensor), key=lambda x: x[1].level):
-            rd, wr, dl, co = prices[t, parent, kept.level]
-            summed = RISEN if m == structure.risen else m + INNER
-            if tensor != "ofmap":
-                energy[m] += base[t] * (rd if pad else rd + dl)
-                if pad:
-                    energy[summed] += base[t] * dl
-            else:
-                energy[m] += base[t] * (rd + wr + dl + (0 if pad else co))
-                const -= base[t] * (rd + dl)
-                if pad:
-                    energy[summed] += base[t] * (co - (mac[READ] if kept.level == last_level else 0))
-            parent = kept.level
-        if inside:
-            words = ops if tensor != "ifmap" else base[0] / 1.0
-            if tensor == "ifmap":
-                const += mac_ifmap(layer, machine) * mac[READ]
-            else:
-                const += ops * mac[READ] + ops * mac[WRITTEN]
-            const += ops * (mac[DELIVERED] + mac[COLLECTED])
-        else:
-            energy[MACS + t] += base[t] * (mac[READ] + mac[WRITTEN])
-            const += ops * (mac[DELIVERED] + mac[COLLECTED])
-            if tensor == "ofmap":
-                const -= base[t] * mac[READ]
+def _cycle_pj(machine: Accelerator) -> float:
+    control = machine.control
+    return control.clock_pj_per_cycle + control.leakage_mw / machine.clock_mhz * 1e3
+
+
+def _arithmetic(layer: Layer, machine: Accelerator, places: int) -> Floats:
+    """Cycles of arithmetic, at least: all steps or, where PEs skip zeros, all work on all PEs."""
+    found, skipped = np.zeros(SUM), machine.mac.zero_skipping
+    if layer.weighted and skipped:
+        work = expected_cycles(layer, Mapping(()), sync=0, skipped=skipped)
+        found[CONST] = max(1, work / places)
+    else:
+        found[STEPS] = 1.0
+    return found
+
+
+def _ifmap_reads(layer: Layer, machine: Accelerator) -> float:
+    """Ifmap operands that exist: those of padding do not, where it is not stored."""
+    heights = (layer.P, layer.R, layer.stride_h, layer.dilation_h, layer.pad_h, layer.H)
+    widths = (layer.Q, layer.S, layer.stride_w, layer.dilation_w, layer.pad_w, layer.W)
+    rows, columns = (_inside(*side, stored=machine.stores_padding) for side in (heights, widths))
+    return float(layer.operands * layer.N * layer.G * layer.C * layer.K * rows * columns)
+
+
+def _inside(
+    count: int, window: int, stride: int, dilation: int, pad: int, size: int, *, stored: bool
+) -> int:
+    first, end = (0, size + 2 * pad) if stored else (pad, size + pad)
+    at = np.arange(count)[:, None] * stride + np.arange(window)[None, :] * dilation
+    return int(((at >= first) & (at < end)).sum())
+
+
+# A structure's words
+
+
+def goal(
+    layer: Layer, machine: Accelerator, structure: Structure, objective: str, prices: Prices
+) -> Goal:
+    """What is minimised in a structure."""
+    powers, flows = POWERS[objective], _flows(layer, structure, prices, len(machine.levels))
+    timed = powers[1] > 0 or prices.cycle_pj > 0
+    sums = _elapsed(flows, prices) if timed else []
+    if powers[0]:
+        energy, energy_const = _positive(_energy(flows, prices))
+    else:
+        energy, energy_const = np.zeros(MONOMIALS), 0.0
+    busy = [_positive(row) for row in sums]
     return Goal(
-        powers=np.array(POWERS[objective], np.int64), energy=energy, energy_const=const,
-        busy=np.zeros((0, MONOMIALS)), busy_const=np.zeros(0), clock=0.0,
+        powers=np.array(powers, np.int64),
+        energy=energy,
+        energy_const=energy_const,
+        busy=np.array([each for each, _ in busy]).reshape(len(busy), MONOMIALS),
+        busy_const=np.array([const for _, const in busy], float),
+        clock=prices.cycle_pj if powers[0] else 0.0,
     )
 
 
-def mac_ifmap(layer: Layer, machine: Accelerator) -> float:
-    """Ifmap operands that exist: those of padding do not, where it is not stored."""
-    def rows(count, window, stride, dilation, pad, size):
-        first, end = (0, size + 2 * pad) if machine.stores_padding else (pad, size + pad)
-        at = np.arange(count)[:, None] * stride + np.arange(window)[None, :] * dilation
-        return int(((at >= first) & (at < end)).sum())
-    h = rows(layer.P, layer.R, layer.stride_h, layer.dilation_h, layer.pad_h, layer.H)
-    w = rows(layer.Q, layer.S, layer.stride_w, layer.dilation_w, layer.pad_w, layer.W)
-    return float(layer.operands * layer.N * layer.G * layer.C * layer.K * h * w)
+def _flows(layer: Layer, structure: Structure, prices: Prices, macs: int) -> list[_Flow]:
+    """Every link of a structure; `macs`: the MACs' number among levels."""
+    places = [
+        (kept, k, RISEN if k == structure.risen else k) for k, kept in enumerate(structure.outer)
+    ]
+    places += [(kept, OUTER + j, OUTER + INNER + j) for j, kept in enumerate(structure.inner)]
+    places.sort(key=lambda place: place[0].level)
+    found = []
+    for t, tensor in enumerate(TENSORS):
+        if tensor not in layer.tensors:
+            continue
+        parent, last = 0, -1
+        for kept, together, summed in places:
+            if kept.tensor == tensor:
+                found.append(_to_store(t, parent, kept, together, summed, prices))
+                parent, last = kept.level, summed
+        found.append(_to_macs(t, parent, macs, last, prices))
+    return found
+
+
+def _to_store(
+    t: int, parent: int, kept: Kept, together: int, summed: int, prices: Prices
+) -> _Flow:
+    """Words between two stores; those within PEs read back each psum at least never."""
+    within = parent >= prices.split, kept.level >= prices.split
+    words, base = np.zeros((5, SUM)), prices.words[t]
+    once = summed if within[0] else together
+    words[READ, once] = words[DELIVERED, summed] = base
+    if t == OFMAP:
+        words[WRITTEN, once] = words[COLLECTED, summed] = base
+        words[DELIVERED] = words[READ]
+        words[READ, MONOMIALS + once] = words[DELIVERED, MONOMIALS + once] = base
+        words[ALONE, summed], words[ALONE, MONOMIALS + summed] = 0.0, -base
+        if within[0]:
+            words[[READ, DELIVERED, ALONE]] = 0.0
+    return _Flow((t, parent, kept.level), within, words, words[READ])
+
+
+def _to_macs(t: int, parent: int, macs: int, last: int, prices: Prices) -> _Flow:
+    """Words between the MACs and the store above, `last` the monomial of all that it is sent."""
+    inside = parent >= prices.split
+    words, base = np.zeros((5, SUM)), prices.words[t]
+    words[DELIVERED, CONST] = words[READ, CONST] = prices.operands[t]
+    read_back = words[READ]
+    if t != OFMAP and inside:
+        words[READ, CONST] = prices.ifmap_reads if t == 0 else prices.operands[t]
+    elif t != OFMAP:
+        words[READ, CONST], words[READ, MACS + t] = 0.0, base
+    elif inside:
+        words[WRITTEN], words[COLLECTED] = words[DELIVERED], words[DELIVERED]
+        words[READ, last] = -base
+        words[DELIVERED] = words[READ]
+        read_back = np.zeros(SUM)
+        read_back[CONST] = prices.read_back
+    else:
+        words[COLLECTED] = words[DELIVERED]
+        words[WRITTEN, MACS + t] = base
+        words[READ, CONST], words[READ, MACS + t] = 0.0, base
+        words[READ, MONOMIALS + MACS + t] = base
+        words[DELIVERED] = words[READ]
+        words[ALONE, CONST] = base
+    return _Flow((t, parent, macs), (inside, inside), words, read_back)
+
+
+# Sums of energy and of cycles
+
+
+def _energy(flows: Iterable[_Flow], prices: Prices) -> Floats:
+    """The sum of all energy but for that of cycles."""
+    found = np.zeros(SUM)
+    found[CONST] = prices.arithmetic_pj
+    for flow in flows:
+        found += prices.pj[flow.place] @ flow.words
+        if flow.place[:2] == (OFMAP, 0):
+            _finish(found, flow, prices.finished_pj)
+    return found
+
+
+def _finish(total: Floats, flow: _Flow, more: float) -> None:
+    """Adds what finished words take more than others: if less, at most what all words take."""
+    written = np.flatnonzero(flow.words[WRITTEN, EACH])
+    if more < 0 and written.size:
+        total[MONOMIALS + written[0]] -= more
+    else:
+        total[CONST] += more
+
+
+def _elapsed(flows: list[_Flow], prices: Prices) -> list[Floats]:
+    """Sums of which cycles are at least the largest: `hwsim.latency.elapsed`, its maxima resolved."""
+    stalled: tuple[list[list[Floats]], ...] = ([], [])
+    ports = np.zeros((2, prices.timing.ports, SUM))
+    for flow in flows:
+        link = prices.timing.links[flow.place]
+        ways = _ways(flow, prices)
+        if link["stalls"]:
+            stalled[link["into_pe"]].append(
+                [a + b for a, b in product(*(_longest(way.values()) for way in ways))]
+            )
+        for way in ways:
+            for port, row in way.items():
+                ports[0, port] += row if link["into_pe"] or not link["stalls"] else 0.0
+                ports[1, port] += row if link["into_pe"] and not link["stalls"] else 0.0
+    start = np.zeros(SUM)
+    start[CONST] = prices.timing.skew
+    pes = _all([*stalled[1], [start], _longest([prices.arithmetic, *ports[1]])])
+    return _all([*stalled[0], _longest([*pes, *ports[0]])])
+
+
+def _ways(flow: _Flow, prices: Prices) -> tuple[dict[int, Floats], dict[int, Floats]]:
+    """Cycles of each port inwards and outwards."""
+    link = prices.timing.links[flow.place]
+    inward: dict[int, Floats] = {}
+    outward: dict[int, Floats] = {}
+    for load in prices.timing.loads[link["begin"] : link["end"]]:
+        below = load["side"] not in (PARENT, BUS)
+        within = load["side"] != BUS and flow.within[below]
+        share = 1.0 / prices.places if within else 1.0
+        into = flow.words[DELIVERED] if below else flow.read_back
+        back = flow.words[COLLECTED if below else WRITTEN] * load["outward"]
+        if flow.place[0] == OFMAP:
+            _finish(back, flow, load["finished"])
+        inward[load["port"]] = share * load["inward"] * into
+        outward[load["port"]] = share * back
+    return inward, outward
+
+
+def _all(parts: list[list[Floats]]) -> list[Floats]:
+    """All sums of one of each part that may be the longest."""
+    return list(accumulate(parts, lambda a, b: _longest(x + y for x, y in product(a, b))))[-1]
+
+
+def _longest(sums: Iterable[Floats]) -> list[Floats]:
+    """Those of the sums that may be the longest, at least one; not all if they are too many."""
+    kept: list[Floats] = []
+    for row in sorted(sums, key=lambda row: -float(_flat(row).sum())):
+        if not any(np.all(_flat(other) >= _flat(row)) for other in kept):
+            kept.append(row)
+    return kept[:MOST_SUMS] or [np.zeros(SUM)]
+
+
+def _flat(row: Floats) -> Floats:
+    """Factors of monomials, and the constant."""
+    return np.append(row[EACH], row[CONST] - row[FIRST].sum())
+
+
+def _positive(row: Floats) -> tuple[Floats, float]:
+    """Factors of monomials and a constant of a sum that is no larger, all of them positive.
+
+    All monomials are at least 1: what is not paid for first visits is taken from each visit, for as
+    few monomials as the constant needs.
+    """
+    each, first = row[EACH].copy(), row[FIRST]
+    const = row[CONST] - first.sum()
+    for m in np.argsort(-first, kind="stable"):
+        if const < 0 and first[m] > 0:
+            part = min(1.0, -const / first[m]) * first[m]
+            each[m] -= part
+            const += part
+    return np.maximum(each, 0.0), max(const, 0.0)
