@@ -16,7 +16,8 @@ class Question:
     """The mapping of `layer` on `machine` that has the least `objective`; all that decides it.
 
     `max_cycles`: of those alone that take no more. `constraints`: and that look so. `budget_s`: the
-    mapper may stop after so many seconds, and then leaves a gap to its bound.
+    mapper may stop after so many seconds, and then leaves a gap to its bound. `effort`: how many
+    options of nests are tried beyond the machine's dataflow.
     """
 
     layer: Layer
@@ -25,6 +26,7 @@ class Question:
     max_cycles: int | None = None
     constraints: Constraints = FREE
     budget_s: float | None = None
+    effort: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

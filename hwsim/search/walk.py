@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
+from hwsim.search.dual import objective, value
 from hwsim.search.inner import IFMAP, SHARES, WIDTH
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES
 
@@ -17,38 +18,40 @@ Floats = NDArray[np.float64]
 class Walk(NamedTuple):
     """Where the walk stands, and what it found.
 
-    `order` [6]: axes as they are chosen; `picks`, `x`, `y` [6]: their options and places; `ends`
-    [6, 2]; `chain` [6, OUTER + 1, 2] numbers of tiles; `logs` [13, MONOMIALS], `tiles` [13, TILES]:
-    sums after so many choices, of options and then of tiles above the array; `rest` [7]: least
-    scores of the axes still to come; `limit` [1] log(objective); `leaves` [most, 6, LEAF], `values`
-    [most]; `count` [4]: leaves found, options tried, nests reached, those that fit.
+    `order` [6]: axes as they are chosen. By axis: `options`, `chains` numbers in the table,
+    `splits` [6, 2] places along x and y, `least_chain` the least cost of a chain that the option
+    goes with. `logs` [13, MONOMIALS], `tiles` [13, TILES]: sums after so many choices, of options
+    and then of chains; `rest` [7]: least scores of the axes still to come. `limit` [1]:
+    log(objective) of what is looked for. `leaves` [LEAVES, 6, LEAF], `values` [LEAVES]: the latest
+    nests found, each lower than all before. `count` [5]: nests found, options tried, sets of
+    options that fit, nests reached, and how many options may be tried.
     """
 
     order: Ints
     options: Ints
     chains: Ints
     splits: Ints
+    least_chain: Floats
     logs: Floats
     tiles: Floats
     rest: Floats
-    least_chain: Floats
     limit: Floats
-    value_limit: Floats
     leaves: Ints
     values: Floats
     count: Ints
 
 
+LEAVES = 64
 LEAF = 4 + 2 * WIDTH + 2 * (OUTER + 1)
 
 
-def walk(most: int) -> Walk:
-    """A walk that has not begun."""
+def walk(limit: float, effort: int) -> Walk:
+    """A walk that has not begun, for nests below a limit, over so many options."""
     zeros = np.zeros
     return Walk(
         zeros(6, np.int64), zeros(6, np.int64), zeros(6, np.int64), zeros((6, 2), np.int64),
-        zeros((13, MONOMIALS)), zeros((13, TILES)), zeros(7), zeros(6),
-        zeros(1), zeros(1), zeros((most, 6, LEAF), np.int64), zeros(most), zeros(4, np.int64),
+        zeros(6), zeros((13, MONOMIALS)), zeros((13, TILES)), zeros(7), np.full(1, limit),
+        zeros((LEAVES, 6, LEAF), np.int64), zeros(LEAVES), np.array([0, 0, 0, 0, effort], np.int64),
     )
 
 
@@ -75,7 +78,7 @@ def _options(n, f, goal, t, w, s, const):
     score[0], x[0], y[0] = const, n.x, n.y
     at = 0
     row[0] = t.option_starts[s.order[0]]
-    while at >= 0:
+    while at >= 0 and s.count[1] < s.count[4]:
         axis = s.order[at]
         r, k = row[at], split[at]
         if r == t.option_starts[axis + 1] or score[at] + t.full[r] + s.rest[at + 1] >= s.limit[0]:
@@ -201,14 +204,12 @@ def _leaf(n, f, goal, t, s):
     for memory in range(n.room.size):
         if _overfull(n, f, s.tiles[12], memory, 0):
             return
-    value = goal.energy_const
-    for m in range(MONOMIALS):
-        if goal.energy[m] > 0:
-            value += goal.energy[m] * np.exp(s.logs[12, m])
-    if value >= s.value_limit[0] * (1 - 1e-9):
+    energy, cycles = value(goal, s.logs[12])
+    found = objective(goal, energy, cycles)
+    if np.log(found) >= s.limit[0] - 1e-12:
         return
     c = s.count[0] % s.values.size
-    s.values[c] = value
+    s.values[c] = found
     for axis in range(6):
         row, o, d, e = s.leaves[c, axis], s.options[axis], n.first[axis], n.second[axis]
         row[0], row[1] = s.splits[axis, 0], s.splits[axis, 1]
@@ -219,5 +220,4 @@ def _leaf(n, f, goal, t, s):
             row[4 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
             row[5 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
     s.count[0] += 1
-    s.value_limit[0] = value
-    s.limit[0] = np.log(value)
+    s.limit[0] = np.log(found)

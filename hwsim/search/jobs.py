@@ -1,0 +1,139 @@
+"""The structures of a question, each with its lower bound and what is left to try of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+
+from hwsim.hardware import Accelerator
+from hwsim.objective import Objective
+from hwsim.search.chains import table
+from hwsim.search.dual import Goal, Weights, bound, narrowed, price_all, weights
+from hwsim.search.goal import Prices, goal, word_prices
+from hwsim.search.inner import Options, axis_options
+from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers, form, numbers, windows
+from hwsim.search.structures import Structure, structures
+from hwsim.search.walk import LEAVES, search, walk
+from hwsim.workload import Layer
+
+AXES = range(6)
+# Rounds that move a structure's weights, of all structures first and of one that stays each time.
+FIRST_ROUNDS, ROUNDS = 4, (20, 40, 80, 100)
+# Options of all axes, multiplied, which are walked through rather than bounded anew.
+FEW = 3e4
+
+
+@dataclass
+class Job:
+    """One structure, with the axes along which its ifmaps slide.
+
+    `least`: the lower bound so far, as log(objective). `closed`: no nest of it is lower than that
+    but those of `leaves`, of which the last is the lowest.
+    """
+
+    structure: Structure
+    form: Form
+    goal: Goal
+    options: tuple[Options, ...]
+    weights: Weights
+    mean: Any
+    least: float = -inf
+    closed: bool = False
+    leaves: list[Any] = field(default_factory=list)
+
+    def raise_bound(self, n: Numbers, limit: float, rounds: int, options: Any = None) -> None:
+        """Tries for a higher bound, up to `limit`, with all options or those of lower nests."""
+        moved = Weights(*(each.copy() for each in self.weights))
+        options = options or self.options
+        scratch = scratch_of(n, self.form, options)
+        args = (n, self.form, self.goal, options, moved, scratch, self.mean)
+        found = min(bound(*args, limit, limit, rounds), limit)
+        if found > self.least:
+            self.least, self.weights = found, moved
+
+    def close(self, n: Numbers, limit: float, effort: int) -> int:
+        """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
+        it tried. Then the job is closed, or its bound is `limit`, or the effort was too little."""
+        options, left = self.options, []
+        for rounds in (*ROUNDS, 0):
+            if self.least >= limit:
+                return 0
+            scratch, left = self._priced(n, options)
+            slack = limit - self.least
+            options = tuple(map(narrowed, options, (own[0] for own in scratch), [slack] * 6))
+            if not rounds or prod(float(own.key.size) for own in options) < FEW:
+                break
+            self.raise_bound(n, limit, rounds, options)
+        scratch, total = self._priced(n, options)
+        rows = table(n, self.form, options, self.weights, scratch, limit - self.least)
+        state = walk(limit, effort)
+        search(n, self.form, self.goal, rows, self.weights, self.least - total, state)
+        self._learn(state, limit)
+        return int(state.count[1])
+
+    def _priced(self, n: Numbers, options: tuple[Options, ...]) -> tuple[Any, float]:
+        scratch = scratch_of(n, self.form, options)
+        taken = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
+        return scratch, price_all(n, self.form, options, self.weights, scratch, *taken)
+
+    def _learn(self, state: Any, limit: float) -> None:
+        found = int(state.count[0])
+        for at in range(max(0, found - LEAVES), found):
+            self.leaves.append((state.values[at % LEAVES], state.leaves[at % LEAVES].copy()))
+        if state.count[1] < state.count[4]:
+            self.closed = found > 0
+            self.least = float(state.limit[0]) if found else limit
+
+
+def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> Any:
+    """Room for the scores of every axis."""
+    stores, found = form.tensors.size, []
+    for axis, own in zip(AXES, options, strict=True):
+        second = numbers.second[axis]
+        tiles = numbers.counts[numbers.first[axis]], numbers.counts[second] if second >= 0 else 1
+        found.append(
+            (
+                np.zeros(own.key.size),
+                np.zeros((stores + 1, *tiles)),
+                np.zeros((stores + 1, *tiles), np.int64),
+                np.zeros(len(own.keys)),
+                np.zeros(len(own.splits)),
+            )
+        )
+    return tuple(found)
+
+
+def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[Job]:
+    """Every structure, and every way in which its ifmaps may slide."""
+    sized, sliding, known = numbers(layer, machine), windows(layer), {}
+    prices = word_prices(layer, machine)
+    for structure in structures(machine, layer.tensors, sliding):
+        costs = goal(layer, machine, structure, objective, prices)
+        for slides in _slides(layer, structure, bool(sliding)):
+            shape = form(structure, layer, machine, slides)
+            key = _inside(structure, shape)
+            if key not in known:
+                known[key] = tuple(axis_options(sized, shape, axis) for axis in AXES)
+            if all(own.key.size for own in known[key]):
+                mean = np.zeros(MONOMIALS + TILES)
+                yield Job(structure, shape, costs, known[key], weights(costs), mean)
+
+
+def _slides(layer: Layer, structure: Structure, sliding: bool) -> Iterator[tuple[int, ...]]:
+    """The axis along which the ifmap slides at each of its stores."""
+    count = sum(kept.tensor == "ifmap" for kept in structure.stores)
+    if not sliding:
+        yield (-1,) * count
+        return
+    yield from product((0, 1), repeat=count)
+
+
+def _inside(structure: Structure, shape: Form) -> tuple[Any, ...]:
+    """What the options of a structure depend on."""
+    risen = None if structure.risen is None else structure.outer[structure.risen]
+    slide = int(shape.slides[structure.risen]) if structure.risen is not None else -1
+    own = tuple(map(int, shape.slides[len(structure.outer) :]))
+    return structure.inner, structure.inner_slots, risen, slide, own, tuple(shape.macs)
