@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Steps of the weights of resources, by the share of cycles that they differ in.
-HASTE = 0.5
+HASTE = 2.0
 
 
 class Goal(NamedTuple):
