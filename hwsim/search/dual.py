@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Steps of the weights of resources, by the share of cycles that they differ in.
-HASTE = 0.5
+HASTE = 2.0
 
 
 class Goal(NamedTuple):
@@ -96,6 +96,8 @@ def axis_best(n, f, axis, options, w, scratch, logs, tiles, places):
 
     `scratch.scores` [option] then has the least score with each option."""
     scores, best, back, rests, spreads = scratch
+    if options.key.size == 0:
+        return BIG
     cheapest(n, f, axis, w.theta, w.tiles, best, back)
     _rests(n, f, axis, options, best[f.tensors.size], rests)
     _spreads(options, w, spreads)

@@ -39,6 +39,8 @@ EACH, FIRST, CONST = slice(0, MONOMIALS), slice(MONOMIALS, 2 * MONOMIALS), 2 * M
 SUM = 2 * MONOMIALS + 1
 # Alternatives of a maximum beyond which those that look shortest are left out.
 MOST_SUMS = 64
+# Sums of the same times in another order differ by less than this share.
+ROUNDING = 1e-12
 
 
 class Prices(NamedTuple):
@@ -349,9 +351,12 @@ def _all(parts: list[list[Floats]]) -> list[Floats]:
 def _longest(sums: Iterable[Floats]) -> list[Floats]:
     """Those of the sums that may be the longest, at least one; not all if they are too many."""
     kept: list[Floats] = []
+    flat = np.zeros((0, MONOMIALS + 1))
     for row in sorted(sums, key=lambda row: -float(_flat(row).sum())):
-        if not any(np.all(_flat(other) >= _flat(row)) for other in kept):
+        own = _flat(row)
+        if own.any() and not np.any(np.all(flat >= own - ROUNDING * np.abs(own), axis=1)):
             kept.append(row)
+            flat = np.vstack((flat, own))
     return kept[:MOST_SUMS] or [np.zeros(SUM)]
 
 
