@@ -9,20 +9,26 @@ last tiles' wait; mappings found are judged by `hwsim.cost`, and what lies betwe
 
 from collections.abc import Iterable
 from dataclasses import replace
+from heapq import heappop, heappush
 from math import exp, inf, log
 from time import perf_counter
+from typing import Any
 
 from hwsim.constraints import FREE
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.found import Found, Question
+from hwsim.mapping import Mapping
 from hwsim.objective import value
-from hwsim.search.jobs import FIRST_ROUNDS, Job, jobs
-from hwsim.search.problem import Numbers, numbers
+from hwsim.search.jobs import FIRST_ROUNDS, MORE_ROUNDS, Job, jobs
+from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 
-# Limits grow from the lowest bound by this share at first, and then by so much faster each time.
+# A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
 FIRST_SLACK, FASTER = 0.004, 1.8
+# What the first walk through a structure may take, which looks for any mapping better than the best.
+# It goes so far above the bound, as a logarithm.
+DIVE, DEPTH = 30_000, 0.08
 
 
 def best(question: Question) -> Found:
@@ -56,17 +62,20 @@ class _Search:
         self.began = perf_counter() - start.seconds
         self.question, self.best = question, start
         self.layer = accumulated(question.layer, question.machine)
+        self.sized = numbers(self.layer, question.machine)
         self.effort, self.tried = question.effort, start.evaluated
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
-        sized = numbers(self.layer, self.question.machine)
-        limit = log(self.best.value)
-        open_jobs = list(jobs(self.layer, self.question.machine, self.question.objective))
-        for job in open_jobs:
-            job.raise_bound(sized, limit, FIRST_ROUNDS)
-        self._close(sized, open_jobs)
-        least = min([exp(job.least) for job in open_jobs], default=0.0)
+        queue = self._bounded()
+        while queue and self.effort > 0 and queue[0][0] < self._limit():
+            _, at, job = heappop(queue)
+            if job.closed:
+                heappush(queue, (job.least, at, job))
+                break
+            self._turn(job, queue[0][0] if queue else inf)
+            heappush(queue, (job.least, at, job))
+        least = exp(queue[0][0]) if queue else 0.0
         return replace(
             self.best,
             lower_bound=min(max(least, self.best.lower_bound), self.best.value),
@@ -74,21 +83,34 @@ class _Search:
             seconds=perf_counter() - self.began,
         )
 
-    def _close(self, sized: Numbers, all_jobs: list[Job]) -> None:
-        """Walks through all nests below a limit that grows until the lowest nest is known."""
-        slack, floor = FIRST_SLACK, min((job.least for job in all_jobs), default=inf)
-        while self.effort > 0:
-            lowest = min((job.least for job in all_jobs if not job.closed), default=inf)
-            reached = min((job.least for job in all_jobs if job.closed), default=inf)
-            limit = min(floor + slack, reached, log(self.best.value))
-            if lowest >= min(reached, log(self.best.value)):
-                return
-            for job in sorted(all_jobs, key=lambda job: job.least):
-                if not job.closed and job.least < limit and self.effort > 0:
-                    self.effort -= job.close(sized, limit, self.effort) + 1
-                    limit = min(limit, job.least if job.closed else inf)
-                    self._judge(job)
-            slack *= FASTER
+    def _limit(self) -> float:
+        return log(self.best.value)
+
+    def _bounded(self) -> list[tuple[float, int, Job]]:
+        """Every structure, that with the lowest bound first."""
+        known: dict[Any, float] = {}
+        queue: list[tuple[float, int, Job]] = []
+        for at, job in enumerate(jobs(self.layer, self.question.machine, self.question.objective)):
+            job.learn(known)
+            self.effort -= job.raise_bound(self.sized, self._limit(), FIRST_ROUNDS)
+            job.teach(known)
+            heappush(queue, (job.least, at, job))
+        return queue
+
+    def _turn(self, job: Job, others: float) -> None:
+        """Raises the bound of the structure that has the lowest one, or walks through its nests as
+        far as the next lowest, and a little further each time."""
+        job.turns += 1
+        effort, limit = self.effort, self._limit()
+        if job.turns == 1:
+            self.effort -= job.raise_bound(self.sized, limit, MORE_ROUNDS) + 1
+            return
+        if job.turns == 2:
+            effort, limit = min(effort, DIVE), min(limit, job.least + DEPTH)
+        else:
+            limit = min(max(others, job.least + FIRST_SLACK * FASTER ** (job.turns - 3)), limit)
+        self.effort -= job.close(self.sized, limit, effort) + 1
+        self._judge(job)
 
     def _judge(self, job: Job) -> None:
         """Writes down the nests that were found, best first, while one may be the best of all."""
@@ -98,7 +120,7 @@ class _Search:
             self._take(mappings(self.layer, self.question.machine, job.structure, leaf))
         job.leaves.clear()
 
-    def _take(self, candidates: Iterable) -> None:
+    def _take(self, candidates: Iterable[Mapping]) -> None:
         for mapping in candidates:
             self.tried += 1
             judged = cost(self.layer, mapping, self.question.machine)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from math import inf, prod
 from typing import Any
@@ -14,16 +15,35 @@ from hwsim.search.chains import table
 from hwsim.search.dual import Goal, Weights, bound, narrowed, price_all, weights
 from hwsim.search.goal import Prices, goal, word_prices
 from hwsim.search.inner import Options, axis_options
-from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers, form, numbers, windows
+from hwsim.search.problem import (
+    INNER,
+    MACS,
+    MONOMIALS,
+    OUTER,
+    RISEN,
+    RISEN_TILE,
+    TILES,
+    Form,
+    Numbers,
+    form,
+    numbers,
+    windows,
+)
 from hwsim.search.structures import Structure, structures
 from hwsim.search.walk import LEAVES, search, walk
 from hwsim.workload import Layer
 
 AXES = range(6)
-# Rounds that move a structure's weights, of all structures first and of one that stays each time.
-FIRST_ROUNDS, ROUNDS = 4, (20, 40, 80, 100)
+# Rounds that move a structure's weights: of every structure first, of one that stays for long, and
+# of one whose options are left out in between.
+FIRST_ROUNDS, MORE_ROUNDS, ROUNDS = 12, 100, (20, 40, 80, 100)
+# Options that a round goes through in the time in which a walk tries one.
+SWIFTER = 200
 # Options of all axes, multiplied, which are walked through rather than bounded anew.
 FEW = 3e4
+
+
+Label = Any
 
 
 @dataclass
@@ -42,10 +62,34 @@ class Job:
     mean: Any
     least: float = -inf
     closed: bool = False
+    turns: int = 0
     leaves: list[Any] = field(default_factory=list)
 
-    def raise_bound(self, n: Numbers, limit: float, rounds: int, options: Any = None) -> None:
-        """Tries for a higher bound, up to `limit`, with all options or those of lower nests."""
+    def learn(self, known: dict[Label, float]) -> None:
+        """Begins where another structure ended, as far as both have stores alike."""
+        for at, label in enumerate(labels(self.structure)):
+            self.mean[at] = known.get(("mean", label), self.mean[at])
+        for at, label in enumerate(labels(self.structure)[MONOMIALS:]):
+            self.weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
+        for at in range(2):
+            self.weights.places[at] = known.get(("places", at), 0.0)
+        if known.get("busy", 0) == self.weights.busy.size:
+            for at in range(self.weights.busy.size):
+                self.weights.busy[at] = known[("busy", at)]
+
+    def teach(self, known: dict[Label, float]) -> None:
+        """Leaves its weights to other structures."""
+        names = labels(self.structure)
+        known.update({("mean", name): self.mean[at] for at, name in enumerate(names) if name})
+        tiles = enumerate(names[MONOMIALS:])
+        known.update({("tile", name): self.weights.tiles[at] for at, name in tiles if name})
+        known.update({("places", at): self.weights.places[at] for at in range(2)})
+        known.update({("busy", at): each for at, each in enumerate(self.weights.busy)})
+        known["busy"] = self.weights.busy.size
+
+    def raise_bound(self, n: Numbers, limit: float, rounds: int, options: Any = None) -> int:
+        """Tries for a higher bound, up to `limit`, with all options or those of lower nests; the
+        effort that it took."""
         moved = Weights(*(each.copy() for each in self.weights))
         options = options or self.options
         scratch = scratch_of(n, self.form, options)
@@ -53,6 +97,7 @@ class Job:
         found = min(bound(*args, limit, limit, rounds), limit)
         if found > self.least:
             self.least, self.weights = found, moved
+        return rounds * sum(own.key.size for own in options) // SWIFTER
 
     def close(self, n: Numbers, limit: float, effort: int) -> int:
         """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
@@ -86,6 +131,23 @@ class Job:
         if state.count[1] < state.count[4]:
             self.closed = found > 0
             self.least = float(state.limit[0]) if found else limit
+
+
+@lru_cache(maxsize=4096)
+def labels(structure: Structure) -> tuple[Label, ...]:
+    """What each monomial and then each tile of a structure is, to find it in another one."""
+    found: list[Label] = [None] * (MONOMIALS + TILES)
+    for k, kept in enumerate(structure.outer):
+        found[k] = "together", kept
+        found[MONOMIALS + (RISEN_TILE if k == structure.risen else k)] = "tile", kept
+        if k == structure.risen:
+            found[RISEN] = "summed", kept
+    for j, kept in enumerate(structure.inner):
+        found[OUTER + j], found[OUTER + INNER + j] = ("together", kept), ("summed", kept)
+        found[MONOMIALS + OUTER + j] = "tile", kept
+    for at in range(MACS, MONOMIALS):
+        found[at] = at
+    return tuple(found)
 
 
 def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> Any:
@@ -128,7 +190,15 @@ def _slides(layer: Layer, structure: Structure, sliding: bool) -> Iterator[tuple
     if not sliding:
         yield (-1,) * count
         return
-    yield from product((0, 1), repeat=count)
+    for slides in product((0, 1), repeat=count):
+        if not (slides[0] and _is_square(layer)):
+            yield slides
+
+
+def _is_square(layer: Layer) -> bool:
+    """Whether rows and columns may be exchanged."""
+    rows = layer.P, layer.R, layer.H, layer.stride_h, layer.dilation_h, layer.pad_h
+    return rows == (layer.Q, layer.S, layer.W, layer.stride_w, layer.dilation_w, layer.pad_w)
 
 
 def _inside(structure: Structure, shape: Form) -> tuple[Any, ...]:

@@ -23,8 +23,8 @@ class Walk(NamedTuple):
     goes with. `logs` [13, MONOMIALS], `tiles` [13, TILES]: sums after so many choices, of options
     and then of chains; `rest` [7]: least scores of the axes still to come. `limit` [1]:
     log(objective) of what is looked for. `leaves` [LEAVES, 6, LEAF], `values` [LEAVES]: the latest
-    nests found, each lower than all before. `count` [5]: nests found, options tried, sets of
-    options that fit, nests reached, and how many options may be tried.
+    nests found, each lower than all before. `count` [5]: nests found, options and chains tried,
+    sets of options that fit, nests reached, and how many options and chains may be tried.
     """
 
     order: Ints
@@ -162,7 +162,7 @@ def _chains(n, f, goal, t, w, s, score):
     cursor = np.zeros(6, np.int64)
     cursor[0] = t.chain_starts[s.order[0]]
     at = 0
-    while at >= 0:
+    while at >= 0 and s.count[1] < s.count[4]:
         axis = s.order[at]
         c = cursor[at]
         now = base[at] - s.least_chain[axis]
@@ -172,6 +172,7 @@ def _chains(n, f, goal, t, w, s, score):
             at -= 1
             continue
         cursor[at] += 1
+        s.count[1] += 1
         if not _goes(t, s.options[axis], c):
             continue
         _add_chain(f, t, s, at, axis, c)
