@@ -9,7 +9,7 @@ last tiles' wait; mappings found are judged by `hwsim.cost`, and what lies betwe
 
 from collections.abc import Iterable
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import exp, inf, log
 from time import perf_counter
 from typing import Any
@@ -26,9 +26,6 @@ from hwsim.search.realise import mappings
 
 # A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
 FIRST_SLACK, FASTER = 0.004, 1.8
-# What the first walk through a structure may take, which looks for any mapping better than the best.
-# It goes so far above the bound, as a logarithm.
-DIVE, DEPTH = 30_000, 0.08
 
 
 def best(question: Question) -> Found:
@@ -67,7 +64,12 @@ class _Search:
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
-        queue = self._bounded()
+        bounded = sorted(self._bounded())
+        for _, _, job in bounded:
+            if self.effort > 0 and job.least < self._limit():
+                self._look(job)
+        queue = [(job.least, at, job) for _, at, job in bounded]
+        heapify(queue)
         while queue and self.effort > 0 and queue[0][0] < self._limit():
             _, at, job = heappop(queue)
             if job.closed:
@@ -87,29 +89,30 @@ class _Search:
         return log(self.best.value)
 
     def _bounded(self) -> list[tuple[float, int, Job]]:
-        """Every structure, that with the lowest bound first."""
+        """(bound, number, structure) of every structure."""
         known: dict[Any, float] = {}
-        queue: list[tuple[float, int, Job]] = []
+        found: list[tuple[float, int, Job]] = []
         for at, job in enumerate(jobs(self.layer, self.question.machine, self.question.objective)):
             job.learn(known)
             self.effort -= job.raise_bound(self.sized, self._limit(), FIRST_ROUNDS)
             job.teach(known)
-            heappush(queue, (job.least, at, job))
-        return queue
+            found.append((job.least, at, job))
+        return found
+
+    def _look(self, job: Job) -> None:
+        """Raises the bound of a structure, and looks for any mapping of it that is better."""
+        self.effort -= job.raise_bound(self.sized, self._limit(), MORE_ROUNDS) + 1
+        if job.least < self._limit():
+            self.effort -= job.dive(self.sized, self._limit()) + 1
+            self._judge(job)
 
     def _turn(self, job: Job, others: float) -> None:
-        """Raises the bound of the structure that has the lowest one, or walks through its nests as
-        far as the next lowest, and a little further each time."""
+        """Walks through the nests of the structure that has the lowest bound, as far as the next
+        lowest one, and a little further each time."""
+        further = job.least + FIRST_SLACK * FASTER**job.turns
+        limit = min(max(others, further), self._limit())
         job.turns += 1
-        effort, limit = self.effort, self._limit()
-        if job.turns == 1:
-            self.effort -= job.raise_bound(self.sized, limit, MORE_ROUNDS) + 1
-            return
-        if job.turns == 2:
-            effort, limit = min(effort, DIVE), min(limit, job.least + DEPTH)
-        else:
-            limit = min(max(others, job.least + FIRST_SLACK * FASTER ** (job.turns - 3)), limit)
-        self.effort -= job.close(self.sized, limit, effort) + 1
+        self.effort -= job.close(self.sized, limit, self.effort) + 1
         self._judge(job)
 
     def _judge(self, job: Job) -> None:

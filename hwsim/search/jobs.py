@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
+from hwsim.search.beam import dive
 from hwsim.search.chains import table
 from hwsim.search.dual import Goal, Weights, bound, narrowed, price_all, weights
 from hwsim.search.goal import Prices, goal, word_prices
@@ -39,6 +40,8 @@ AXES = range(6)
 FIRST_ROUNDS, MORE_ROUNDS, ROUNDS = 12, 100, (20, 40, 80, 100)
 # Options that a round goes through in the time in which a walk tries one.
 SWIFTER = 200
+# Sets of options that a dive keeps, how many chains it may try, and how far above the bound.
+WIDTH, DIVE, DEPTH = 256, 200_000, 0.08
 # Options of all axes, multiplied, which are walked through rather than bounded anew.
 FEW = 3e4
 
@@ -99,6 +102,19 @@ class Job:
             self.least, self.weights = found, moved
         return rounds * sum(own.key.size for own in options) // SWIFTER
 
+    def dive(self, n: Numbers, limit: float) -> int:
+        """Looks for any nests below `limit`; how many options and chains it tried."""
+        limit = min(limit, self.least + DEPTH)
+        scratch, _ = self._priced(n, self.options)
+        slack = limit - self.least
+        options = tuple(map(narrowed, self.options, (own[0] for own in scratch), [slack] * 6))
+        scratch, total = self._priced(n, options)
+        rows = table(n, self.form, options, self.weights, scratch, slack)
+        state = walk(limit, DIVE)
+        dive(n, self.form, self.goal, rows, self.weights, self.least - total, state, WIDTH)
+        self._keep(state)
+        return int(state.count[1])
+
     def close(self, n: Numbers, limit: float, effort: int) -> int:
         """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
         it tried. Then the job is closed, or its bound is `limit`, or the effort was too little."""
@@ -124,10 +140,15 @@ class Job:
         taken = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
         return scratch, price_all(n, self.form, options, self.weights, scratch, *taken)
 
-    def _learn(self, state: Any, limit: float) -> None:
+    def _keep(self, state: Any) -> int:
+        """Keeps the nests found, of which the last is the lowest; how many there were."""
         found = int(state.count[0])
         for at in range(max(0, found - LEAVES), found):
             self.leaves.append((state.values[at % LEAVES], state.leaves[at % LEAVES].copy()))
+        return found
+
+    def _learn(self, state: Any, limit: float) -> None:
+        found = self._keep(state)
         if state.count[1] < state.count[4]:
             self.closed = found > 0
             self.least = float(state.limit[0]) if found else limit
