@@ -267,6 +267,9 @@ def map_layer(
     budget_s: Annotated[
         float | None, typer.Option(help="Seconds; the bound may then leave a gap.")
     ] = None,
+    effort: Annotated[
+        int | None, typer.Option(help="Nests to try of the whole space, such as 5000000.")
+    ] = None,
     mapping: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Judge this mapping of yours instead.")
     ] = None,

@@ -31,6 +31,7 @@ def answers(job: Job) -> tuple[Found, ...]:
         max_cycles=request.max_cycles,
         constraints=job.constraints,
         budget_s=request.budget_s,
+        effort=request.effort or 0,
     )
     return (ask(question),)
 

@@ -17,6 +17,7 @@ from typing import Any
 from hwsim.constraints import FREE
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
+from hwsim.errors import MappingError
 from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
@@ -29,27 +30,29 @@ FIRST_SLACK, FASTER = 0.004, 1.8
 
 
 def best(question: Question) -> Found:
-    """The best mapping that is found by trying `question.effort` options, and a lower bound on all
-    mappings; the dataflow's best where the question goes beyond the search.
+    """The best mapping that is found by trying `question.effort` options or in `question.budget_s`,
+    no worse than the dataflow's, and a lower bound on all mappings.
 
-    Raises MappingError, InputError.
+    Raises MappingError where the dataflow has none, or where the question goes beyond the search.
     """
-    start = within_dataflow(question)
-    if not question.effort or not _searchable(question):
-        return start
-    return _Search(question, start).found()
+    obstacle = _obstacle(question)
+    if obstacle:
+        raise MappingError(f"effort = {question.effort}: the search of all mappings {obstacle}")
+    return _Search(question, within_dataflow(question)).found()
 
 
-def _searchable(question: Question) -> bool:
-    """Whether the search knows what the question asks for."""
+def _obstacle(question: Question) -> str | None:
+    """What the question asks for that the search does not know."""
     layer, machine = question.layer, question.machine
-    return (
-        layer.weighted
-        and not machine.mac.zero_skipping
-        and len(machine.arrays) <= 1
-        and question.constraints == FREE
-        and question.max_cycles is None
-    )
+    if not layer.weighted:
+        return f"knows no {layer.op} layers"
+    if machine.mac.zero_skipping:
+        return f"does not know how long lanes of {machine.name} wait for each other"
+    if len(machine.arrays) > 1:
+        return f"knows one array, {machine.name} has {len(machine.arrays)}"
+    if question.constraints != FREE or question.max_cycles is not None:
+        return "knows neither constraints nor max_cycles"
+    return None
 
 
 class _Search:
@@ -61,16 +64,17 @@ class _Search:
         self.layer = accumulated(question.layer, question.machine)
         self.sized = numbers(self.layer, question.machine)
         self.effort, self.tried = question.effort, start.evaluated
+        self.end = self.began + (question.budget_s or inf)
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
         bounded = sorted(self._bounded())
         for _, _, job in bounded:
-            if self.effort > 0 and job.least < self._limit():
+            if self._goes_on() and job.least < self._limit():
                 self._look(job)
         queue = [(job.least, at, job) for _, at, job in bounded]
         heapify(queue)
-        while queue and self.effort > 0 and queue[0][0] < self._limit():
+        while queue and self._goes_on() and queue[0][0] < self._limit():
             _, at, job = heappop(queue)
             if job.closed:
                 heappush(queue, (job.least, at, job))
@@ -84,6 +88,9 @@ class _Search:
             evaluated=self.tried,
             seconds=perf_counter() - self.began,
         )
+
+    def _goes_on(self) -> bool:
+        return self.effort > 0 and perf_counter() < self.end
 
     def _limit(self) -> float:
         return log(self.best.value)

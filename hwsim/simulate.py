@@ -125,7 +125,12 @@ def search(question: Question) -> Found:
 
     Raises MappingError, InputError.
     """
-    return within_dataflow(question)
+    if not question.effort:
+        return within_dataflow(question)
+    # The compiled search takes a while to load, and most questions do without.
+    from hwsim.mapper import best
+
+    return best(question)
 
 
 def front(
