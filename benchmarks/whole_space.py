@@ -1,0 +1,44 @@
+"""The search of the whole space beside the dataflow's: `python -m benchmarks.whole_space [EFFORT]`.
+
+A row a layer: what each finds, how far that lies above the bound on all mappings, and seconds. The
+machine is the one on which peers are compared; energy is in hwsim's own accounting.
+"""
+
+import sys
+from pathlib import Path
+
+from hwsim.found import Question
+from hwsim.hardware import load_machine
+from hwsim.mapper import best
+from hwsim.simulate import search
+from hwsim.workload import Layer
+from benchmarks.peers.layers import DEPTHWISE, M45_CONV2, M45_POINTWISE, RESNET
+
+MACHINE = Path(__file__).parent / "peers" / "m45.yaml"
+EFFORT = 10_000_000
+LAYERS = (
+    M45_POINTWISE,
+    Layer(name="linear 512->1000", K=1000, C=512),
+    DEPTHWISE,
+    M45_CONV2,
+    RESNET,
+)
+
+
+def main(effort: int = EFFORT) -> None:
+    """Prints the table, a row as soon as it is known."""
+    machine = load_machine(str(MACHINE))
+    best(Question(layer=LAYERS[1], machine=machine, objective="energy", effort=1))
+    print(f"{'layer':<25} {'dataflow µJ':>12} {'search µJ':>10} {'bound µJ':>10} {'gap %':>6} {'s':>6}")
+    for layer in LAYERS:
+        before = search(Question(layer=layer, machine=machine, objective="energy"))
+        found = best(Question(layer=layer, machine=machine, objective="energy", effort=effort))
+        print(
+            f"{layer.name:<25} {before.value / 1e6:>12.3f} {found.value / 1e6:>10.3f} "
+            f"{found.lower_bound / 1e6:>10.3f} {100 * (found.gap or 0):>6.2f} {found.seconds:>6.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
