@@ -21,13 +21,14 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.search.jobs import FIRST_ROUNDS, MORE_ROUNDS, Job, jobs
-from hwsim.search.problem import numbers
+from hwsim.search.problem import INNER, OUTER, numbers
 from hwsim.search.realise import mappings
+from hwsim.search.structures import most_stores
 
 # A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
 FIRST_SLACK, FASTER = 0.004, 1.8
-# What the first walk through a structure may take, which looks for any mapping better than the best.
-# It goes so far above the bound, as a logarithm.
+# What the first walk through a structure may take, which looks for any mapping better than the
+# best, and how far above the bound it goes, as a logarithm.
 DIVE, DEPTH = 30_000, 0.08
 
 
@@ -46,10 +47,13 @@ def best(question: Question) -> Found:
 def _searchable(question: Question) -> bool:
     """Whether the search knows what the question asks for."""
     layer, machine = question.layer, question.machine
+    above, within = most_stores(machine, layer.tensors)
     return (
         layer.weighted
         and not machine.mac.zero_skipping
         and len(machine.arrays) <= 1
+        and above <= OUTER
+        and within <= INNER
         and question.constraints == FREE
         and question.max_cycles is None
     )
