@@ -7,12 +7,12 @@ machine is the one on which peers are compared; energy is in hwsim's own account
 import sys
 from pathlib import Path
 
+from benchmarks.peers.layers import DEPTHWISE, M45_CONV2, M45_POINTWISE, RESNET
 from hwsim.found import Question
 from hwsim.hardware import load_machine
 from hwsim.mapper import best
 from hwsim.simulate import search
 from hwsim.workload import Layer
-from benchmarks.peers.layers import DEPTHWISE, M45_CONV2, M45_POINTWISE, RESNET
 
 MACHINE = Path(__file__).parent / "peers" / "m45.yaml"
 EFFORT = 10_000_000
@@ -28,14 +28,17 @@ LAYERS = (
 def main(effort: int = EFFORT) -> None:
     """Prints the table, a row as soon as it is known."""
     machine = load_machine(str(MACHINE))
+    # Compiles what is not compiled yet.
     best(Question(layer=LAYERS[1], machine=machine, objective="energy", effort=1))
-    print(f"{'layer':<25} {'dataflow µJ':>12} {'search µJ':>10} {'bound µJ':>10} {'gap %':>6} {'s':>6}")
+    heads = ("dataflow µJ", "search µJ", "bound µJ", "gap %", "s")
+    print(f"{'layer':<25}" + "".join(f"{head:>12}" for head in heads))
     for layer in LAYERS:
         before = search(Question(layer=layer, machine=machine, objective="energy"))
         found = best(Question(layer=layer, machine=machine, objective="energy", effort=effort))
+        energies = (before.value, found.value, found.lower_bound)
+        row = "".join(f"{energy / 1e6:>12.3f}" for energy in energies)
         print(
-            f"{layer.name:<25} {before.value / 1e6:>12.3f} {found.value / 1e6:>10.3f} "
-            f"{found.lower_bound / 1e6:>10.3f} {100 * (found.gap or 0):>6.2f} {found.seconds:>6.1f}",
+            f"{layer.name:<25}{row}{100 * (found.gap or 0):>12.2f}{found.seconds:>12.1f}",
             flush=True,
         )
 

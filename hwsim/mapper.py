@@ -22,8 +22,9 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.search.jobs import FIRST_ROUNDS, MORE_ROUNDS, Job, jobs
-from hwsim.search.problem import numbers
+from hwsim.search.problem import INNER, OUTER, numbers
 from hwsim.search.realise import mappings
+from hwsim.search.structures import most_stores
 
 # A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
 FIRST_SLACK, FASTER = 0.004, 1.8
@@ -52,6 +53,9 @@ def _obstacle(question: Question) -> str | None:
         return f"knows one array, {machine.name} has {len(machine.arrays)}"
     if question.constraints != FREE or question.max_cycles is not None:
         return "knows neither constraints nor max_cycles"
+    above, within = most_stores(machine, layer.tensors)
+    if above > OUTER or within > INNER:
+        return f"knows {OUTER} stores above the array and {INNER} within"
     return None
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hwsim.search.chains import Table
 from hwsim.search.dual import Goal, Weights
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
-from hwsim.search.walk import Walk, _chains, _first_chain, _fits
+from hwsim.search.walk import Walk, chains_of, first_chain, fits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -18,9 +18,11 @@ MOST_OPTIONS, MOST_PLACES = 400, 8
 
 
 class Beam(NamedTuple):
-    """Sets of options, one a row: their `scores`, numbers of `options` and `splits` by axis, `chains`
-    the least cost of each axis' tiles above the array, places `left` along x and y, and sums of
-    logarithms of `visits` and `tiles`."""
+    """Sets of options, one a row.
+
+    `scores`; by axis numbers of `options`, `splits` along x and y, and `chains`, the least cost of
+    tiles above the array; places `left` along x and y; sums of logarithms of `visits` and `tiles`.
+    """
 
     scores: Floats
     options: Ints
@@ -54,58 +56,62 @@ def dive(
     sizes = t.option_starts[1:] - t.option_starts[:-1]
     s.order[:] = np.argsort(-sizes)
     for at in range(6):
-        beam, count = _widened(n, f, t, w, s, at, beam, count, width)
+        scores = _scores(n, f, t, w, s, at, beam, count)
+        beam, count = _widened(n, f, t, s, at, beam, scores, width)
     for row in range(count):
-        for axis in range(6):
-            s.options[axis] = beam.options[row, axis]
-            s.splits[axis] = beam.splits[row, axis]
-            s.least_chain[axis] = beam.chains[row, axis]
+        s.options[:], s.least_chain[:] = beam.options[row], beam.chains[row]
+        s.splits[:] = beam.splits[row]
         s.logs[6], s.tiles[6] = beam.visits[row], beam.tiles[row]
         if beam.scores[row] < s.limit[0]:
-            _chains(n, f, goal, t, w, s, beam.scores[row])
+            chains_of(n, f, goal, t, s, beam.scores[row])
 
 
 @njit(cache=True)
-def _widened(
-    n: Numbers, f: Form, t: Table, w: Weights, s: Walk, at: int, beam: Beam, count: int, width: int
-) -> Any:
-    """The best sets with one more axis."""
-    axis = s.order[at]
+def _scores(
+    n: Numbers, f: Form, t: Table, w: Weights, s: Walk, at: int, beam: Beam, count: int
+) -> Floats:
+    """Scores [set, option, places] with one more axis, inf where it does not fit or is too high."""
+    axis, most = s.order[at], s.limit[0] - _rest(t, s, at)
     first = t.option_starts[axis]
-    rows = min(t.option_starts[axis + 1] - first, MOST_OPTIONS)
-    scores = np.full(count * rows * MOST_PLACES, np.inf)
-    chains = np.empty(rows)
-    for option in range(rows):
-        chains[option] = _first_chain(t, axis, first + option)
+    options = min(t.option_starts[axis + 1] - first, MOST_OPTIONS)
+    found = np.full((count, options, MOST_PLACES), np.inf)
     for row in range(count):
         s.logs[at], s.tiles[at] = beam.visits[row], beam.tiles[row]
-        for option in range(rows):
+        for option in range(options):
             r = first + option
-            if beam.scores[row] + t.full[r] >= s.limit[0] - _rest(t, s, at):
+            if beam.scores[row] + t.full[r] >= most:
                 break
-            if not _fits(n, f, t, s, at, r):
+            if not fits(n, f, t, s, at, r):
                 continue
+            chain = first_chain(t, axis, r)
             for k in range(min(t.place_counts[r], MOST_PLACES)):
                 a, b = t.places[r, k]
                 if a <= beam.left[row, 0] and b <= beam.left[row, 1]:
                     price = w.places[0] * np.log(a) + w.places[1] * np.log(b)
-                    found = beam.scores[row] + t.scores[r] + price + chains[option]
-                    scores[(row * rows + option) * MOST_PLACES + k] = found
-    best = np.argsort(scores)[:width]
+                    found[row, option, k] = beam.scores[row] + t.scores[r] + price + chain
+    return found
+
+
+@njit(cache=True)
+def _widened(
+    n: Numbers, f: Form, t: Table, s: Walk, at: int, beam: Beam, scores: Floats, width: int
+) -> Any:
+    """The best sets with one more axis, and how many there are."""
+    axis, most = s.order[at], s.limit[0] - _rest(t, s, at)
+    options, flat = scores.shape[1], scores.ravel()
     wider, kept = _empty(width), 0
-    for code in best:
-        if scores[code] >= s.limit[0] - _rest(t, s, at):
+    for code in np.argsort(flat, kind="mergesort")[:width]:
+        if flat[code] >= most:
             break
-        row, option, k = code // MOST_PLACES // rows, code // MOST_PLACES % rows, code % MOST_PLACES
-        r = first + option
+        row, option, k = code // MOST_PLACES // options, code // MOST_PLACES, code % MOST_PLACES
+        r = t.option_starts[axis] + option % options
         a, b = t.places[r, k]
         s.logs[at], s.tiles[at] = beam.visits[row], beam.tiles[row]
-        _fits(n, f, t, s, at, r)
+        fits(n, f, t, s, at, r)
         wider.visits[kept], wider.tiles[kept] = s.logs[at + 1], s.tiles[at + 1]
-        wider.scores[kept] = scores[code]
+        wider.scores[kept], wider.chains[kept] = flat[code], beam.chains[row]
         wider.options[kept], wider.splits[kept] = beam.options[row], beam.splits[row]
-        wider.chains[kept] = beam.chains[row]
-        wider.options[kept, axis], wider.chains[kept, axis] = r, chains[option]
+        wider.options[kept, axis], wider.chains[kept, axis] = r, first_chain(t, axis, r)
         wider.splits[kept, axis, 0], wider.splits[kept, axis, 1] = a, b
         wider.left[kept, 0], wider.left[kept, 1] = beam.left[row, 0] // a, beam.left[row, 1] // b
         kept += 1

@@ -1,4 +1,4 @@
-"""All near-best options of a structure's axes, and all near-best chains of tiles above the array."""
+"""All near-best options of a structure's axes, and near-best chains of tiles above the array."""
 
 from typing import Any, NamedTuple
 
@@ -6,24 +6,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.dual import BIG
-from hwsim.search.inner import FEATURES, IFMAP, INNER, SHARES, WIDTH, _tile
-from hwsim.search.outer import visits
-from hwsim.search.problem import OUTER, RISEN, TILES
+from hwsim.search.dual import Scratch, Weights
+from hwsim.search.inner import FEATURES, IFMAP, WIDTH, Options, tile_share
+from hwsim.search.outer import BIG, Pair, visits
+from hwsim.search.problem import OUTER, RISEN, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 # Columns of a chain: the logarithms of visits of each store, and of its tiles there.
 VISITS, CHAIN = 0, 2 * OUTER
+# Places that an option may have, at most.
+SPLITS = 32
 
 
 class Table(NamedTuple):
     """Options and chains of all axes, each axis' own from `starts[axis]` to `starts[axis + 1]`,
     best first.
 
-    Options: `full` scores, `scores` without the stores above the array, `features`, `ways`, `places` [option, 32,
-    2] of `place_counts`, `spans` [option, 4] of the tiles they go with. Chains: `costs`, `chain`
-    [chain, CHAIN], `tiles` [chain, OUTER + 1, 2] numbers of tiles. `rest` [axis]: the least of both.
+    Options: `full` scores, `scores` without the stores above the array and places, `features`
+    [option, FEATURES], `ways` [option, 2, WIDTH], `places` [option, SPLITS, 2] of `place_counts`,
+    `spans` [option, 4] of the tiles they go with. Chains: `costs`, `chain` [chain, CHAIN], `tiles`
+    [chain, OUTER + 1, 2] numbers of tiles. `least` [axis]: the least of both; `last`: the number of
+    stores above the array.
     """
 
     option_starts: Ints
@@ -43,141 +47,200 @@ class Table(NamedTuple):
 
 
 @njit(cache=True)
-def table(n, f, options, w, state, slack):
+def table(
+    n: Numbers,
+    f: Form,
+    options: tuple[Options, ...],
+    w: Weights,
+    scratch: tuple[Scratch, ...],
+    slack: float,
+) -> Table:
     """The table of options and chains that may be part of a nest at most `slack` above the sum of
     all least scores."""
     option_starts, chain_starts = np.zeros(7, np.int64), np.zeros(7, np.int64)
     least = np.zeros(6)
     picks, chains = [], []
     for axis in range(6):
-        o, (scores, best, back, rests, spreads) = options[axis], state[axis]
-        scores = scores[: o.key.size]
+        o, own = options[axis], scratch[axis]
+        scores = own.scores[: o.key.size]
         order = np.argsort(scores, kind="mergesort")
         least[axis] = scores[order[0]]
         order = _undominated(o, order[scores[order] <= least[axis] + slack])
+        togo = _to_go(n, f, axis, o, scores - own.rests[o.key], order, w)
+        found = _near_best(n, f, axis, togo, w, least[axis] + slack)
         picks.append(order)
-        option_starts[axis + 1] = option_starts[axis] + order.size
-        own = scores - rests[o.key]
-        found = _near_best(n, f, axis, o, own, order, w, least[axis] + slack)
         chains.append(found)
+        option_starts[axis + 1] = option_starts[axis] + order.size
         chain_starts[axis + 1] = chain_starts[axis] + found[0].size
-    total, many = option_starts[6], chain_starts[6]
-    K = f.tensors.size
-    t = Table(
-        option_starts, np.zeros(total), np.zeros(total), np.zeros((total, FEATURES)),
-        np.zeros((total, 2, WIDTH), np.int64), np.ones((total, 32, 2), np.int64),
-        np.zeros(total, np.int64), np.zeros((total, 4), np.int64), chain_starts, np.zeros(many),
-        np.zeros((many, CHAIN)), np.zeros((many, OUTER + 1, 2), np.int64), least, K,
-    )
+    t = _empty(option_starts, chain_starts, least, f.tensors.size)
     for axis in range(6):
-        o, (scores, best, back, rests, spreads) = options[axis], state[axis]
-        d, e = n.first[axis], n.second[axis]
-        free0, free1 = f.masks[K, d], e >= 0 and f.masks[K, e]
-        for at in range(picks[axis].size):
-            row, pick = option_starts[axis] + at, picks[axis][at]
-            t.full[row] = scores[pick]
-            t.scores[row] = scores[pick] - rests[o.key[pick]] - spreads[o.spread[pick]]
-            for c in range(o.columns.size):
-                t.features[row, o.columns[c]] = o.features[c, pick]
-            t.ways[row] = o.ways[pick]
-            t.places[row], t.place_counts[row] = o.splits[o.spread[pick]], o.split_counts[o.spread[pick]]
-            t.spans[row] = o.keys[o.key[pick]]
-            if free0:
-                t.spans[row, 0] = 0
-            if free1:
-                t.spans[row, 2] = 0
-        costs, chain, tiles = chains[axis]
+        _fill(n, f, axis, options[axis], scratch[axis], picks[axis], t)
         a, b = chain_starts[axis], chain_starts[axis + 1]
-        t.costs[a:b], t.chain[a:b], t.tiles[a:b] = costs, chain, tiles
+        t.costs[a:b], t.chain[a:b], t.tiles[a:b] = chains[axis]
     return t
 
 
 @njit(cache=True)
-def _undominated(o, order):
+def _empty(option_starts: Ints, chain_starts: Ints, least: Floats, last: int) -> Table:
+    """A table with room for so many options and chains."""
+    options, chains = option_starts[6], chain_starts[6]
+    return Table(
+        option_starts,
+        np.zeros(options),
+        np.zeros(options),
+        np.zeros((options, FEATURES)),
+        np.zeros((options, 2, WIDTH), np.int64),
+        np.ones((options, SPLITS, 2), np.int64),
+        np.zeros(options, np.int64),
+        np.zeros((options, 4), np.int64),
+        chain_starts,
+        np.zeros(chains),
+        np.zeros((chains, CHAIN)),
+        np.zeros((chains, OUTER + 1, 2), np.int64),
+        least,
+        last,
+    )
+
+
+@njit(cache=True)
+def _fill(
+    n: Numbers, f: Form, axis: int, o: Options, scratch: Scratch, picks: Ints, t: Table
+) -> None:
+    """Writes the picked options of an axis into the table."""
+    free0, free1 = _free(n, f, axis, f.tensors.size)
+    for at in range(picks.size):
+        row, pick = t.option_starts[axis] + at, picks[at]
+        spread, key = o.spread[pick], o.key[pick]
+        t.full[row] = scratch.scores[pick]
+        t.scores[row] = scratch.scores[pick] - scratch.rests[key] - scratch.spreads[spread]
+        for c in range(o.columns.size):
+            t.features[row, o.columns[c]] = o.features[c, pick]
+        t.ways[row] = o.ways[pick]
+        t.places[row], t.place_counts[row] = o.splits[spread], o.split_counts[spread]
+        t.spans[row] = o.keys[key]
+        if free0:
+            t.spans[row, 0] = 0
+        if free1:
+            t.spans[row, 2] = 0
+
+
+@njit(cache=True)
+def _undominated(o: Options, order: Ints) -> Any:
     """Those of the options, best first, that no other with the same places and tiles above the
     array beats in everything."""
     keep = np.ones(order.size, np.bool_)
     for i in range(order.size):
-        a = order[i]
         for j in range(i):
-            b = order[j]
-            if keep[j] and o.spread[a] == o.spread[b] and o.key[a] == o.key[b]:
-                worse = True
-                for c in range(o.columns.size):
-                    if o.features[c, b] > o.features[c, a] + 1e-12:
-                        worse = False
-                        break
-                if worse:
-                    keep[i] = False
-                    break
+            if keep[j] and _beats(o, order[j], order[i]):
+                keep[i] = False
+                break
     return order[keep]
 
 
 @njit(cache=True)
-def _near_best(n, f, axis, o, own, order, w, most):
-    """(costs, columns, tiles) of all chains that some option makes at most `most`."""
+def _beats(o: Options, a: int, b: int) -> bool:
+    """Whether option a does all that b does, with no more of anything."""
+    if o.spread[a] != o.spread[b] or o.key[a] != o.key[b]:
+        return False
+    c = 0
+    while c < o.columns.size and o.features[c, a] <= o.features[c, b] + 1e-12:
+        c += 1
+    return c == o.columns.size
+
+
+@njit(cache=True)
+def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
+    """Whether loops in a slot above the array may go through either dimension of an axis."""
     d, e = n.first[axis], n.second[axis]
-    c0, c1 = n.counts[d], n.counts[e] if e >= 0 else 1
-    K = f.tensors.size
-    togo = np.full((K + 1, c0, c1), BIG)
-    free0, free1 = f.masks[K, d], e >= 0 and f.masks[K, e]
-    cheapest = np.full(o.keys.shape[0], BIG)
+    return f.masks[slot, d], e >= 0 and f.masks[slot, e]
+
+
+@njit(cache=True)
+def _to_go(n: Numbers, f: Form, axis: int, o: Options, own: Floats, order: Ints, w: Weights) -> Any:
+    """The least that stores from k on and an option may cost, [store k + 1, tile, tile] by the
+    tiles before k; `own` [option]: what options cost, of which those in `order` count."""
+    c0, c1 = n.counts[n.first[axis]], n.counts[n.second[axis]] if n.second[axis] >= 0 else 1
+    stores = f.tensors.size
+    togo = np.full((stores + 1, c0, c1), BIG)
+    free0, free1 = _free(n, f, axis, stores)
     for pick in order:
-        cheapest[o.key[pick]] = min(cheapest[o.key[pick]], own[pick])
-    for key in range(o.keys.shape[0]):
-        lo0, hi0, lo1, hi1 = o.keys[key]
+        lo0, hi0, lo1, hi1 = o.keys[o.key[pick]]
         for i in range(0 if free0 else lo0, hi0):
             for j in range(0 if free1 else lo1, hi1):
-                togo[K, i, j] = min(togo[K, i, j], cheapest[key])
-    for k in range(K - 1, -1, -1):
-        free0, free1 = f.masks[k, d], e >= 0 and f.masks[k, e]
+                togo[stores, i, j] = min(togo[stores, i, j], own[pick])
+    for k in range(stores - 1, -1, -1):
+        free0, free1 = _free(n, f, axis, k)
         for u in range(c0):
             for v in range(c1):
                 for i in range(u, c0 if free0 else u + 1):
                     for j in range(v, c1 if free1 else v + 1):
                         if togo[k + 1, i, j] < BIG:
-                            step = _step(n, f, axis, k, u, v, i, j, w)
-                            togo[k, u, v] = min(togo[k, u, v], step[0] + togo[k + 1, i, j])
+                            cost, _, _ = _step(n, f, axis, k, (u, v), (i, j), w)
+                            togo[k, u, v] = min(togo[k, u, v], cost + togo[k + 1, i, j])
+    return togo
+
+
+@njit(cache=True)
+def _near_best(n: Numbers, f: Form, axis: int, togo: Floats, w: Weights, most: float) -> Any:
+    """(costs [chain], columns [chain, CHAIN], tiles [chain, OUTER + 1, 2]) of all chains that some
+    option makes at most `most`, best first."""
     costs, chain = np.zeros(1), np.zeros((1, CHAIN))
     tiles = np.zeros((1, OUTER + 1, 2), np.int64)
-    for k in range(K):
-        free0, free1 = f.masks[k, d], e >= 0 and f.masks[k, e]
-        size, count = 64, 0
-        next_costs, next_chain = np.zeros(size), np.zeros((size, CHAIN))
-        next_tiles = np.zeros((size, OUTER + 1, 2), np.int64)
-        for row in range(costs.size):
-            u, v = tiles[row, k]
-            for i in range(u, c0 if free0 else u + 1):
-                for j in range(v, c1 if free1 else v + 1):
-                    if togo[k + 1, i, j] >= BIG:
-                        continue
-                    cost, seen, tile = _step(n, f, axis, k, u, v, i, j, w)
-                    if costs[row] + cost + togo[k + 1, i, j] > most + 1e-12:
-                        continue
-                    if count == size:
-                        next_costs = np.concatenate((next_costs, np.zeros(size)))
-                        next_chain = np.concatenate((next_chain, np.zeros((size, CHAIN))))
-                        next_tiles = np.concatenate(
-                            (next_tiles, np.zeros((size, OUTER + 1, 2), np.int64))
-                        )
-                        size *= 2
-                    next_costs[count] = costs[row] + cost
-                    next_chain[count], next_tiles[count] = chain[row], tiles[row]
-                    next_chain[count, k], next_chain[count, OUTER + k] = seen, tile
-                    next_tiles[count, k + 1, 0], next_tiles[count, k + 1, 1] = i, j
-                    count += 1
-        costs, chain = next_costs[:count], next_chain[:count]
-        tiles = next_tiles[:count]
+    for k in range(f.tensors.size):
+        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, togo[k + 1], w, most)
+        costs, chain, tiles = costs[parents], chain[parents], tiles[parents]
+        for row in range(parents.size):
+            costs[row] += seen[row, 0]
+            chain[row, VISITS + k], chain[row, OUTER + k] = seen[row, 1], seen[row, 2]
+            tiles[row, k + 1] = steps[row]
     rank = np.argsort(costs, kind="mergesort")
     return costs[rank], chain[rank], tiles[rank]
 
 
 @njit(cache=True)
-def _step(n, f, axis, k, u, v, i, j, w):
-    """Cost, logarithm of visits and of the tile at store k, number (u, v) before, (i, j) there."""
+def _longer(
+    n: Numbers,
+    f: Form,
+    axis: int,
+    k: int,
+    costs: Floats,
+    tiles: Ints,
+    togo: Floats,
+    w: Weights,
+    most: float,
+) -> Any:
+    """Every way to go on with chains at store k: which one [way], tiles there [way, 2], and cost
+    and logarithms of visits and of the tile [way, 3]."""
+    free0, free1 = _free(n, f, axis, k)
+    c0, c1 = togo.shape
+    parents, steps, seen = np.zeros(64, np.int64), np.zeros((64, 2), np.int64), np.zeros((64, 3))
+    count = 0
+    for row in range(costs.size):
+        u, v = tiles[row, k]
+        for i in range(u, c0 if free0 else u + 1):
+            for j in range(v, c1 if free1 else v + 1):
+                if togo[i, j] >= BIG:
+                    continue
+                step = _step(n, f, axis, k, (u, v), (i, j), w)
+                if costs[row] + step[0] + togo[i, j] > most + 1e-12:
+                    continue
+                if count == parents.size:
+                    parents = np.concatenate((parents, parents))
+                    steps, seen = np.concatenate((steps, steps)), np.concatenate((seen, seen))
+                parents[count] = row
+                steps[count, 0], steps[count, 1] = i, j
+                seen[count, 0], seen[count, 1], seen[count, 2] = step
+                count += 1
+    return parents[:count], steps[:count], seen[:count]
+
+
+@njit(cache=True)
+def _step(n: Numbers, f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights) -> Any:
+    """Weighted cost, logarithm of visits and of the tile at store k, by numbers of the tiles before
+    and there."""
     d, e = n.first[axis], n.second[axis]
-    a = n.sizes[d, u], n.sizes[e, v] if e >= 0 else 1
-    b = n.sizes[d, i], n.sizes[e, j] if e >= 0 else 1
+    a = n.sizes[d, before[0]], n.sizes[e, before[1]] if e >= 0 else 1
+    b = n.sizes[d, at[0]], n.sizes[e, at[1]] if e >= 0 else 1
     t = f.tensors[k]
     weight = w.theta[k]
     tile = 0.0
@@ -185,6 +248,6 @@ def _step(n, f, axis, k, u, v, i, j, w):
         if not (axis < 2 and t == IFMAP):
             weight += w.theta[RISEN]
     else:
-        tile = np.log(_tile(n, t, axis, b[0], b[1]))
+        tile = np.log(tile_share(n, t, axis, b[0], b[1]))
     seen = visits(n, f, axis, k, a, b)
     return weight * seen + w.tiles[k] * tile, seen, tile

@@ -16,10 +16,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import FEATURES, INNER, SHARES
-from hwsim.search.outer import BIG, cheapest, store_cost, visits
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, RISEN_TILE, TILES, Form, Numbers
-from hwsim.search.inner import IFMAP, Options, _tile
+from hwsim.search.inner import IFMAP, SHARES, Options, tile_share
+from hwsim.search.outer import BIG, cheapest, visits
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -53,6 +52,21 @@ class Weights(NamedTuple):
     busy: Floats
 
 
+class Scratch(NamedTuple):
+    """Room for what an axis comes to at given weights.
+
+    `scores` [option]: the least with each; `best`, `back` [store + 1, tile, tile]: of the tiles
+    above the array (`outer.cheapest`); `rests` [key] and `spreads` [spread]: the least of the
+    stores above the array, and of places.
+    """
+
+    scores: Floats
+    best: Floats
+    back: Ints
+    rests: Floats
+    spreads: Floats
+
+
 def weights(goal: Goal) -> Weights:
     """Weights to begin with."""
     count = goal.busy_const.size
@@ -61,14 +75,14 @@ def weights(goal: Goal) -> Weights:
     )
 
 
+# What a nest comes to
+
+
 @njit(cache=True)
 def value(goal: Goal, logs: Floats) -> Any:
-    """(energy, cycles) of given logarithms of monomials: no more than a nest's."""
+    """(energy in pJ, cycles) of given logarithms of monomials: no more than a nest's."""
     visits = np.exp(logs)
-    energy, cycles = goal.energy_const, 0.0
-    for m in range(MONOMIALS):
-        if goal.energy[m] > 0:
-            energy += goal.energy[m] * visits[m]
+    energy, cycles = _spent(goal, visits), 0.0
     for r in range(goal.busy_const.size):
         cycles = max(cycles, _load(goal, r, visits))
     return energy + goal.clock * cycles, cycles
@@ -81,6 +95,16 @@ def objective(goal: Goal, energy: float, cycles: float) -> Any:
 
 
 @njit(cache=True)
+def _spent(goal: Goal, visits: Floats) -> Any:
+    """Energy in pJ but for that of cycles."""
+    energy = goal.energy_const
+    for m in range(MONOMIALS):
+        if goal.energy[m] > 0:
+            energy += goal.energy[m] * visits[m]
+    return energy
+
+
+@njit(cache=True)
 def _load(goal: Goal, r: int, visits: Floats) -> Any:
     """Cycles for which a resource is busy."""
     load = goal.busy_const[r]
@@ -90,50 +114,62 @@ def _load(goal: Goal, r: int, visits: Floats) -> Any:
     return load
 
 
+# The best option of an axis at given weights
+
+
 @njit(cache=True)
-def axis_best(n, f, axis, options, w, scratch, logs, tiles, places):
-    """The least score of an axis; its options' logarithms are added to the last three.
+def axis_best(
+    n: Numbers,
+    f: Form,
+    axis: int,
+    o: Options,
+    w: Weights,
+    scratch: Scratch,
+    logs: Floats,
+    tiles: Floats,
+    places: Floats,
+) -> Any:
+    """The least score of an axis; its option's logarithms are added to the last three.
 
     `scratch.scores` [option] then has the least score with each option."""
-    scores, best, back, rests, spreads = scratch
-    if options.key.size == 0:
+    if o.key.size == 0:
         return BIG
-    cheapest(n, f, axis, w.theta, w.tiles, best, back)
-    _rests(n, f, axis, options, best[f.tensors.size], rests)
-    _spreads(options, w, spreads)
-    o = options
-    for i in range(o.key.size):
-        scores[i] = rests[o.key[i]] + spreads[o.spread[i]]
-    for c in range(o.columns.size):
-        k = o.columns[c]
-        weight = w.theta[OUTER + k] if k < SHARES else w.tiles[OUTER + k - SHARES]
-        if weight > 0:
-            row = o.features[c]
-            for i in range(row.size):
-                scores[i] += weight * row[i]
-    pick = np.argmin(scores)
-    if scores[pick] < BIG / 2:
-        _take(n, f, axis, options, w, scratch, pick, logs, tiles, places)
-    return scores[pick]
+    cheapest(n, f, axis, w.theta, w.tiles, scratch.best, scratch.back)
+    _rests(n, f, axis, o, scratch.best[f.tensors.size], scratch.rests)
+    _spreads(o, w, scratch.spreads)
+    _score(o, w, scratch)
+    pick = int(np.argmin(scratch.scores))
+    if scratch.scores[pick] < BIG / 2:
+        _take_within(o, w, scratch, pick, logs, tiles, places)
+        _take_above(n, f, axis, o, scratch, pick, logs, tiles)
+    return scratch.scores[pick]
 
 
 @njit(cache=True)
-def _rests(n, f, axis, o, best, rests):
+def _rests(n: Numbers, f: Form, axis: int, o: Options, best: Floats, rests: Floats) -> None:
     """The least cost of the stores above the array for each key."""
-    d, e = n.first[axis], n.second[axis]
-    K = f.tensors.size
-    free0, free1 = f.masks[K, d], e >= 0 and f.masks[K, e]
     for key in range(o.keys.shape[0]):
-        lo0, hi0, lo1, hi1 = o.keys[key]
-        least = BIG
-        for i in range(0 if free0 else lo0, hi0):
-            for j in range(0 if free1 else lo1, hi1):
-                least = min(least, best[i, j])
-        rests[key] = least
+        rests[key] = _last_tiles(n, f, axis, o.keys[key], best)[0]
 
 
 @njit(cache=True)
-def _spreads(o, w, spreads):
+def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
+    """The least of `best` [tile, tile] over the tiles above the array of a key, and their
+    numbers."""
+    d, e = n.first[axis], n.second[axis]
+    last = f.tensors.size
+    free0, free1 = f.masks[last, d], e >= 0 and f.masks[last, e]
+    lo0, hi0, lo1, hi1 = key
+    least, pi, pj = BIG, 0, 0
+    for i in range(0 if free0 else lo0, hi0):
+        for j in range(0 if free1 else lo1, hi1):
+            if best[i, j] < least:
+                least, pi, pj = best[i, j], i, j
+    return least, pi, pj
+
+
+@njit(cache=True)
+def _spreads(o: Options, w: Weights, spreads: Floats) -> None:
     """The least price of the places of each spread."""
     for at in range(o.split_counts.size):
         least = BIG
@@ -144,9 +180,31 @@ def _spreads(o, w, spreads):
 
 
 @njit(cache=True)
-def _take(n, f, axis, o, w, scratch, pick, logs, tiles, places):
-    """Adds what an option takes, with the cheapest tiles above the array."""
-    scores, best, back, rests, spreads = scratch
+def _score(o: Options, w: Weights, scratch: Scratch) -> None:
+    """The least score with each option."""
+    scores = scratch.scores
+    for i in range(o.key.size):
+        scores[i] = scratch.rests[o.key[i]] + scratch.spreads[o.spread[i]]
+    for c in range(o.columns.size):
+        k = o.columns[c]
+        weight = w.theta[OUTER + k] if k < SHARES else w.tiles[OUTER + k - SHARES]
+        if weight > 0:
+            row = o.features[c]
+            for i in range(row.size):
+                scores[i] += weight * row[i]
+
+
+@njit(cache=True)
+def _take_within(
+    o: Options,
+    w: Weights,
+    scratch: Scratch,
+    pick: int,
+    logs: Floats,
+    tiles: Floats,
+    places: Floats,
+) -> None:
+    """Adds what an option takes from the array inwards, on its cheapest places."""
     for c in range(o.columns.size):
         k = o.columns[c]
         if k < SHARES:
@@ -156,51 +214,70 @@ def _take(n, f, axis, o, w, scratch, pick, logs, tiles, places):
     at = o.spread[pick]
     for k in range(o.split_counts[at]):
         x, y = o.splits[at, k]
-        if w.places[0] * np.log(x) + w.places[1] * np.log(y) <= spreads[at]:
+        if w.places[0] * np.log(x) + w.places[1] * np.log(y) <= scratch.spreads[at]:
             places[0] += np.log(x)
             places[1] += np.log(y)
             break
+
+
+@njit(cache=True)
+def _take_above(
+    n: Numbers,
+    f: Form,
+    axis: int,
+    o: Options,
+    scratch: Scratch,
+    pick: int,
+    logs: Floats,
+    tiles: Floats,
+) -> None:
+    """Adds what the cheapest tiles above the array take that an option goes with."""
     d, e = n.first[axis], n.second[axis]
-    K = f.tensors.size
-    free0, free1 = f.masks[K, d], e >= 0 and f.masks[K, e]
-    lo0, hi0, lo1, hi1 = o.keys[o.key[pick]]
-    least, pi, pj = BIG, 0, 0
-    for i in range(0 if free0 else lo0, hi0):
-        for j in range(0 if free1 else lo1, hi1):
-            if best[K, i, j] < least:
-                least, pi, pj = best[K, i, j], i, j
-    most = best.shape[2]
-    for k in range(K - 1, -1, -1):
+    stores, most = f.tensors.size, scratch.best.shape[2]
+    _, pi, pj = _last_tiles(n, f, axis, o.keys[o.key[pick]], scratch.best[stores])
+    for k in range(stores - 1, -1, -1):
         b = n.sizes[d, pi], n.sizes[e, pj] if e >= 0 else 1
-        code = back[k + 1, pi, pj]
+        code = scratch.back[k + 1, pi, pj]
         pi, pj = code // most, code % most
         a = n.sizes[d, pi], n.sizes[e, pj] if e >= 0 else 1
         seen = visits(n, f, axis, k, a, b)
         logs[k] += seen
-        t = f.tensors[k]
-        if k == f.risen and not (axis < 2 and t == IFMAP):
-            logs[RISEN] += seen
         if k != f.risen:
-            tiles[k] += np.log(_tile(n, t, axis, b[0], b[1]))
+            tiles[k] += np.log(tile_share(n, f.tensors[k], axis, b[0], b[1]))
+        elif not (axis < 2 and f.tensors[k] == IFMAP):
+            logs[RISEN] += seen
 
 
 @njit(cache=True)
-def price_all(n, f, options, w, state, logs, tiles, places):
-    """The sum of the axes' least scores; what the best options take is put into the last three."""
+def price_all(
+    n: Numbers,
+    f: Form,
+    options: tuple[Options, ...],
+    w: Weights,
+    scratch: tuple[Scratch, ...],
+    logs: Floats,
+    tiles: Floats,
+    places: Floats,
+) -> Any:
+    """The sum of the axes' least scores; what the best options take is put into the last three,
+    [MONOMIALS], [TILES] and [2]."""
     logs[:], tiles[:], places[:] = 0.0, 0.0, 0.0
     total = 0.0
     for axis in range(6):
-        least = axis_best(n, f, axis, options[axis], w, state[axis], logs, tiles, places)
+        least = axis_best(n, f, axis, options[axis], w, scratch[axis], logs, tiles, places)
         if least >= BIG / 2:
             return BIG
         total += least
     return total
 
 
+# Weights where the bound is highest
+
+
 @njit(cache=True)
-def weigh(goal, w, logs):
-    """Puts the weights of monomials to where the bound is highest for given logarithms; its constant
-    part."""
+def weigh(goal: Goal, w: Weights, logs: Floats) -> Any:
+    """Puts the weights of monomials to where the bound is highest for given logarithms; its
+    constant part."""
     busy, busy_const = np.zeros(MONOMIALS), 0.0
     for r in range(goal.busy_const.size):
         busy_const += w.busy[r] * goal.busy_const[r]
@@ -217,8 +294,11 @@ def weigh(goal, w, logs):
 
 
 @njit(cache=True)
-def _tangent(each, fixed, logs, visits, power, theta):
-    """Adds the slopes of power * log(fixed + sum each * visits) to theta; what it is at logs of 0."""
+def _tangent(
+    each: Floats, fixed: float, logs: Floats, visits: Floats, power: int, theta: Floats
+) -> Any:
+    """Adds the slopes of power * log(fixed + sum each * visits) to theta; what it is at logs of
+    0."""
     total = fixed
     for m in range(MONOMIALS):
         if each[m] > 0:
@@ -233,7 +313,7 @@ def _tangent(each, fixed, logs, visits, power, theta):
 
 
 @njit(cache=True)
-def hurry(goal, w, logs, step):
+def hurry(goal: Goal, w: Weights, logs: Floats, step: float) -> None:
     """Moves the weights of resources towards those that are busiest at given logarithms."""
     count = goal.busy_const.size
     if count < 2:
@@ -244,10 +324,7 @@ def hurry(goal, w, logs, step):
         mean += w.busy[r] * loads[r]
     gain = float(goal.powers[1])
     if goal.powers[0] > 0 and goal.clock > 0:
-        energy = goal.energy_const + goal.clock * mean
-        for m in range(MONOMIALS):
-            if goal.energy[m] > 0:
-                energy += goal.energy[m] * visits[m]
+        energy = goal.clock * mean + _spent(goal, visits)
         gain += goal.powers[0] * goal.clock * mean / energy
     top, total = loads.max(), 0.0
     for r in range(count):
@@ -257,16 +334,32 @@ def hurry(goal, w, logs, step):
 
 
 @njit(cache=True)
-def settle(n, f, goal, w, logs, tiles):
+def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
+    """The share of a memory that tiles of given logarithms fill."""
+    use = 0.0
+    for t in range(TILES):
+        if f.memory[t] == memory:
+            use += f.bits[t] * np.exp(tiles[t]) / n.room[memory]
+    return use
+
+
+@njit(cache=True)
+def _price(f: Form, memory: int, w: Weights) -> Any:
+    """The price of a memory: of all tiles in it together."""
+    price = 0.0
+    for t in range(TILES):
+        if f.memory[t] == memory:
+            price += w.tiles[t]
+    return price
+
+
+@njit(cache=True)
+def settle(n: Numbers, f: Form, goal: Goal, w: Weights, logs: Floats, tiles: Floats) -> Any:
     """Moves the weights of monomials, and how a memory's price is shared, to where the bound is
     highest for given logarithms; the constant part of the bound."""
     const = weigh(goal, w, logs)
     for memory in range(n.room.size):
-        use = price = 0.0
-        for t in range(TILES):
-            if f.memory[t] == memory:
-                use += f.bits[t] * np.exp(tiles[t]) / n.room[memory]
-                price += w.tiles[t]
+        use, price = _use(n, f, memory, tiles), _price(f, memory, w)
         for t in range(TILES):
             if f.memory[t] == memory and price > 0:
                 share = f.bits[t] * np.exp(tiles[t]) / n.room[memory] / use
@@ -276,84 +369,104 @@ def settle(n, f, goal, w, logs, tiles):
 
 
 @njit(cache=True)
-def raise_prices(n, f, w, tiles, places, step):
+def raise_prices(
+    n: Numbers, f: Form, w: Weights, tiles: Floats, places: Floats, step: float
+) -> None:
     """Moves the prices of memories and of the array along their logarithmic overuse."""
     for memory in range(n.room.size):
-        use = price = 0.0
-        last = -1
-        for t in range(TILES):
-            if f.memory[t] == memory:
-                use += f.bits[t] * np.exp(tiles[t]) / n.room[memory]
-                price += w.tiles[t]
-                last = t
-        if last < 0:
-            continue
-        new = max(0.0, price + step * np.log(use))
-        for t in range(TILES):
-            if f.memory[t] == memory:
-                w.tiles[t] = new * f.bits[t] * np.exp(tiles[t]) / n.room[memory] / use
+        use = _use(n, f, memory, tiles)
+        if use > 0:
+            new = max(0.0, _price(f, memory, w) + step * np.log(use))
+            for t in range(TILES):
+                if f.memory[t] == memory:
+                    w.tiles[t] = new * f.bits[t] * np.exp(tiles[t]) / n.room[memory] / use
     w.places[0] = max(0.0, w.places[0] + step * (places[0] - np.log(n.x)))
     w.places[1] = max(0.0, w.places[1] + step * (places[1] - np.log(n.y)))
 
 
+# The bound
+
+
 @njit(cache=True)
-def bound(n, f, goal, options, w, state, mean, target, limit, rounds):
-    """The best bound found in so many rounds, as log(objective), and its weights in `w`; stops above
-    `limit`. `mean` [MONOMIALS + TILES]: what the best options took of late."""
+def bound(
+    n: Numbers,
+    f: Form,
+    goal: Goal,
+    options: tuple[Options, ...],
+    w: Weights,
+    scratch: tuple[Scratch, ...],
+    mean: Floats,
+    target: float,
+    limit: float,
+    rounds: int,
+) -> Any:
+    """The best bound found in so many rounds, as log(objective), and its weights in `w`; stops
+    above `limit`. `mean` [MONOMIALS + TILES]: what the best options took of late. Steps are as
+    long as would reach `target` if the bound went on rising as it does at first."""
     logs, tiles, places = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
-    top, scale = -BIG, 1.0
+    top, scale, since = -BIG, 1.0, 0
     now = Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
-    since = 0
-    ml, mt = mean[:MONOMIALS], mean[MONOMIALS:]
-    mp = np.zeros(2)
-    for it in range(rounds):
-        const = settle(n, f, goal, now, ml, mt)
-        total = price_all(n, f, options, now, state, logs, tiles, places)
+    mean_logs, mean_tiles = mean[:MONOMIALS], mean[MONOMIALS:]
+    for _ in range(rounds):
+        const = settle(n, f, goal, now, mean_logs, mean_tiles)
+        total = price_all(n, f, options, now, scratch, logs, tiles, places)
         if total >= BIG:
             return BIG
-        value = total + const
-        since += 1
-        if value > top + 1e-4:
-            since = 0
-        if value > top:
-            top = value
-            w.theta[:], w.tiles[:], w.places[:] = now.theta, now.tiles, now.places
-            w.busy[:] = now.busy
+        reached = total + const
+        since = 0 if reached > top + 1e-4 else since + 1
+        if reached > top:
+            top = reached
+            _copy(now, w)
             if top > limit:
                 return top
         if since > 4:
             scale *= 0.7
             since = 0
-        # what the prices' gradient is
-        norm = (places[0] - np.log(n.x)) ** 2 + (places[1] - np.log(n.y)) ** 2
-        for memory in range(n.room.size):
-            use = 0.0
-            for t in range(TILES):
-                if f.memory[t] == memory:
-                    use += f.bits[t] * np.exp(tiles[t]) / n.room[memory]
-            if use > 0:
-                norm += np.log(use) ** 2
-        for m in range(MONOMIALS):
-            norm += now.theta[m] * (logs[m] - ml[m]) ** 2
-        step = scale * max(target - value, 0.02) / max(norm, 1e-3)
-        alpha = min(max(step, 0.02), 0.5)
+        steepness = _steepness(n, f, now, logs - mean_logs, tiles, places)
+        step = scale * max(target - reached, 0.02) / max(steepness, 1e-3)
         raise_prices(n, f, now, tiles, places, min(step, 0.3))
-        for m in range(MONOMIALS):
-            ml[m] += alpha * (logs[m] - ml[m])
-        hurry(goal, now, ml, HASTE)
-        for t in range(TILES):
-            mt[t] += alpha * (tiles[t] - mt[t])
+        share = min(max(step, 0.02), 0.5)
+        mean_logs += share * (logs - mean_logs)
+        hurry(goal, now, mean_logs, HASTE)
+        mean_tiles += share * (tiles - mean_tiles)
     return top
 
 
 @njit(cache=True)
-def narrowed(o, scores, most):
+def _copy(source: Weights, to: Weights) -> None:
+    to.theta[:], to.tiles[:], to.places[:] = source.theta, source.tiles, source.places
+    to.busy[:] = source.busy
+
+
+@njit(cache=True)
+def _steepness(
+    n: Numbers, f: Form, w: Weights, moves: Floats, tiles: Floats, places: Floats
+) -> Any:
+    """The square of the gradient of the bound in prices, and in weights of monomials."""
+    found = (places[0] - np.log(n.x)) ** 2 + (places[1] - np.log(n.y)) ** 2
+    for memory in range(n.room.size):
+        use = _use(n, f, memory, tiles)
+        if use > 0:
+            found += np.log(use) ** 2
+    for m in range(MONOMIALS):
+        found += w.theta[m] * moves[m] ** 2
+    return found
+
+
+@njit(cache=True)
+def narrowed(o: Options, scores: Floats, most: float) -> Options:
     """The options whose scores are within `most` of the least."""
     keep = np.nonzero(scores[: o.key.size] <= scores[: o.key.size].min() + most)[0]
     features = np.empty((o.columns.size, keep.size))
     for c in range(o.columns.size):
         features[c] = o.features[c][keep]
     return Options(
-        features, o.columns, o.ways[keep], o.spread[keep], o.splits, o.split_counts, o.key[keep],
+        features,
+        o.columns,
+        o.ways[keep],
+        o.spread[keep],
+        o.splits,
+        o.split_counts,
+        o.key[keep],
         o.keys,
     )

@@ -5,8 +5,8 @@ are the longest of many such sums: of those by which `hwsim.latency` finds each 
 each link that stalls on its slowest way, and arithmetic. What it adds for first and last tiles, and
 for starts of the pipeline after the first one, is left out; so cycles are never too many.
 
-A psum is read back but on its first visit: n visits are n - 1 reads. Logarithms of sums need what is
-constant in them to be positive, and n >= 1, so that A n - B >= (A - B) n where that is needed.
+A psum is read back but on its first visit: n visits are n - 1 reads. Logarithms of sums need what
+is constant in them to be positive, and n >= 1, so that A n - B >= (A - B) n where that is needed.
 """
 
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Mapping, kept_bits
 from hwsim.search.clock import BUS, PARENT, Timing, timing
 from hwsim.search.dual import Goal
-from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS, inner_levels
-from hwsim.search.structures import Kept, Structure
+from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS
+from hwsim.search.structures import Kept, Structure, inner_levels
 from hwsim.skipping import expected_cycles, performed_share
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
 from hwsim.traffic import coded_bits
@@ -121,7 +121,9 @@ def _word(layer: Layer, machine: Accelerator, tensor: str, parent: int, child: i
         return [0.0] * 5
     read, write = memory_pj_per_bit(above, machine.technology)
     share = _share(layer, machine, tensor, levels[parent].component, inside)
-    noc = _noc_pj(layer, machine, tensor, levels[parent].level, levels[child].level if inside else "")
+    noc = _noc_pj(
+        layer, machine, tensor, levels[parent].level, levels[child].level if inside else ""
+    )
     fetch, keep = memory_pj_per_bit(below, machine.technology) if below else (0.0, 0.0)
     if tensor == "ofmap":
         up = kept_bits(layer, above, tensor) * share
@@ -237,9 +239,7 @@ def _flows(layer: Layer, structure: Structure, prices: Prices, macs: int) -> lis
     return found
 
 
-def _to_store(
-    t: int, parent: int, kept: Kept, together: int, summed: int, prices: Prices
-) -> _Flow:
+def _to_store(t: int, parent: int, kept: Kept, together: int, summed: int, prices: Prices) -> _Flow:
     """Words between two stores; those within PEs read back each psum at least never."""
     within = parent >= prices.split, kept.level >= prices.split
     words, base = np.zeros((5, SUM)), prices.words[t]
@@ -305,7 +305,7 @@ def _finish(total: Floats, flow: _Flow, more: float) -> None:
 
 
 def _elapsed(flows: list[_Flow], prices: Prices) -> list[Floats]:
-    """Sums of which cycles are at least the largest: `hwsim.latency.elapsed`, its maxima resolved."""
+    """Sums of which cycles are at least the largest: `latency.elapsed`, its maxima resolved."""
     stalled: tuple[list[list[Floats]], ...] = ([], [])
     ports = np.zeros((2, prices.timing.ports, SUM))
     for flow in flows:

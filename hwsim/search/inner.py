@@ -24,11 +24,11 @@ WIDTH = PADS + INNER
 class Options(NamedTuple):
     """What an axis may do from the array inwards.
 
-    `features` [used column, option]; `columns` [used] which features they are, others being 0 for
-    all; `ways` [option, 2, WIDTH] what its dimensions do; `spread` [option] the number of its places
-    in `splits` [spread, most, 2], (x, y) that make them, of which `split_counts`; `key` [option] the
-    number of its range of tiles above the array in `keys` [key, 4]: first tile that needs no loop
-    before the array and the end, of both dimensions.
+    `features` [used column, option], logarithms; `columns` [used] which features they are, others
+    being 0 for all; `ways` [option, 2, WIDTH] what its dimensions do; `spread` [option] the number
+    of its places in `splits` [spread, 32, 2], (x, y) that make them, of which `split_counts`; `key`
+    [option] the number of its range of tiles above the array in `keys` [key, 4]: first tile that
+    needs no loop before the array and the end, of both dimensions.
     """
 
     features: Floats
@@ -42,8 +42,9 @@ class Options(NamedTuple):
 
 
 @njit(cache=True)
-def _up(a: int, b: int) -> Any:
-    return (a + b - 1) // b
+def tiles_of(bound: int, tile: int) -> Any:
+    """How many tiles make up a bound."""
+    return (bound + tile - 1) // tile
 
 
 @njit(cache=True)
@@ -52,12 +53,12 @@ def splits_of(n: Numbers, d: int) -> Any:
     bound = n.bounds[d] if d >= 0 else 1
     found, count = np.ones((n.x * n.y, 2), np.int64), 0
     for x in range(1, min(n.x, bound) + 1):
-        if x > 1 and _up(bound, x) == _up(bound, x - 1):
+        if x > 1 and tiles_of(bound, x) == tiles_of(bound, x - 1):
             continue
-        for y in range(1, min(n.y, _up(bound, x)) + 1):
-            if y > 1 and _up(bound, x * y) == _up(bound, x * (y - 1)):
+        for y in range(1, min(n.y, tiles_of(bound, x)) + 1):
+            if y > 1 and tiles_of(bound, x * y) == tiles_of(bound, x * (y - 1)):
                 continue
-            if x > 1 and y > 1 and _up(bound, x * y) == _up(bound, (x - 1) * y):
+            if x > 1 and y > 1 and tiles_of(bound, x * y) == tiles_of(bound, (x - 1) * y):
                 continue
             found[count] = x, y
             count += 1
@@ -68,7 +69,7 @@ def splits_of(n: Numbers, d: int) -> Any:
 @njit(cache=True)
 def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
     """Rows of WIDTH: every way of a dimension that may be worth it."""
-    chains = _chains(n, f, d, f.inner_tensors.size)
+    chains = _chains(n, f, d)
     if d < 0:
         return np.ones((1, WIDTH), np.int64)
     splits = splits_of(n, d)
@@ -86,38 +87,26 @@ def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
 
 
 @njit(cache=True)
-def _chains(n: Numbers, f: Form, d: int, pads: int) -> Any:
+def _chains(n: Numbers, f: Form, d: int) -> Any:
     """Rows (chunk, tile of each pad): tiles that fall only where loops may be."""
-    if d < 0 or n.bounds[d] == 1:
+    free = np.nonzero(f.inner_masks[:, d])[0] if d >= 0 else np.zeros(0, np.int64)
+    if d < 0 or n.bounds[d] == 1 or free.size == 0:
         return np.ones((1, 1 + INNER), np.int64)
-    most = 0
-    for slot in range(pads + 1):
-        most += f.inner_masks[slot, d]
     sizes = n.sizes[d, : n.counts[d]]
-    if most == 0:
-        return np.ones((1, 1 + INNER), np.int64)
-    total = 1
-    for level in range(most):
-        total *= sizes.size
+    total = sizes.size**free.size
     found = np.ones((total, 1 + INNER), np.int64)
-    picks = np.zeros(most, np.int64)
+    picks = np.zeros(free.size, np.int64)
     count = 0
     for code in range(total):
-        rest, falling = code, True
-        for level in range(most):
-            picks[level] = rest % sizes.size
-            rest //= sizes.size
-            if level and picks[level] < picks[level - 1]:
-                falling = False
-        if not falling:
+        if not _falling(code, sizes.size, picks):
             continue
         level, tile = 0, sizes[picks[0]]
         found[count, 0] = tile
-        for slot in range(pads + 1):
+        for slot in range(f.inner_tensors.size + 1):
             if f.inner_masks[slot, d]:
                 level += 1
-                tile = sizes[picks[level]] if level < most else 1
-            if slot < pads:
+                tile = sizes[picks[level]] if level < free.size else 1
+            if slot < f.inner_tensors.size:
                 found[count, 1 + slot] = tile
         if tile == 1 and _fits_alone(n, f, d, found[count]):
             count += 1
@@ -125,7 +114,20 @@ def _chains(n: Numbers, f: Form, d: int, pads: int) -> Any:
 
 
 @njit(cache=True)
+def _falling(code: int, base: int, picks: Ints) -> bool:
+    """Reads numbers of sizes off the digits of a code; whether no tile is larger than the one
+    before."""
+    for level in range(picks.size):
+        picks[level] = code % base
+        code //= base
+        if level and picks[level] < picks[level - 1]:
+            return False
+    return True
+
+
+@njit(cache=True)
 def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
+    """Whether tiles of one dimension would fit the pads if all others were 1."""
     for j in range(f.inner_tensors.size):
         t, at = f.inner_tensors[j], OUTER + j
         if not n.lacks[t, d] and f.bits[at] * chain[1 + j] > n.room[f.memory[at]] and t != IFMAP:
@@ -154,33 +156,40 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     d, e = n.first[axis], n.second[axis]
     one, other = dimension_ways(n, f, d), dimension_ways(n, f, e)
     most = one.shape[0] * other.shape[0]
-    features = np.zeros((FEATURES, most))
-    ways = np.ones((most, 2, WIDTH), np.int64)
+    features, ways = np.zeros((FEATURES, most)), np.ones((most, 2, WIDTH), np.int64)
     spread, key = np.zeros(most, np.int64), np.zeros(most, np.int64)
     spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
-    splits = _pairs_of_splits(n, d, e, spread_of)
-    keys, key_of = np.zeros((1, 4), np.int64), {(0, 0, 0, 0): 0}
+    splits, split_counts = _pairs_of_splits(n, d, e, spread_of)
+    key_of = {(0, 0, 0, 0): 0}
     count, out = 0, np.zeros(FEATURES)
     for i in range(one.shape[0]):
         lo0, hi0 = span(n, d, one[i])
         for j in range(other.shape[0]):
             ways[count, 0], ways[count, 1] = one[i], other[j]
             spread[count] = spread_of[one[i, PLACES], other[j, PLACES]]
-            if spread[count] < 0:
-                continue
             out[:] = 0.0
-            if not _describe(n, f, axis, ways[count], out):
+            if spread[count] < 0 or not _describe(n, f, axis, ways[count], out):
                 continue
             lo1, hi1 = span(n, e, other[j])
-            name = (lo0, hi0, lo1, hi1)
-            if name not in key_of:
-                key_of[name] = len(key_of)
-            key[count] = key_of[name]
+            key[count] = key_of.setdefault((lo0, hi0, lo1, hi1), len(key_of))
             features[:, count] = out
             count += 1
-    keys = np.zeros((len(key_of), 4), np.int64)
-    for name, at in key_of.items():
-        keys[at, 0], keys[at, 1], keys[at, 2], keys[at, 3] = name
+    kept, columns = _used(features, count)
+    return Options(
+        kept,
+        columns,
+        ways[:count].copy(),
+        spread[:count].copy(),
+        splits,
+        split_counts,
+        key[:count].copy(),
+        _listed(key_of),
+    )
+
+
+@njit(cache=True)
+def _used(features: Floats, count: int) -> Any:
+    """The features that are not 0 for all of the first so many options, and which they are."""
     used = np.zeros(FEATURES, np.bool_)
     for k in range(FEATURES):
         used[k] = np.any(features[k, :count] != 0.0)
@@ -188,10 +197,16 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     kept = np.empty((columns.size, count))
     for k in range(columns.size):
         kept[k] = features[columns[k], :count]
-    return Options(
-        kept, columns, ways[:count].copy(), spread[:count].copy(), splits[0], splits[1],
-        key[:count].copy(), keys,
-    )
+    return kept, columns
+
+
+@njit(cache=True)
+def _listed(key_of: dict[tuple[int, int, int, int], int]) -> Any:
+    """The keys by their numbers [key, 4]."""
+    keys = np.zeros((len(key_of), 4), np.int64)
+    for name, at in key_of.items():
+        keys[at, 0], keys[at, 1], keys[at, 2], keys[at, 3] = name
+    return keys
 
 
 @njit(cache=True)
@@ -222,8 +237,8 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
 
 @njit(cache=True)
 def span(n: Numbers, d: int, way: Ints) -> Any:
-    """Numbers of the tiles above the array that an option goes with: the largest that needs no loop
-    before the array, and the end."""
+    """Numbers of the tiles above the array that an option goes with: the largest that needs no
+    loop before the array, and the end."""
     if d < 0:
         return 0, 1
     bound, places, chunk = n.bounds[d], way[PLACES], way[CHUNK]
@@ -245,7 +260,7 @@ def span(n: Numbers, d: int, way: Ints) -> Any:
 @njit(cache=True)
 def _largest(bound: int, tile: int) -> Any:
     """The largest tile of the same number of tiles."""
-    tiles = _up(bound, tile)
+    tiles = tiles_of(bound, tile)
     return bound if tiles == 1 else (bound - 1) // (tiles - 1)
 
 
@@ -258,14 +273,14 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
         together, summed = _visits(n, f, t, axis, way, j)
         out[j] = together if n.shared[t] else summed
         out[INNER + j] = summed
-        tile = _tile(n, t, axis, way[0, PADS + j], way[1, PADS + j])
+        tile = tile_share(n, t, axis, way[0, PADS + j], way[1, PADS + j])
         if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
             return False
         out[SHARES + j] = np.log(tile)
     if f.risen >= 0:
         t = f.tensors[f.risen]
         out[2 * INNER] = _risen_places(n, f, t, axis, way)
-        tile = _tile(n, t, axis, way[0, CHUNK], way[1, CHUNK])
+        tile = tile_share(n, t, axis, way[0, CHUNK], way[1, CHUNK])
         if tile * f.bits[OUTER + INNER] > n.room[f.memory[OUTER + INNER]]:
             return False
         out[SHARES + INNER] = np.log(tile)
@@ -275,12 +290,12 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0:
-            out[SHARES - 1] += np.log(_up(n.bounds[d], way[k, PLACES]))
+            out[SHARES - 1] += np.log(tiles_of(n.bounds[d], way[k, PLACES]))
     return True
 
 
 @njit(cache=True)
-def _tile(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
+def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     """What the axis contributes to the elements of a tile."""
     if axis < 2 and t == IFMAP:
         return extent(n, axis, a, b)
@@ -294,14 +309,14 @@ def _tile(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
 
 
 @njit(cache=True)
-def _rows(n: Numbers, axis: int, x: int, y: int) -> Any:
+def rows(n: Numbers, axis: int, x: int, y: int) -> Any:
+    """The logarithm of the ifmap rows (columns) sent, at least, in x by y tiles."""
     return n.rows_h[x, y] if axis == 0 else n.rows_w[x, y]
 
 
 @njit(cache=True)
 def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
     """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
-    d, e = n.first[axis], n.second[axis]
     if axis < 2 and t == IFMAP:
         return _window(n, f, axis, way, j)
     together = summed = 0.0
@@ -309,9 +324,9 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
             places, tile = way[k, PLACES], way[k, PADS + j]
-            times = np.log(_up(n.bounds[d], places * tile))
+            times = np.log(tiles_of(n.bounds[d], places * tile))
             together += times
-            summed += times + np.log(places) if n.shared[t] else np.log(_up(n.bounds[d], tile))
+            summed += times + np.log(places) if n.shared[t] else np.log(tiles_of(n.bounds[d], tile))
     return together, summed
 
 
@@ -322,24 +337,26 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     places = way[0, PLACES], way[1, PLACES]
     p, r = way[0, PADS + j], way[1, PADS + j]
     slides = f.slides[f.tensors.size + j] == axis
-    x, y = _up(n.bounds[d], places[0] * p), _up(n.bounds[e], places[1] * r)
-    u, v = _up(n.bounds[d], p), _up(n.bounds[e], r)
-    together, summed = _rows(n, axis, x, y), _rows(n, axis, u, v)
+    x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * r)
+    u, v = tiles_of(n.bounds[d], p), tiles_of(n.bounds[e], r)
+    together, summed = rows(n, axis, x, y), rows(n, axis, u, v)
     if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p:
         before = way[0, PADS + j - 1]
-        z, w = _up(n.bounds[d], places[0] * before), _up(n.bounds[d], before)
-        least = _rows(n, axis, z, y)
+        z, w = tiles_of(n.bounds[d], places[0] * before), tiles_of(n.bounds[d], before)
+        least = rows(n, axis, z, y)
         if places[1] == 1:
             # Neighbours' tiles overlap when first sent, and never as they slide on.
             overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
-            least = max(least, np.log(max(np.exp(_rows(n, axis, w, y)) - (w - z) * y * overlap, 1.0)))
+            least = max(
+                least, np.log(max(np.exp(rows(n, axis, w, y)) - (w - z) * y * overlap, 1.0))
+            )
         together = min(together, least)
-        summed = min(summed, _rows(n, axis, w, v))
+        summed = min(summed, rows(n, axis, w, v))
     if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r:
         before = way[1, PADS + j - 1]
-        x, y = _up(n.bounds[d], places[0] * p), _up(n.bounds[e], places[1] * before)
-        together = min(together, _rows(n, axis, x, y))
-        summed = min(summed, _rows(n, axis, u, _up(n.bounds[e], before)))
+        x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * before)
+        together = min(together, rows(n, axis, x, y))
+        summed = min(summed, rows(n, axis, u, tiles_of(n.bounds[e], before)))
     return together, summed
 
 
@@ -350,29 +367,33 @@ def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     found = 0.0
     if axis < 2 and t == IFMAP:
         places = way[0, PLACES], way[1, PLACES]
-        u, v = _up(n.bounds[d], way[0, CHUNK]), _up(n.bounds[e], way[1, CHUNK])
-        found = _rows(n, axis, u, v)
+        u, v = tiles_of(n.bounds[d], way[0, CHUNK]), tiles_of(n.bounds[e], way[1, CHUNK])
+        found = rows(n, axis, u, v)
         if f.slides[f.risen] == axis:
-            found = min(found, _rows(n, axis, min(places[0], u), v))
-            found = min(found, _rows(n, axis, u, min(places[1], v)))
+            found = min(found, rows(n, axis, min(places[0], u), v))
+            found = min(found, rows(n, axis, u, min(places[1], v)))
         return found
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
-        if d >= 0 and n.lacks[t, d] and n.shared[t]:
+        if d >= 0 and n.lacks[t, d]:
             found += np.log(way[k, PLACES])
     return found
 
 
 @njit(cache=True)
 def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
-    """How often words are read for MACs that no pad feeds."""
+    """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
+    one word does not serve all."""
     d, e = n.first[axis], n.second[axis]
+    x = n.bounds[d] if d >= 0 else 1
+    y = n.bounds[e] if e >= 0 else 1
+    if n.shared[t]:
+        x, y = tiles_of(x, way[0, PLACES]), tiles_of(y, way[1, PLACES])
     if axis < 2 and t == IFMAP:
-        x, y = _up(n.bounds[d], way[0, PLACES]), _up(n.bounds[e], way[1, PLACES])
-        return _rows(n, axis, x, y)
+        return rows(n, axis, x, y)
     found = 0.0
-    for k in range(2):
-        d = n.first[axis] if k == 0 else n.second[axis]
-        if d >= 0 and n.lacks[t, d]:
-            found += np.log(_up(n.bounds[d], way[k, PLACES]))
+    if n.lacks[t, d]:
+        found += np.log(x)
+    if e >= 0 and n.lacks[t, e]:
+        found += np.log(y)
     return found

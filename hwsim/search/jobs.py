@@ -1,6 +1,6 @@
 """The structures of a question, each with its lower bound and what is left to try of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -13,8 +13,8 @@ from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
 from hwsim.search.beam import dive
 from hwsim.search.chains import table
-from hwsim.search.dual import Goal, Weights, bound, narrowed, price_all, weights
-from hwsim.search.goal import Prices, goal, word_prices
+from hwsim.search.dual import Goal, Scratch, Weights, bound, narrowed, price_all, weights
+from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.problem import (
     INNER,
@@ -24,14 +24,16 @@ from hwsim.search.problem import (
     RISEN,
     RISEN_TILE,
     TILES,
+    Floats,
     Form,
+    Ints,
     Numbers,
     form,
     numbers,
     windows,
 )
 from hwsim.search.structures import Structure, structures
-from hwsim.search.walk import LEAVES, search, walk
+from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, Walk, search, walk
 from hwsim.workload import Layer
 
 AXES = range(6)
@@ -46,6 +48,7 @@ WIDTH, DIVE, DEPTH = 256, 200_000, 0.08
 FEW = 3e4
 
 
+# What a monomial or a tile is; None where a structure has none.
 Label = Any
 
 
@@ -53,8 +56,10 @@ Label = Any
 class Job:
     """One structure, with the axes along which its ifmaps slide.
 
-    `least`: the lower bound so far, as log(objective). `closed`: no nest of it is lower than that
-    but those of `leaves`, of which the last is the lowest.
+    `options` [axis], `weights` of its highest bound so far, `mean` [MONOMIALS + TILES] logarithms
+    of what the best options took of late. `least`: the lower bound so far, as log(objective).
+    `closed`: no nest of it is lower than that but those of `leaves`, (value, leaf) each, of which
+    the last is the lowest. `turns`: how often it was gone on with.
     """
 
     structure: Structure
@@ -62,11 +67,11 @@ class Job:
     goal: Goal
     options: tuple[Options, ...]
     weights: Weights
-    mean: Any
+    mean: Floats
     least: float = -inf
     closed: bool = False
     turns: int = 0
-    leaves: list[Any] = field(default_factory=list)
+    leaves: list[tuple[float, Ints]] = field(default_factory=list)
 
     def learn(self, known: dict[Label, float]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""
@@ -90,41 +95,43 @@ class Job:
         known.update({("busy", at): each for at, each in enumerate(self.weights.busy)})
         known["busy"] = self.weights.busy.size
 
-    def raise_bound(self, n: Numbers, limit: float, rounds: int, options: Any = None) -> int:
+    def raise_bound(
+        self, n: Numbers, limit: float, rounds: int, options: Sequence[Options] = ()
+    ) -> int:
         """Tries for a higher bound, up to `limit`, with all options or those of lower nests; the
         effort that it took."""
         moved = Weights(*(each.copy() for each in self.weights))
-        options = options or self.options
+        options = tuple(options) or self.options
         scratch = scratch_of(n, self.form, options)
         args = (n, self.form, self.goal, options, moved, scratch, self.mean)
         found = min(bound(*args, limit, limit, rounds), limit)
         if found > self.least:
             self.least, self.weights = found, moved
-        return rounds * sum(own.key.size for own in options) // SWIFTER
+        return rounds * sum(len(own.key) for own in options) // SWIFTER
 
     def dive(self, n: Numbers, limit: float) -> int:
         """Looks for any nests below `limit`; how many options and chains it tried."""
         limit = min(limit, self.least + DEPTH)
         scratch, _ = self._priced(n, self.options)
         slack = limit - self.least
-        options = tuple(map(narrowed, self.options, (own[0] for own in scratch), [slack] * 6))
+        options = tuple(map(narrowed, self.options, (own.scores for own in scratch), [slack] * 6))
         scratch, total = self._priced(n, options)
         rows = table(n, self.form, options, self.weights, scratch, slack)
         state = walk(limit, DIVE)
         dive(n, self.form, self.goal, rows, self.weights, self.least - total, state, WIDTH)
         self._keep(state)
-        return int(state.count[1])
+        return int(state.tally[TRIED])
 
     def close(self, n: Numbers, limit: float, effort: int) -> int:
         """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
         it tried. Then the job is closed, or its bound is `limit`, or the effort was too little."""
-        options, left = self.options, []
+        options = self.options
         for rounds in (*ROUNDS, 0):
             if self.least >= limit:
                 return 0
-            scratch, left = self._priced(n, options)
+            scratch, _ = self._priced(n, options)
             slack = limit - self.least
-            options = tuple(map(narrowed, options, (own[0] for own in scratch), [slack] * 6))
+            options = tuple(map(narrowed, options, (own.scores for own in scratch), [slack] * 6))
             if not rounds or prod(float(own.key.size) for own in options) < FEW:
                 break
             self.raise_bound(n, limit, rounds, options)
@@ -133,23 +140,25 @@ class Job:
         state = walk(limit, effort)
         search(n, self.form, self.goal, rows, self.weights, self.least - total, state)
         self._learn(state, limit)
-        return int(state.count[1])
+        return int(state.tally[TRIED])
 
-    def _priced(self, n: Numbers, options: tuple[Options, ...]) -> tuple[Any, float]:
+    def _priced(
+        self, n: Numbers, options: tuple[Options, ...]
+    ) -> tuple[tuple[Scratch, ...], float]:
         scratch = scratch_of(n, self.form, options)
         taken = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
         return scratch, price_all(n, self.form, options, self.weights, scratch, *taken)
 
-    def _keep(self, state: Any) -> int:
+    def _keep(self, state: Walk) -> int:
         """Keeps the nests found, of which the last is the lowest; how many there were."""
-        found = int(state.count[0])
+        found = int(state.tally[FOUND])
         for at in range(max(0, found - LEAVES), found):
-            self.leaves.append((state.values[at % LEAVES], state.leaves[at % LEAVES].copy()))
+            self.leaves.append((float(state.values[at % LEAVES]), state.leaves[at % LEAVES].copy()))
         return found
 
-    def _learn(self, state: Any, limit: float) -> None:
+    def _learn(self, state: Walk, limit: float) -> None:
         found = self._keep(state)
-        if state.count[1] < state.count[4]:
+        if state.tally[TRIED] < state.tally[MOST]:
             self.closed = found > 0
             self.least = float(state.limit[0]) if found else limit
 
@@ -171,14 +180,14 @@ def labels(structure: Structure) -> tuple[Label, ...]:
     return tuple(found)
 
 
-def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> Any:
+def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> tuple[Scratch, ...]:
     """Room for the scores of every axis."""
     stores, found = form.tensors.size, []
     for axis, own in zip(AXES, options, strict=True):
         second = numbers.second[axis]
         tiles = numbers.counts[numbers.first[axis]], numbers.counts[second] if second >= 0 else 1
         found.append(
-            (
+            Scratch(
                 np.zeros(own.key.size),
                 np.zeros((stores + 1, *tiles)),
                 np.zeros((stores + 1, *tiles), np.int64),
@@ -191,7 +200,8 @@ def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> An
 
 def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[Job]:
     """Every structure, and every way in which its ifmaps may slide."""
-    sized, sliding, known = numbers(layer, machine), windows(layer), {}
+    sized, sliding = numbers(layer, machine), windows(layer)
+    known: dict[tuple[Any, ...], tuple[Options, ...]] = {}
     prices = word_prices(layer, machine)
     for structure in structures(machine, layer.tensors, sliding):
         costs = goal(layer, machine, structure, objective, prices)

@@ -6,17 +6,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, _rows, _tile, _up
-from hwsim.search.problem import OUTER, RISEN, RISEN_TILE, Form, Numbers
+from hwsim.search.inner import IFMAP, rows, tile_share, tiles_of
+from hwsim.search.problem import RISEN, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Pair = tuple[int, int]
 BIG = 1e300
 
 
 @njit(cache=True)
 def store_cost(
-    n: Numbers, f: Form, axis: int, k: int, a: Ints, b: Ints, theta: Floats, lam: Floats
+    n: Numbers, f: Form, axis: int, k: int, a: Pair, b: Pair, theta: Floats, lam: Floats
 ) -> Any:
     """Weighted logarithms of what tiles b = (first, second) at store k take, tiles a before."""
     t = f.tensors[k]
@@ -25,23 +26,23 @@ def store_cost(
         weight += theta[RISEN]
     cost = weight * visits(n, f, axis, k, a, b)
     if k != f.risen:
-        cost += lam[k] * np.log(_tile(n, t, axis, b[0], b[1]))
+        cost += lam[k] * np.log(tile_share(n, t, axis, b[0], b[1]))
     return cost
 
 
 @njit(cache=True)
-def visits(n: Numbers, f: Form, axis: int, k: int, a: Ints, b: Ints) -> Any:
+def visits(n: Numbers, f: Form, axis: int, k: int, a: Pair, b: Pair) -> Any:
     """The logarithm of how often tiles b are sent to store k, tiles a before."""
     t, d, e = f.tensors[k], n.first[axis], n.second[axis]
-    u = _up(n.bounds[d], b[0])
-    v = _up(n.bounds[e], b[1]) if e >= 0 else 1
+    u = tiles_of(n.bounds[d], b[0])
+    v = tiles_of(n.bounds[e], b[1]) if e >= 0 else 1
     if axis < 2 and t == IFMAP:
-        found = _rows(n, axis, u, v)
+        found = rows(n, axis, u, v)
         if f.slides[k] == axis:
             if a[0] > b[0]:
-                found = min(found, _rows(n, axis, _up(n.bounds[d], a[0]), v))
+                found = min(found, rows(n, axis, tiles_of(n.bounds[d], a[0]), v))
             if a[1] > b[1]:
-                found = min(found, _rows(n, axis, u, _up(n.bounds[e], a[1])))
+                found = min(found, rows(n, axis, u, tiles_of(n.bounds[e], a[1])))
         return found
     found = 0.0
     if n.lacks[t, d]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware import Accelerator, Array
+from hwsim.hardware import Accelerator
 from hwsim.mapping import kept_bits
-from hwsim.search.structures import Structure
+from hwsim.search.structures import Structure, inner_levels
 from hwsim.workload import DIMS, RELEVANT, TENSORS, Layer
 
 Ints = NDArray[np.int64]
@@ -17,11 +17,13 @@ Flags = NDArray[np.bool_]
 # Two dimensions that index the ifmap together are chosen together.
 AXES = (("P", "R"), ("Q", "S"), ("C", ""), ("K", ""), ("N", ""), ("G", ""))
 # Stores above the array and within, at most.
-OUTER, INNER = 8, 4
+OUTER, INNER = 8, 6
 # Monomials: words of each store above the array; of each within, all together, and summed over
 # places; of a pad that rose above the array, summed; of MACs that no pad feeds, by tensor; steps.
-TOGETHER, SUMMED, RISEN, MACS, STEPS = OUTER, OUTER + INNER, OUTER + 2 * INNER, 17, 20
-MONOMIALS = 21
+TOGETHER, SUMMED, RISEN = OUTER, OUTER + INNER, OUTER + 2 * INNER
+MACS = RISEN + 1
+STEPS = MACS + len(TENSORS)
+MONOMIALS = STEPS + 1
 # Tiles that fill memories: of each store above the array, of each within, of the risen one.
 RISEN_TILE = OUTER + INNER
 TILES = RISEN_TILE + 1
@@ -30,11 +32,12 @@ TILES = RISEN_TILE + 1
 class Numbers(NamedTuple):
     """A layer on a machine.
 
-    `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `sizes` [8, most]
-    tile sizes, largest first, of which `counts` [8]; `rows` [2][P + 1, R + 1] ifmap rows (columns)
-    that a tensor is sent at least in so many tiles along either dimension; `steps` [2, 2] stride and
-    dilation; `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room` [memory]
-    bits; `shared` [3] whether one word serves all places.
+    `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `sizes` [8,
+    most] tile sizes, largest first, of which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w`
+    [Q + 1, S + 1]: logarithms of the ifmap rows (columns) that are sent at least in so many tiles
+    along either dimension; `steps` [2, 2] stride and dilation; `span` [2] padded ifmap size; `x`,
+    `y` places along the array's axes; `room` [memory] bits; `shared` [3] whether one word serves
+    all places; `lacks` [3, 8] whether a tensor lacks a dimension.
     """
 
     first: Ints
@@ -56,10 +59,12 @@ class Numbers(NamedTuple):
 class Form(NamedTuple):
     """A structure.
 
-    Stores above the array: `tensors`, `memories` (a pad that rose has none here), `masks` [slot,
-    8]; `risen` its place, or -1, `risen_memory` where its tile lies. Within: `inner_*` likewise.
-    `macs` [3]: whether MACs take a tensor from above the array. `slides` [store of the ifmap]: axis
-    along which it slides. `words` [tile] elements but for the dimensions; `memory` [tile] or -1.
+    Stores above the array: `tensors` [store], and `masks` [slot, 8] the dimensions of the loops
+    before each and after the last; `risen`: which of them is a pad that rose, or -1. Within:
+    `inner_*` likewise.
+    `macs` [3]: whether MACs take a tensor from above the array. `slides` [store]: axis along which
+    the ifmap slides there, or -1. `memory` [tile]: where a tile lies, or -1; `bits` [tile]: of one
+    element of it.
     """
 
     tensors: Ints
@@ -114,8 +119,8 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         x=places[0],
         y=places[1],
         room=_room(machine),
-        shared=np.array([array is None or t in array.shared for t in TENSORS]),
-        lacks=np.array([[dim not in RELEVANT[t] for dim in DIMS] for t in TENSORS]),
+        shared=np.array([array is None or t in array.shared for t in TENSORS], np.bool_),
+        lacks=np.array([[dim not in RELEVANT[t] for dim in DIMS] for t in TENSORS], np.bool_),
     )
 
 
@@ -151,7 +156,10 @@ def _concave(tiles: int, x: Ints, b: Ints | int, stride: int) -> Ints:
 
 
 def _room(machine: Accelerator) -> Floats:
-    return np.array([memory.usable_bits for level in machine.levels for memory in level.memories])
+    """Bits that each memory has for tiles, in the order of `memory_number`."""
+    rooms = [memory.usable_bits for level in machine.levels for memory in level.memories]
+    found: Floats = np.array(rooms, np.float64)
+    return found
 
 
 def memory_number(machine: Accelerator, level: int, tensor: str) -> int:
@@ -166,7 +174,8 @@ def memory_number(machine: Accelerator, level: int, tensor: str) -> int:
 
 
 def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple[int, ...]) -> Form:
-    """A structure of the layer, with the axis along which the ifmap slides at each of its stores."""
+    """A structure of the layer; `slides`: the axis along which the ifmap slides at each of its
+    stores."""
     outer, inner = structure.outer, structure.inner
     memory, bits = np.full(TILES, -1, np.int64), np.zeros(TILES)
     at_tile = {OUTER + j: kept for j, kept in enumerate(inner)}
@@ -178,7 +187,9 @@ def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple
         assert place is not None
         bits[tile] = kept_bits(layer, place, kept.tensor)
         bits[tile] *= layer.operands if kept.tensor == "ifmap" else 1
-    last = {t: max((k.level for k in structure.stores if k.tensor == t), default=0) for t in TENSORS}
+    last = {
+        t: max((k.level for k in structure.stores if k.tensor == t), default=0) for t in TENSORS
+    }
     split = inner_levels(machine)
     ways = iter(slides)
     return Form(
@@ -187,22 +198,14 @@ def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple
         risen=-1 if structure.risen is None else structure.risen,
         inner_tensors=np.array([TENSORS.index(k.tensor) for k in inner], np.int64),
         inner_masks=_masks(structure.inner_slots),
-        macs=np.array([t in layer.tensors and last[t] < split for t in TENSORS]),
-        slides=np.array([next(ways) if k.tensor == "ifmap" else -1 for k in structure.stores]),
+        macs=np.array([t in layer.tensors and last[t] < split for t in TENSORS], np.bool_),
+        slides=np.array(
+            [next(ways) if k.tensor == "ifmap" else -1 for k in structure.stores], np.int64
+        ),
         memory=memory,
         bits=bits,
     )
 
 
-def inner_levels(machine: Accelerator) -> int:
-    """The first level beside the MACs; how many levels there are, if the machine has no array."""
-    count = 0
-    for part in machine.hierarchy:
-        if isinstance(part, Array):
-            return count
-        count += 1
-    return count
-
-
 def _masks(slots: tuple[frozenset[str], ...]) -> Flags:
-    return np.array([[dim in slot for dim in DIMS] for slot in slots])
+    return np.array([[dim in slot for dim in DIMS] for slot in slots], np.bool_)

@@ -51,8 +51,8 @@ class _Nest:
             self._read(first, second, [int(value) for value in row])
 
     def _read(self, first: str, second: str, row: list[int]) -> None:
-        ways = {first: row[4 : 4 + WIDTH], second: row[4 + WIDTH : 4 + 2 * WIDTH]}
-        tiles = row[4 + 2 * WIDTH :]
+        ways = {first: row[2 : 2 + WIDTH], second: row[2 + WIDTH : 2 + 2 * WIDTH]}
+        tiles = row[2 + 2 * WIDTH :]
         spread = {dim: way[PLACES] for dim, way in ways.items() if dim}
         for dim, split in zip(spread, _split(row[0], row[1], list(spread.values())), strict=True):
             self.places[dim] = split

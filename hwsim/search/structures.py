@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from itertools import product
 
 from hwsim.hardware import Accelerator, Array
-from hwsim.mapping import REDUCED
 from hwsim.workload import DIMS, RELEVANT
 
 Tensors = tuple[str, ...]
@@ -57,11 +56,9 @@ class Structure:
         return self.outer + self.inner
 
 
-def structures(
-    machine: Accelerator, tensors: Tensors, windows: Dims
-) -> tuple[Structure, ...]:
+def structures(machine: Accelerator, tensors: Tensors, windows: Dims) -> tuple[Structure, ...]:
     """Every structure, for layers whose dimensions in `windows` slide over an ifmap."""
-    split = _split(machine)
+    split = inner_levels(machine)
     found: dict[Structure, None] = {}
     for kept in _choices(machine, tensors):
         outer = [store for store in kept if store.level < split]
@@ -72,14 +69,28 @@ def structures(
     return tuple(found)
 
 
-def _split(machine: Accelerator) -> int:
-    """How many levels lie above the array; all, where there is none."""
+def inner_levels(machine: Accelerator) -> int:
+    """The first level within the array; how many levels there are, if the machine has no array."""
     count = 0
     for part in machine.hierarchy:
         if isinstance(part, Array):
             return count
         count += 1
     return count
+
+
+def most_stores(machine: Accelerator, tensors: Tensors) -> tuple[int, int]:
+    """How many stores a structure has above the array at most, a pad that rose among them, and how
+    many within it."""
+    split = inner_levels(machine)
+    levels = [
+        index
+        for index, level in enumerate(machine.levels[1:], start=1)
+        for tensor in tensors
+        if level.memory(tensor)
+    ]
+    inner = sum(index >= split for index in levels)
+    return len(levels) - inner + bool(inner), inner
 
 
 def _choices(machine: Accelerator, tensors: Tensors) -> Iterator[tuple[Kept, ...]]:
@@ -201,5 +212,7 @@ class _Rules:
         if upper.tensor == "ifmap" and self.windows:
             found |= self.windows
         if lower and lower.tensor == "ifmap":
-            found |= self.windows & (frozenset("RS") if upper.tensor == "weight" else frozenset("PQ"))
+            found |= self.windows & (
+                frozenset("RS") if upper.tensor == "weight" else frozenset("PQ")
+            )
         return found

@@ -7,12 +7,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
-from hwsim.search.dual import objective, value
+from hwsim.search.dual import Goal, Weights, objective, value
 from hwsim.search.inner import IFMAP, SHARES, WIDTH
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+FOUND, TRIED, SETS, REACHED, MOST = range(5)
 
 
 class Walk(NamedTuple):
@@ -23,7 +26,7 @@ class Walk(NamedTuple):
     goes with. `logs` [13, MONOMIALS], `tiles` [13, TILES]: sums after so many choices, of options
     and then of chains; `rest` [7]: least scores of the axes still to come. `limit` [1]:
     log(objective) of what is looked for. `leaves` [LEAVES, 6, LEAF], `values` [LEAVES]: the latest
-    nests found, each lower than all before. `count` [5]: nests found, options and chains tried,
+    nests found, each lower than all before. `tally` [5]: nests found, options and chains tried,
     sets of options that fit, nests reached, and how many options and chains may be tried.
     """
 
@@ -38,25 +41,36 @@ class Walk(NamedTuple):
     limit: Floats
     leaves: Ints
     values: Floats
-    count: Ints
+    tally: Ints
 
 
+# Nests that are remembered, and what is written down of each axis of one: places along x and y,
+# what both dimensions do within the array, and their tiles above it.
 LEAVES = 64
-LEAF = 4 + 2 * WIDTH + 2 * (OUTER + 1)
+LEAF = 2 + 2 * WIDTH + 2 * (OUTER + 1)
 
 
 def walk(limit: float, effort: int) -> Walk:
     """A walk that has not begun, for nests below a limit, over so many options."""
     zeros = np.zeros
     return Walk(
-        zeros(6, np.int64), zeros(6, np.int64), zeros(6, np.int64), zeros((6, 2), np.int64),
-        zeros(6), zeros((13, MONOMIALS)), zeros((13, TILES)), zeros(7), np.full(1, limit),
-        zeros((LEAVES, 6, LEAF), np.int64), zeros(LEAVES), np.array([0, 0, 0, 0, effort], np.int64),
+        zeros(6, np.int64),
+        zeros(6, np.int64),
+        zeros(6, np.int64),
+        zeros((6, 2), np.int64),
+        zeros(6),
+        zeros((13, MONOMIALS)),
+        zeros((13, TILES)),
+        zeros(7),
+        np.full(1, limit),
+        zeros((LEAVES, 6, LEAF), np.int64),
+        zeros(LEAVES),
+        np.array([0, 0, 0, 0, effort], np.int64),
     )
 
 
 @njit(cache=True)
-def search(n, f, goal, t, w, const, s):
+def search(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, const: float, s: Walk) -> None:
     """All nests of the structure below the limit."""
     sizes = np.zeros(6)
     for axis in range(6):
@@ -70,7 +84,7 @@ def search(n, f, goal, t, w, const, s):
 
 
 @njit(cache=True)
-def _options(n, f, goal, t, w, s, const):
+def _options(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, s: Walk, const: float) -> None:
     """Chooses an option and its places for one axis after the other."""
     row, split = np.zeros(6, np.int64), np.zeros(6, np.int64)
     score, x, y = np.zeros(7), np.zeros(7, np.int64), np.zeros(7, np.int64)
@@ -78,7 +92,7 @@ def _options(n, f, goal, t, w, s, const):
     score[0], x[0], y[0] = const, n.x, n.y
     at = 0
     row[0] = t.option_starts[s.order[0]]
-    while at >= 0 and s.count[1] < s.count[4]:
+    while at >= 0 and s.tally[TRIED] < s.tally[MOST]:
         axis = s.order[at]
         r, k = row[at], split[at]
         if r == t.option_starts[axis + 1] or score[at] + t.full[r] + s.rest[at + 1] >= s.limit[0]:
@@ -86,9 +100,9 @@ def _options(n, f, goal, t, w, s, const):
             continue
         split[at] += 1
         if k == 0:
-            s.count[1] += 1
-            chain[at] = _first_chain(t, axis, r)
-            if not _fits(n, f, t, s, at, r):
+            s.tally[TRIED] += 1
+            chain[at] = first_chain(t, axis, r)
+            if not fits(n, f, t, s, at, r):
                 k = t.place_counts[r]
         if k >= t.place_counts[r]:
             row[at] += 1
@@ -97,15 +111,17 @@ def _options(n, f, goal, t, w, s, const):
         a, b = t.places[r, k]
         if a > x[at] or b > y[at]:
             continue
-        now = score[at] + t.scores[r] + w.places[0] * np.log(a) + w.places[1] * np.log(b) + chain[at]
+        now = (
+            score[at] + t.scores[r] + w.places[0] * np.log(a) + w.places[1] * np.log(b) + chain[at]
+        )
         if now + s.rest[at + 1] >= s.limit[0]:
             continue
         s.options[axis] = r
         s.least_chain[axis] = chain[at]
         s.splits[axis, 0], s.splits[axis, 1] = a, b
         if at == 5:
-            s.count[2] += 1
-            _chains(n, f, goal, t, w, s, now)
+            s.tally[SETS] += 1
+            chains_of(n, f, goal, t, s, now)
         else:
             at += 1
             score[at], x[at], y[at] = now, x[at - 1] // a, y[at - 1] // b
@@ -113,7 +129,7 @@ def _options(n, f, goal, t, w, s, const):
 
 
 @njit(cache=True)
-def _first_chain(t, axis, row):
+def first_chain(t: Table, axis: int, row: int) -> Any:
     """The least cost of a chain that an option goes with."""
     for c in range(t.chain_starts[axis], t.chain_starts[axis + 1]):
         if _goes(t, row, c):
@@ -122,14 +138,15 @@ def _first_chain(t, axis, row):
 
 
 @njit(cache=True)
-def _goes(t, row, c):
+def _goes(t: Table, row: int, c: int) -> Any:
+    """Whether an option goes with a chain."""
     last = t.last
     i, j = t.tiles[c, last]
     return t.spans[row, 0] <= i < t.spans[row, 1] and t.spans[row, 2] <= j < t.spans[row, 3]
 
 
 @njit(cache=True)
-def _fits(n, f, t, s, at, row):
+def fits(n: Numbers, f: Form, t: Table, s: Walk, at: int, row: int) -> Any:
     """Adds up an option; whether the pads' tiles still fit."""
     for k in range(MONOMIALS):
         s.logs[at + 1, k] = s.logs[at, k]
@@ -139,14 +156,21 @@ def _fits(n, f, t, s, at, row):
         s.tiles[at + 1, k] = s.tiles[at, k]
         if k >= OUTER:
             s.tiles[at + 1, k] += t.features[row, SHARES + k - OUTER]
-    for memory in range(n.room.size):
-        if _overfull(n, f, s.tiles[at + 1], memory, OUTER):
-            return False
-    return True
+    return _all_fit(n, f, s.tiles[at + 1], OUTER)
 
 
 @njit(cache=True)
-def _overfull(n, f, tiles, memory, first):
+def _all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
+    """Whether every memory holds the tiles from number `first` on."""
+    memory = 0
+    while memory < n.room.size and not _overfull(n, f, tiles, memory, first):
+        memory += 1
+    return memory == n.room.size
+
+
+@njit(cache=True)
+def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
+    """Whether a memory cannot hold the tiles from number `first` on."""
     used = 0.0
     for t in range(first, TILES):
         if f.memory[t] == memory:
@@ -155,14 +179,14 @@ def _overfull(n, f, tiles, memory, first):
 
 
 @njit(cache=True)
-def _chains(n, f, goal, t, w, s, score):
+def chains_of(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk, score: float) -> None:
     """Chooses the tiles above the array of one axis after the other; `score` holds their least."""
     base = np.zeros(7)
     base[0] = score
     cursor = np.zeros(6, np.int64)
     cursor[0] = t.chain_starts[s.order[0]]
     at = 0
-    while at >= 0 and s.count[1] < s.count[4]:
+    while at >= 0 and s.tally[TRIED] < s.tally[MOST]:
         axis = s.order[at]
         c = cursor[at]
         now = base[at] - s.least_chain[axis]
@@ -172,12 +196,12 @@ def _chains(n, f, goal, t, w, s, score):
             at -= 1
             continue
         cursor[at] += 1
-        s.count[1] += 1
+        s.tally[TRIED] += 1
         if not _goes(t, s.options[axis], c):
             continue
         _add_chain(f, t, s, at, axis, c)
         if at == 5:
-            s.count[3] += 1
+            s.tally[REACHED] += 1
             _leaf(n, f, goal, t, s)
         else:
             at += 1
@@ -186,7 +210,8 @@ def _chains(n, f, goal, t, w, s, score):
 
 
 @njit(cache=True)
-def _add_chain(f, t, s, at, axis, c):
+def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
+    """Adds up a chain."""
     for k in range(MONOMIALS):
         s.logs[7 + at, k] = s.logs[6 + at, k]
     for k in range(TILES):
@@ -200,25 +225,30 @@ def _add_chain(f, t, s, at, axis, c):
 
 
 @njit(cache=True)
-def _leaf(n, f, goal, t, s):
+def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
     """Keeps a nest that fits and is below the limit."""
-    for memory in range(n.room.size):
-        if _overfull(n, f, s.tiles[12], memory, 0):
-            return
+    if not _all_fit(n, f, s.tiles[12], 0):
+        return
     energy, cycles = value(goal, s.logs[12])
     found = objective(goal, energy, cycles)
     if np.log(found) >= s.limit[0] - 1e-12:
         return
-    c = s.count[0] % s.values.size
+    c = s.tally[FOUND] % s.values.size
     s.values[c] = found
+    _write(n, f, t, s, s.leaves[c])
+    s.tally[FOUND] += 1
+    s.limit[0] = np.log(found)
+
+
+@njit(cache=True)
+def _write(n: Numbers, f: Form, t: Table, s: Walk, leaf: Ints) -> None:
+    """Writes the chosen options and chains down, [axis, LEAF]."""
     for axis in range(6):
-        row, o, d, e = s.leaves[c, axis], s.options[axis], n.first[axis], n.second[axis]
+        row, o, d, e = leaf[axis], s.options[axis], n.first[axis], n.second[axis]
         row[0], row[1] = s.splits[axis, 0], s.splits[axis, 1]
-        row[4 : 4 + WIDTH] = t.ways[o, 0]
-        row[4 + WIDTH : 4 + 2 * WIDTH] = t.ways[o, 1]
+        row[2 : 2 + WIDTH] = t.ways[o, 0]
+        row[2 + WIDTH : 2 + 2 * WIDTH] = t.ways[o, 1]
         for k in range(f.tensors.size + 1):
             i, j = t.tiles[s.chains[axis], k]
-            row[4 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
-            row[5 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
-    s.count[0] += 1
-    s.limit[0] = np.log(found)
+            row[2 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
+            row[3 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1

@@ -1,0 +1,107 @@
+"""The mapper against every mapping of tiny layers, and against what is known of a larger one."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from hwsim.cost import cost
+from hwsim.dataflow import within_dataflow
+from hwsim.errors import MappingError
+from hwsim.found import Found, Question
+from hwsim.hardware import MemoryLevel, load_machine
+from hwsim.mapper import best
+from hwsim.mapping import validate
+from hwsim.objective import Objective, value
+from hwsim.workload import Layer
+from tests.exhaustive import ROUNDING, least
+from tests.tiny import Case, cases
+
+M45 = str(Path(__file__).parent / "m45.yaml")
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+EFFORT = 200_000
+POINTWISE = Layer(name="pointwise", K=384, C=64, P=14, Q=14)
+
+
+@lru_cache
+def searched(seed: int, count: int) -> tuple[Case, ...]:
+    """So many tiny cases that the mapper searches: one array at most, and a first mapping."""
+    found: list[Case] = []
+    while len(found) < count:
+        found += filter(_is_searched, cases(seed, count))
+        seed += 1
+    return tuple(found[:count])
+
+
+def _is_searched(case: Case) -> bool:
+    layer, machine = case
+    try:
+        within_dataflow(Question(layer=layer, machine=machine))
+    except MappingError:
+        return False
+    return len(machine.arrays) <= 1
+
+
+def answer(case: Case, objective: Objective, effort: int = EFFORT) -> Found:
+    """What the mapper says, which must hold of its mapping."""
+    layer, machine = case
+    found = best(Question(layer=layer, machine=machine, objective=objective, effort=effort))
+    validate(found.mapping, layer, machine)
+    again = cost(layer, found.mapping, machine)
+    assert found.cost == again
+    assert found.value == value(objective, again.energy_pj, again.cycles)
+    assert found.lower_bound <= found.value
+    return found
+
+
+def check_against_all(case: Case) -> None:
+    """The bound is below every mapping there is, and no value is."""
+    for objective, (known, _) in least(*case).items():
+        found = answer(case, objective)  # type: ignore[arg-type]
+        assert found.lower_bound <= known * (1 + ROUNDING), objective
+        assert found.value >= known * (1 - ROUNDING), objective
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_no_mapping_of_a_tiny_layer_is_below_the_bound(number: int) -> None:
+    check_against_all(searched(1, 12)[number])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(60))
+def test_no_mapping_of_many_tiny_layers_is_below_the_bound(number: int) -> None:
+    check_against_all(searched(100, 60)[number])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("number", range(4))
+def test_more_effort_is_never_worse(number: int, objective: Objective) -> None:
+    case = searched(1, 12)[number]
+    less, more = (answer(case, objective, effort) for effort in (300, 30_000))
+    assert more.value <= less.value
+    assert more.lower_bound >= less.lower_bound
+
+
+def test_more_effort_is_never_worse_on_a_larger_machine() -> None:
+    case = POINTWISE, load_machine(M45)
+    less, more = (answer(case, "edp", effort) for effort in (3_000, 30_000))
+    assert more.value <= less.value
+    assert more.lower_bound >= less.lower_bound
+
+
+def test_a_pointwise_layer_is_mapped_to_within_a_thousandth_of_the_bound() -> None:
+    found = answer((POINTWISE, load_machine(M45)), "energy")
+    assert found.value <= 31.84e6
+    assert found.gap is not None
+    assert found.gap < 1e-3
+
+
+def test_a_machine_of_too_many_stores_has_the_mapping_of_its_dataflow() -> None:
+    m45 = load_machine(M45)
+    dram, glb, *inner = m45.hierarchy
+    assert isinstance(glb, MemoryLevel)
+    buffers = [glb.model_copy(update={"level": f"GLB{at}"}) for at in range(3)]
+    deep = m45.model_copy(update={"hierarchy": (dram, *buffers, *inner)})
+    question = Question(layer=POINTWISE, machine=deep, objective="energy", effort=EFFORT)
+    assert best(question).mapping == within_dataflow(question).mapping
