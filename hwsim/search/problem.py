@@ -147,12 +147,14 @@ def _rows(
     at = np.arange(tiles)[:, None] * stride + np.arange(window)[None, :] * dilation
     outside = int(((at < first) | (at >= end)).sum())
     least = len(np.unique(at[(at >= first) & (at < end)]))
-    return np.maximum(found - outside, least).astype(float)
+    rows: Floats = np.maximum(found - outside, least).astype(np.float64)
+    return rows
 
 
 def _concave(tiles: int, x: Ints, b: Ints | int, stride: int) -> Ints:
     """Rows of x tiles with one tile of b filter rows."""
-    return np.where(np.less(b, stride), tiles * np.asarray(b), stride * (tiles - x) + x * b)
+    found: Ints = np.where(np.less(b, stride), tiles * np.asarray(b), stride * (tiles - x) + x * b)
+    return found
 
 
 def _room(machine: Accelerator) -> Floats:

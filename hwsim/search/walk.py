@@ -13,8 +13,7 @@ from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
+# Columns of `Walk.tally`.
 FOUND, TRIED, SETS, REACHED, MOST = range(5)
 
 
