@@ -14,7 +14,9 @@ from hwsim.hardware import MemoryLevel, load_machine
 from hwsim.mapper import best
 from hwsim.mapping import validate
 from hwsim.objective import Objective, value
+from hwsim.search.structures import most_stores
 from hwsim.workload import Layer
+from tests import machines
 from tests.exhaustive import ROUNDING, least
 from tests.tiny import Case, cases
 
@@ -103,6 +105,7 @@ def test_a_machine_of_too_many_stores_has_the_mapping_of_its_dataflow() -> None:
     dram, glb, *inner = m45.hierarchy
     assert isinstance(glb, MemoryLevel)
     buffers = [glb.model_copy(update={"level": f"GLB{at}"}) for at in range(3)]
-    deep = m45.model_copy(update={"hierarchy": (dram, *buffers, *inner)})
+    deep = machines.machine(dram, *buffers, *inner)
+    assert most_stores(deep, POINTWISE.tensors) == (10, 3)
     question = Question(layer=POINTWISE, machine=deep, objective="energy", effort=EFFORT)
     assert best(question).mapping == within_dataflow(question).mapping

@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.dual import Scratch, Weights
 from hwsim.search.inner import FEATURES, IFMAP, WIDTH, Options, tile_share
 from hwsim.search.outer import BIG, Pair, visits
 from hwsim.search.problem import OUTER, RISEN, Form, Numbers
+from hwsim.search.scores import Scratch, Weights
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

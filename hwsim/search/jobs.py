@@ -13,7 +13,7 @@ from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
 from hwsim.search.beam import dive
 from hwsim.search.chains import table
-from hwsim.search.dual import Goal, Scratch, Weights, bound, narrowed, price_all, weights
+from hwsim.search.dual import Goal, bound, weights
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.problem import (
@@ -32,6 +32,7 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
+from hwsim.search.scores import Scratch, Weights, narrowed, price_all
 from hwsim.search.structures import Structure, structures
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, Walk, search, walk
 from hwsim.workload import Layer

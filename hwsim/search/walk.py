@@ -7,9 +7,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
-from hwsim.search.dual import Goal, Weights, objective, value
+from hwsim.search.dual import Goal, objective, value
 from hwsim.search.inner import IFMAP, SHARES, WIDTH
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
+from hwsim.search.scores import Weights
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
