@@ -100,6 +100,14 @@ def test_a_pointwise_layer_is_mapped_to_within_a_thousandth_of_the_bound() -> No
     assert found.gap < 1e-3
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> None:
+    layer = Layer(name="window", P=4, R=3, H=7, W=1, stride_h=2, pad_h=1)
+    bare = machines.machine(machines.dram_level(), machines.GRID)
+    found = answer((layer, bare), objective)
+    assert found.lower_bound <= least(layer, bare)[objective][0] * (1 + ROUNDING)
+
+
 def test_a_machine_of_too_many_stores_has_the_mapping_of_its_dataflow() -> None:
     m45 = load_machine(M45)
     dram, glb, *inner = m45.hierarchy

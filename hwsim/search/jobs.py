@@ -223,7 +223,7 @@ def _slides(layer: Layer, structure: Structure, sliding: bool) -> Iterator[tuple
         yield (-1,) * count
         return
     for slides in product((0, 1), repeat=count):
-        if not (slides[0] and _is_square(layer)):
+        if not (slides[:1] == (1,) and _is_square(layer)):
             yield slides
 
 

@@ -24,6 +24,8 @@ TOGETHER, SUMMED, RISEN = OUTER, OUTER + INNER, OUTER + 2 * INNER
 MACS = RISEN + 1
 STEPS = MACS + len(TENSORS)
 MONOMIALS = STEPS + 1
+# Rows where all lie in padding, so that they have a logarithm.
+NONE = 1e-12
 # Tiles that fill memories: of each store above the array, of each within, of the risen one.
 RISEN_TILE = OUTER + INNER
 TILES = RISEN_TILE + 1
@@ -147,7 +149,7 @@ def _rows(
     at = np.arange(tiles)[:, None] * stride + np.arange(window)[None, :] * dilation
     outside = int(((at < first) | (at >= end)).sum())
     least = len(np.unique(at[(at >= first) & (at < end)]))
-    rows: Floats = np.maximum(found - outside, least).astype(np.float64)
+    rows: Floats = np.maximum(np.maximum(found - outside, least), NONE).astype(np.float64)
     return rows
 
 
