@@ -29,7 +29,7 @@ def main(effort: int = EFFORT) -> None:
     """Prints the table, a row as soon as it is known."""
     machine = load_machine(str(MACHINE))
     # Compiles what is not compiled yet.
-    best(Question(layer=LAYERS[1], machine=machine, objective="energy", effort=1))
+    best(Question(layer=LAYERS[1], machine=machine, objective="energy", effort=effort))
     heads = ("dataflow µJ", "search µJ", "bound µJ", "gap %", "s")
     print(f"{'layer':<25}" + "".join(f"{head:>12}" for head in heads))
     for layer in LAYERS:

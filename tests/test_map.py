@@ -7,6 +7,7 @@ tested here is what the verb makes of an answer.
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from hwsim.mapping import Loop, Mapping, Store, faults, validate
 from hwsim.mapping_cache import VARIABLE
 from hwsim.objective import Objective, value
 from hwsim.reuse import access_counts
-from hwsim.simulate import best_mapping
+from hwsim.simulate import best_mapping, search
 from hwsim.workload import TENSORS, Layer
 from tests import machines
 
@@ -155,6 +156,19 @@ def test_the_mapper_is_asked_for_what_was_said(invoke: Invoke, mapper: StandIn) 
     assert (layer.ifmap.bits, layer.weight.bits, layer.ofmap.bits) == (8, 4, 8)
     assert (layer.ifmap.density, layer.weight.density) == (0.5, 1.0)
     assert (layer.H, layer.W) == (5 * 2 + 2 * 2 + 1 - 2, 4 + 2 + 1 - 2)
+
+
+def test_the_mapper_is_told_how_much_to_try(invoke: Invoke, mapper: StandIn) -> None:
+    assert invoke("--layer", SMALL, "--effort", "7000").exit_code == 0
+    assert [asked.effort for asked in mapper.asked] == [7000]
+
+
+def test_the_whole_space_is_searched() -> None:
+    layer = read(words("K=6 C=5 P=4"))
+    asked = Question(layer=layer, machine=EYERISS, objective="energy")
+    dataflow, whole = search(asked), search(replace(asked, effort=50_000))
+    assert whole.value <= dataflow.value
+    assert dataflow.lower_bound <= whole.lower_bound <= whole.value
 
 
 def test_words_are_as_wide_as_the_machine(invoke: Invoke, mapper: StandIn) -> None:
@@ -417,6 +431,13 @@ def test_what_a_form_cannot_say_is_said(invoke: Invoke) -> None:
         (["--layer", SMALL, "--objective", "power"], "objective = 'power': Input should be 'ene"),
         (["--layer", SMALL, "--max-cycles", "0"], "max_cycles = "),
         (["--layer", SMALL, "--budget-s", "-1"], "budget_s = "),
+        (["--layer", SMALL, "--effort", "0"], "effort = "),
+        (["--layer", SMALL, "--effort", "5", "--front"], "effort = 5: does not go with --front"),
+        (["--layer", SMALL, "--effort", "5", "--max-cycles", "9"], "does not go with --effort"),
+        (
+            ["--layer", SMALL, "--effort", "5", "--machine", "zero_skipping"],
+            "effort = 5: the search",
+        ),
         (["--layer", SMALL, "--samples", "0"], "samples = "),
         (["--layer", SMALL, "--dataflow", "free"], "dataflow = 'free': Input should be 'row_st"),
         (["--layer", SMALL, "--export", "maestro"], "export.0 = 'maestro': Input should be 'tim"),

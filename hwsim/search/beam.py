@@ -7,8 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
-from hwsim.search.dual import Goal, Weights
+from hwsim.search.dual import Goal
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
+from hwsim.search.scores import Weights
 from hwsim.search.walk import Walk, chains_of, first_chain, fits
 
 Ints = NDArray[np.int64]
