@@ -435,7 +435,6 @@ def test_what_a_form_cannot_say_is_said(invoke: Invoke) -> None:
         (["--layer", SMALL, "--effort", "5", "--front"], "effort = 5: does not go with --front"),
         (["--layer", SMALL, "--effort", "5", "--max-cycles", "9"], "does not go with --effort"),
         (
-            ["--layer", SMALL, "--effort", "5", "--machine", "zero_skipping"],
             "effort = 5: the search",
         ),
         (["--layer", SMALL, "--samples", "0"], "samples = "),

@@ -110,7 +110,7 @@ def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> No
 
 
 def test_a_mapping_found_by_another_search_is_not_below_the_bound() -> None:
-    """Found by enumerating the tiles of PEs first; 0.03 % better than what this search ends with."""
+    """Found by enumerating PE tiles first; 0.03 % better than what this search ends with."""
     known = Mapping.from_yaml(
         [
             {"store": "DRAM", "tensors": ["ifmap", "weight", "ofmap"]},
