@@ -434,9 +434,6 @@ def test_what_a_form_cannot_say_is_said(invoke: Invoke) -> None:
         (["--layer", SMALL, "--effort", "0"], "effort = "),
         (["--layer", SMALL, "--effort", "5", "--front"], "effort = 5: does not go with --front"),
         (["--layer", SMALL, "--effort", "5", "--max-cycles", "9"], "does not go with --effort"),
-        (
-            "effort = 5: the search",
-        ),
         (["--layer", SMALL, "--samples", "0"], "samples = "),
         (["--layer", SMALL, "--dataflow", "free"], "dataflow = 'free': Input should be 'row_st"),
         (["--layer", SMALL, "--export", "maestro"], "export.0 = 'maestro': Input should be 'tim"),
