@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from hwsim.constraints import Constraints
 from hwsim.cost import cost
 from hwsim.dataflow import within_dataflow
 from hwsim.errors import MappingError
@@ -129,6 +130,13 @@ def test_a_mapping_found_by_another_search_is_not_below_the_bound() -> None:
     validate(known, POINTWISE, machine)
     found = answer((POINTWISE, machine), "energy")
     assert found.lower_bound <= cost(POINTWISE, known, machine).energy_pj
+
+
+def test_what_a_dataflow_finds_is_not_below_the_bound() -> None:
+    layer = Layer(name="dot", K=8, R=5, S=5, stride_h=2, stride_w=2)
+    asked = Question(layer=layer, machine=load_machine(M45), objective="cycles")
+    known = within_dataflow(replace(asked, constraints=Constraints(dataflow="no_local_reuse")))
+    assert best(replace(asked, effort=EFFORT)).lower_bound <= known.value
 
 
 @pytest.mark.parametrize(

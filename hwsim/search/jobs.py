@@ -16,6 +16,7 @@ from hwsim.search.chains import table
 from hwsim.search.dual import Goal, bound, weights
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Options, axis_options
+from hwsim.search.outer import BIG
 from hwsim.search.problem import (
     INNER,
     MACS,
@@ -70,6 +71,7 @@ class Job:
     weights: Weights
     mean: Floats
     least: float = -inf
+    const: float = -inf
     closed: bool = False
     turns: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
@@ -105,21 +107,22 @@ class Job:
         options = tuple(options) or self.options
         scratch = scratch_of(n, self.form, options)
         args = (n, self.form, self.goal, options, moved, scratch, self.mean)
-        found = min(bound(*args, limit, limit, rounds), limit)
-        if found > self.least:
-            self.least, self.weights = found, moved
+        found = bound(*args, limit, limit, rounds)
+        if self.const + self._priced(n, options)[1] < found < BIG:
+            self.weights = moved
+            self.const = found - self._priced(n, options)[1]
+        self.least = max(self.least, min(found, limit))
         return rounds * sum(len(own.key) for own in options) // SWIFTER
 
     def dive(self, n: Numbers, limit: float) -> int:
         """Looks for any nests below `limit`; how many options and chains it tried."""
         limit = min(limit, self.least + DEPTH)
-        scratch, _ = self._priced(n, self.options)
-        slack = limit - self.least
-        options = tuple(map(narrowed, self.options, (own.scores for own in scratch), [slack] * 6))
+        options = self._narrowed(n, self.options, limit)
         scratch, total = self._priced(n, options)
+        slack = max(limit - self.const - total, 0.0)
         rows = table(n, self.form, options, self.weights, scratch, slack)
         state = walk(limit, DIVE)
-        dive(n, self.form, self.goal, rows, self.weights, self.least - total, state, WIDTH)
+        dive(n, self.form, self.goal, rows, self.weights, self.const, state, WIDTH)
         self._keep(state)
         return int(state.tally[TRIED])
 
@@ -130,18 +133,25 @@ class Job:
         for rounds in (*ROUNDS, 0):
             if self.least >= limit:
                 return 0
-            scratch, _ = self._priced(n, options)
-            slack = limit - self.least
-            options = tuple(map(narrowed, options, (own.scores for own in scratch), [slack] * 6))
+            options = self._narrowed(n, options, limit)
             if not rounds or prod(float(own.key.size) for own in options) < FEW:
                 break
             self.raise_bound(n, limit, rounds, options)
         scratch, total = self._priced(n, options)
-        rows = table(n, self.form, options, self.weights, scratch, limit - self.least)
+        slack = max(limit - self.const - total, 0.0)
+        rows = table(n, self.form, options, self.weights, scratch, slack)
         state = walk(limit, effort)
-        search(n, self.form, self.goal, rows, self.weights, self.least - total, state)
+        search(n, self.form, self.goal, rows, self.weights, self.const, state)
         self._learn(state, limit)
         return int(state.tally[TRIED])
+
+    def _narrowed(
+        self, n: Numbers, options: tuple[Options, ...], limit: float
+    ) -> tuple[Options, ...]:
+        """Those of the options that a nest below `limit` may have."""
+        scratch, total = self._priced(n, options)
+        slack = max(limit - self.const - total, 0.0)
+        return tuple(map(narrowed, options, (own.scores for own in scratch), [slack] * 6))
 
     def _priced(
         self, n: Numbers, options: tuple[Options, ...]
