@@ -15,18 +15,18 @@ from pydantic import Field
 from torch import Tensor, fx, nn
 
 import hwsim.config
-from compressors._calibration import Observer, check_calibration, check_weights, observe
-from compressors._fixed_graph import (
+from compressors.fixed.calibration import Observer, check_calibration, check_weights, observe
+from compressors.fixed.graph import (
     choose_lengths,
     insert_quantiser,
     replace_layer,
     use_channels_last,
     widen,
 )
-from compressors._fixed_layers import FixedPointLayer
-from compressors._fold import FOLDABLE, fold_batch_norms
-from compressors._grid import Quantiser, Rule
-from compressors._operators import Role, role
+from compressors.fixed.layers import FixedPointLayer
+from compressors.fixed.fold import FOLDABLE, fold_batch_norms
+from compressors.fixed.grid import Quantiser, Rule
+from compressors.fixed.operators import Role, role
 from hwsim.errors import InputError
 from hwsim.workload import Layer, Network
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
-from compressors._fixed_layers import FixedPointLayer
-from compressors._fold import fold_batch_norms
-from compressors._grid import Quantiser, ceil_log2, fractional_length, quantised_codes
-from compressors._integer import integer_forward
+from compressors.fixed.layers import FixedPointLayer
+from compressors.fixed.fold import fold_batch_norms
+from compressors.fixed.grid import Quantiser, ceil_log2, fractional_length, quantised_codes
+from compressors.fixed.integer import integer_forward
 from compressors.fixed_point import Config, compress, lower
 from data import fashion_mnist
 from hwsim.errors import InputError

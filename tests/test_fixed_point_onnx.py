@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
-from compressors._fixed_layers import FixedPointConv, FixedPointLinear
-from compressors._grid import Quantiser
-from compressors._integer import integer_forward
+from compressors.fixed.layers import FixedPointConv, FixedPointLinear
+from compressors.fixed.grid import Quantiser
+from compressors.fixed.integer import integer_forward
 from compressors.fixed_point import Config, compress
 from tests.fixed_point_networks import Residual, randomise
 

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from compressors._fixed_layers import Formats, Weighted
-from compressors._grid import quantised_codes
+from compressors.fixed.layers import Formats, Weighted
+from compressors.fixed.grid import quantised_codes
 
 
 def with_corrected_bias(layer: Weighted, formats: Formats, ifmap_means: Tensor) -> Weighted:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compressors._calibration import parts
-from compressors._fixed_layers import FixedPointConv, FixedPointLayer
-from compressors._grid import Quantiser
-from compressors._operators import ADDITIONS, JOINS, KEEPS, PRODUCTS
+from compressors.fixed.calibration import parts
+from compressors.fixed.layers import FixedPointConv, FixedPointLayer
+from compressors.fixed.grid import Quantiser
+from compressors.fixed.operators import ADDITIONS, JOINS, KEEPS, PRODUCTS
 from hwsim.errors import InputError
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compressors._grid import ceil_log2, code_range, quantised_codes
+from compressors.fixed.grid import ceil_log2, code_range, quantised_codes
 from hwsim.errors import InputError
 
 FLOAT32_EXACT = 1 << 24

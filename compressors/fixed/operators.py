@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from compressors._fold import FOLDABLE, called_module, used_once
+from compressors.fixed.fold import FOLDABLE, called_module, used_once
 from hwsim.errors import UnsupportedOperatorError
 
 

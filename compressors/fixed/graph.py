@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compressors._bias_correction import with_corrected_bias
-from compressors._calibration import Observer
-from compressors._fixed_layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
-from compressors._grid import Quantiser, Rule, fractional_length, sample
-from compressors._operators import ADDITIONS, Role, layer_name, operator_of, role
+from compressors.fixed.bias_correction import with_corrected_bias
+from compressors.fixed.calibration import Observer
+from compressors.fixed.layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
+from compressors.fixed.grid import Quantiser, Rule, fractional_length, sample
+from compressors.fixed.operators import ADDITIONS, Role, layer_name, operator_of, role
 from hwsim.errors import InputError
 
 FLOAT64_SIGNIFICAND_BITS = 53

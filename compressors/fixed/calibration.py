@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compressors._fold import FOLDABLE, called_module
-from compressors._grid import sample
-from compressors._operators import layer_name
+from compressors.fixed.fold import FOLDABLE, called_module
+from compressors.fixed.grid import sample
+from compressors.fixed.operators import layer_name
 from hwsim.errors import InputError
 
 BATCH = 32

@@ -1,0 +1,1 @@
+"""What fixed point is made of: grids, exact layers, the graph between them."""
