@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 import hwsim.config
 from compressors.fixed.calibration import Observer, check_calibration, check_weights, observe
+from compressors.fixed.fold import FOLDABLE, fold_batch_norms
 from compressors.fixed.graph import (
     choose_lengths,
     insert_quantiser,
@@ -23,9 +24,8 @@ from compressors.fixed.graph import (
     use_channels_last,
     widen,
 )
-from compressors.fixed.layers import FixedPointLayer
-from compressors.fixed.fold import FOLDABLE, fold_batch_norms
 from compressors.fixed.grid import Quantiser, Rule
+from compressors.fixed.layers import FixedPointLayer
 from compressors.fixed.operators import Role, role
 from hwsim.errors import InputError
 from hwsim.workload import Layer, Network

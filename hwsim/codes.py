@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.bitstream import Bits, Integers, fields, padded, to_bits, to_signed, to_unsigned
+
 RUN_BITS = 5
 WORD_BITS = 64
 
-Integers = NDArray[np.int64]
-Bits = NDArray[np.uint8]
 Shape = tuple[int, int]
 
 
@@ -54,10 +54,10 @@ class Dense(Code):
         return values.size * self.bits
 
     def encode(self, values: Integers) -> Bits:
-        return _to_bits(values, self.bits).ravel()
+        return to_bits(values, self.bits).ravel()
 
     def decode(self, stream: Bits, count: int) -> Integers:
-        return _to_signed(_fields(stream, count, self.bits))
+        return to_signed(fields(stream, count, self.bits))
 
 
 class Bitmap(Code):
@@ -71,12 +71,12 @@ class Bitmap(Code):
 
     def encode(self, values: Integers) -> Bits:
         mask = values != 0
-        return np.concatenate((mask.astype(np.uint8), _to_bits(values[mask], self.bits).ravel()))
+        return np.concatenate((mask.astype(np.uint8), to_bits(values[mask], self.bits).ravel()))
 
     def decode(self, stream: Bits, count: int) -> Integers:
         values = np.zeros(count, np.int64)
-        mask = _padded(stream, count).astype(bool)
-        values[mask] = _to_signed(_fields(stream[count:], int(mask.sum()), self.bits))
+        mask = padded(stream, count).astype(bool)
+        values[mask] = to_signed(fields(stream[count:], int(mask.sum()), self.bits))
         return values
 
 
@@ -119,15 +119,15 @@ class RelativeIndex(Code):
         runs[at] = gaps % self.elements_per_pair
         levels = np.zeros(pairs, np.int64)
         levels[at] = values[ends]
-        fields = (_to_bits(runs, self.index_bits), _to_bits(levels, self.bits))
-        return self._pack(np.hstack(fields))
+        columns = (to_bits(runs, self.index_bits), to_bits(levels, self.bits))
+        return self._pack(np.hstack(columns))
 
     def decode(self, stream: Bits, count: int) -> Integers:
         pairs = self._unpack(stream)
-        ends = np.cumsum(_to_unsigned(pairs[:, : self.index_bits]) + 1) - 1
+        ends = np.cumsum(to_unsigned(pairs[:, : self.index_bits]) + 1) - 1
         inside = ends < count
         values = np.zeros(count, np.int64)
-        values[ends[inside]] = _to_signed(pairs[inside, self.index_bits :])
+        values[ends[inside]] = to_signed(pairs[inside, self.index_bits :])
         return values
 
     def _pack(self, pairs: Bits) -> Bits:
@@ -136,7 +136,7 @@ class RelativeIndex(Code):
 
     def _unpack(self, stream: Bits) -> Bits:
         """The pairs [pair, bit] of a stream; filled-up bits may pass for pairs without a run."""
-        return _fields(stream, -(-stream.size // self.pair_bits), self.pair_bits)
+        return fields(stream, -(-stream.size // self.pair_bits), self.pair_bits)
 
 
 class RunLength(RelativeIndex):
@@ -160,12 +160,12 @@ class RunLength(RelativeIndex):
     def _pack(self, pairs: Bits) -> Bits:
         words = np.zeros((self._words(len(pairs)), WORD_BITS), np.uint8)
         used = self.pairs_per_word * self.pair_bits
-        words[:, :used] = _fields(pairs.ravel(), len(words), used)
+        words[:, :used] = fields(pairs.ravel(), len(words), used)
         words[-1:, -1] = 1
         return words.ravel()
 
     def _unpack(self, stream: Bits) -> Bits:
-        words = _fields(stream, stream.size // WORD_BITS, WORD_BITS)
+        words = fields(stream, stream.size // WORD_BITS, WORD_BITS)
         return words[:, : self.pairs_per_word * self.pair_bits].reshape(-1, self.pair_bits)
 
 
@@ -193,17 +193,17 @@ class CompressedRows(Code):
         row, column = np.nonzero(matrix)
         pointers = np.searchsorted(row, np.arange(self.rows + 1))
         parts = (
-            _to_bits(pointers, self.pointer_bits),
-            _to_bits(column, self.column_bits),
-            _to_bits(matrix[row, column], self.bits),
+            to_bits(pointers, self.pointer_bits),
+            to_bits(column, self.column_bits),
+            to_bits(matrix[row, column], self.bits),
         )
         return np.concatenate([part.ravel() for part in parts])
 
     def decode(self, stream: Bits, count: int) -> Integers:
-        pointers = _to_unsigned(_fields(stream, self.rows + 1, self.pointer_bits))
+        pointers = to_unsigned(fields(stream, self.rows + 1, self.pointer_bits))
         rest, nonzero = stream[pointers.size * self.pointer_bits :], int(pointers[-1])
-        column = _to_unsigned(_fields(rest, nonzero, self.column_bits))
-        value = _to_signed(_fields(rest[nonzero * self.column_bits :], nonzero, self.bits))
+        column = to_unsigned(fields(rest, nonzero, self.column_bits))
+        value = to_signed(fields(rest[nonzero * self.column_bits :], nonzero, self.bits))
         row = np.searchsorted(pointers[1:], np.arange(nonzero), side="right")
         inside = (row < self.rows) & (column < self.columns)
         matrix = np.zeros((self.rows, self.columns), np.int64)
@@ -258,25 +258,25 @@ class Blocks(Code):
     def encode(self, values: Integers) -> Bits:
         blocks = self._blocks(values)
         mask = blocks.any(axis=1)
-        packed = _to_bits(blocks[mask].ravel(), self.bits)
+        packed = to_bits(blocks[mask].ravel(), self.bits)
         return np.concatenate((mask.astype(np.uint8), packed.ravel()))
 
     def decode(self, stream: Bits, count: int) -> Integers:
         blocks = np.zeros((prod(self.grid), prod(self.block)), np.int64)
-        mask = _padded(stream, len(blocks)).astype(bool)
+        mask = padded(stream, len(blocks)).astype(bool)
         kept = int(mask.sum()) * prod(self.block)
-        fields = _fields(stream[len(blocks) :], kept, self.bits)
-        blocks[mask] = _to_signed(fields).reshape(-1, prod(self.block))
+        packed = fields(stream[len(blocks) :], kept, self.bits)
+        blocks[mask] = to_signed(packed).reshape(-1, prod(self.block))
         tiles = blocks.reshape(*self.grid, *self.block).swapaxes(1, 2)
-        padded = tiles.reshape(self.grid[0] * self.block[0], self.grid[1] * self.block[1])
-        return padded[: self.shape[0], : self.shape[1]].ravel()
+        filled = tiles.reshape(self.grid[0] * self.block[0], self.grid[1] * self.block[1])
+        return filled[: self.shape[0], : self.shape[1]].ravel()
 
     def _blocks(self, values: NDArray[Any]) -> NDArray[Any]:
         """The blocks [block, element], in C order."""
         steps = zip(self.grid, self.block, self.shape, strict=True)
         edges = [(0, count * step - size) for count, step, size in steps]
-        padded = np.pad(values.reshape(self.shape), edges)
-        tiles = padded.reshape(self.grid[0], self.block[0], self.grid[1], self.block[1])
+        filled = np.pad(values.reshape(self.shape), edges)
+        tiles = filled.reshape(self.grid[0], self.block[0], self.grid[1], self.block[1])
         return tiles.swapaxes(1, 2).reshape(prod(self.grid), prod(self.block))
 
 
@@ -291,34 +291,3 @@ def _gaps(values: NDArray[Any]) -> tuple[Integers, Integers]:
     if values.size and not values[-1]:
         ends = np.append(ends, values.size - 1)
     return ends, np.diff(ends, prepend=-1) - 1
-
-
-def _to_bits(values: NDArray[Any], width: int) -> Bits:
-    """Bits [value, bit] of integers, least significant first."""
-    octets = values.astype("<i8").view(np.uint8).reshape(-1, 8)
-    return np.unpackbits(octets, axis=1, count=width, bitorder="little")
-
-
-def _to_unsigned(fields: Bits) -> Integers:
-    """Integers of at most 63 bits from bits [value, bit], least significant first."""
-    count, width = fields.shape
-    octets = np.zeros((count, 8), np.uint8)
-    octets[:, : -(-width // 8)] = np.packbits(fields, axis=1, bitorder="little")
-    values: Integers = octets.view("<i8").ravel().astype(np.int64)
-    return values
-
-
-def _to_signed(fields: Bits) -> Integers:
-    """Integers from bits [value, bit] in two's complement, least significant first."""
-    unused = np.int64(64 - fields.shape[1])
-    return (_to_unsigned(fields) << unused) >> unused
-
-
-def _fields(stream: Bits, count: int, width: int) -> Bits:
-    """The first `count` fields [field, bit] of a stream, zeros where it is shorter."""
-    return _padded(stream, count * width).reshape(count, width)
-
-
-def _padded(stream: Bits, size: int) -> Bits:
-    """The first `size` bits of a stream, zeros where it is shorter."""
-    return np.pad(stream[:size], (0, max(0, size - stream.size)))

@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.bitstream import Integers
 from hwsim.codes import (
     Bitmap,
     Blocks,
@@ -34,7 +35,6 @@ from hwsim.codes import (
     CompressedColumns,
     CompressedRows,
     Dense,
-    Integers,
     RelativeIndex,
     RunLength,
     Shape,

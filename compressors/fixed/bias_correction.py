@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from compressors.fixed.layers import Formats, Weighted
 from compressors.fixed.grid import quantised_codes
+from compressors.fixed.layers import Formats, Weighted
 
 
 def with_corrected_bias(layer: Weighted, formats: Formats, ifmap_means: Tensor) -> Weighted:

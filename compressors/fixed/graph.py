@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from compressors.fixed.bias_correction import with_corrected_bias
 from compressors.fixed.calibration import Observer
-from compressors.fixed.layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
 from compressors.fixed.grid import Quantiser, Rule, fractional_length, sample
+from compressors.fixed.layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
 from compressors.fixed.operators import ADDITIONS, Role, layer_name, operator_of, role
 from hwsim.errors import InputError
 

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from compressors.fixed.calibration import parts
-from compressors.fixed.layers import FixedPointConv, FixedPointLayer
 from compressors.fixed.grid import Quantiser
+from compressors.fixed.layers import FixedPointConv, FixedPointLayer
 from compressors.fixed.operators import ADDITIONS, JOINS, KEEPS, PRODUCTS
 from hwsim.errors import InputError
 

@@ -1,0 +1,1 @@
+"""Codes: how a weight tensor is represented, decoded, counted in bits and written; one a file."""

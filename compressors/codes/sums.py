@@ -1,0 +1,64 @@
+"""Every element the sum of what several codes say of it: residual quantisation, ShiftCNN."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from typing import Self, TypeVar
+
+from torch import Tensor
+
+from compressors.codes._code import Elementwise, Parts, Stream, inner_code, inner_settings
+
+Part = TypeVar("Part", Stream, Tensor)
+
+
+class Sums(Elementwise):
+    """Element-wise codes of one shape, added from the first on in float64."""
+
+    def __init__(self, codes: tuple[Elementwise, ...]) -> None:
+        self.codes = codes
+        self.shape = codes[0].shape
+        self.primitive = codes[0].primitive
+
+    @property
+    def word_bits(self) -> int | None:
+        widths = [code.word_bits for code in self.codes]
+        return None if None in widths else sum(width for width in widths if width)
+
+    @property
+    def terms(self) -> int:
+        return sum(code.terms for code in self.codes)
+
+    @property
+    def holds_zero(self) -> bool:
+        return all(code.holds_zero for code in self.codes)
+
+    def decode(self) -> Tensor:
+        return reduce(add, (code.decode().double() for code in self.codes)).float()
+
+    def make_parts(self) -> Parts:
+        parts = [code.parts for code in self.codes]
+        return Parts(
+            {"codes": [inner_settings(code) for code in self.codes]},
+            {f"{i}.{name}": s for i, p in enumerate(parts) for name, s in p.streams.items()},
+            {f"{i}.{name}": t for i, p in enumerate(parts) for name, t in p.tables.items()},
+        )
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], parts: Parts) -> Self:
+        codes = []
+        for index, noted in enumerate(parts.settings["codes"]):
+            own = Parts({}, _of_term(parts.streams, index), _of_term(parts.tables, index))
+            code = inner_code(noted, shape, own)
+            assert isinstance(code, Elementwise)
+            codes.append(code)
+        return cls(tuple(codes))
+
+
+def _of_term(named: Mapping[str, Part], index: int) -> dict[str, Part]:
+    """What belongs to one term, under the names that the term knows it by."""
+    start = f"{index}."
+    return {name[len(start) :]: part for name, part in named.items() if name.startswith(start)}
+
+
+CODE = Sums
