@@ -9,13 +9,16 @@ activation function where that is the accumulator's only reader, saturation.
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import Field
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 import hwsim.config
-from compressors.fixed.calibration import Observer, check_calibration, check_weights, observe
+from compressors._data import Data, Needs
+from compressors._layers import WEIGHTED, weighted_layers
+from compressors.fixed.calibration import Observer, check_weights, observe
 from compressors.fixed.fold import FOLDABLE, fold_batch_norms
 from compressors.fixed.graph import (
     choose_lengths,
@@ -27,6 +30,7 @@ from compressors.fixed.graph import (
 from compressors.fixed.grid import Quantiser, Rule
 from compressors.fixed.layers import FixedPointLayer
 from compressors.fixed.operators import Role, role
+from compressors.weights._form import plain
 from hwsim.errors import InputError
 from hwsim.workload import Layer, Network
 
@@ -48,15 +52,23 @@ class Config(hwsim.config.Config):
     bias_correction: bool = True
 
 
-def compress(model: nn.Module, config: Config, *, calibration: Tensor) -> fx.GraphModule:
-    """The network in fixed point, in evaluation mode; `model` stays as it is.
+NEEDS, TAKES = Needs.IMAGES, WEIGHTED
 
-    `calibration` is images, N first, prepared as for `model`. Convolutions and linear layers keep
-    their module paths; batch-norms are folded into them. `quantisers.<node>` rounds each activation
-    and knows its step. Raises InputError naming the layer that cannot be taken.
+
+def compress(
+    model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
+) -> fx.GraphModule:
+    """The network in fixed point, in evaluation mode, calibrated on the images of `data`.
+
+    Convolutions and linear layers keep their module paths; batch-norms are folded into them.
+    `quantisers.<node>` rounds each activation and knows its step. Raises InputError naming the
+    layer that cannot be taken, or that was left out: the graph is in fixed point as a whole.
     """
-    check_calibration(calibration)
-    traced = fold_batch_norms(trace(model))
+    for path in weighted_layers(model).keys() - set(layers):
+        raise InputError(f"layer {path!r}: fixed_point takes all layers or none")
+    assert data is not None
+    calibration = data.images
+    traced = fold_batch_norms(trace(plain(model)))
     check_weights(traced)
     observer = observe(traced, calibration.detach().float())
     lengths, rounded = choose_lengths(

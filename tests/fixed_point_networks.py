@@ -1,8 +1,20 @@
 """Small networks that between them use every operator fixed point knows."""
 
+import copy
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
+
+from compressors import fixed_point
+from compressors._data import Data
+from compressors._layers import weighted_layers
+
+
+def fixed(model: nn.Module, config: fixed_point.Config, *, calibration: Tensor) -> fx.GraphModule:
+    """A copy of `model`, all of it in fixed point."""
+    layers, data = list(weighted_layers(model)), Data(images=calibration)
+    return fixed_point.compress(copy.deepcopy(model), layers, config, data)
 
 
 def randomise(model: nn.Module, *, seed: int) -> nn.Module:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
-from compressors.fixed.layers import FixedPointLayer
 from compressors.fixed.fold import fold_batch_norms
 from compressors.fixed.grid import Quantiser, ceil_log2, fractional_length, quantised_codes
 from compressors.fixed.integer import integer_forward
-from compressors.fixed_point import Config, compress, lower
+from compressors.fixed.layers import FixedPointLayer
+from compressors.fixed_point import Config, lower
 from data import fashion_mnist
 from hwsim.errors import InputError
 from hwsim.frontends.torch import network_from_torch
@@ -25,6 +25,7 @@ from hwsim.workload import Layer, Network, Op
 from models import mobilenet_v1_fashion
 from models._weights import find_weights, load_weights
 from tests.fixed_point_networks import Everything, Residual, randomise
+from tests.fixed_point_networks import fixed as compress
 
 CHANNELS = {Residual: 2, Everything: 3}
 

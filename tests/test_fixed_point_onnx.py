@@ -21,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
-from compressors.fixed.layers import FixedPointConv, FixedPointLinear
 from compressors.fixed.grid import Quantiser
 from compressors.fixed.integer import integer_forward
-from compressors.fixed_point import Config, compress
+from compressors.fixed.layers import FixedPointConv, FixedPointLinear
+from compressors.fixed_point import Config
 from tests.fixed_point_networks import Residual, randomise
+from tests.fixed_point_networks import fixed as compress
 
 onnx = pytest.importorskip("onnx", reason="onnx is part of the test extra")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is part of the test extra")

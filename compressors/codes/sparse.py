@@ -36,9 +36,7 @@ class Sparse(Elementwise):
         index_bits: int = 4,
     ) -> None:
         if not inner.holds_zero:
-            raise InputError(
-                f"sparse code: {inner.kind} has no zero that could be left out"
-            )
+            raise InputError(f"sparse code: {inner.kind} has no zero that could be left out")
         self.mask, self.inner = mask & (inner.decode() != 0), inner
         self.places, self.index_bits = places, index_bits
         self.shape = inner.shape

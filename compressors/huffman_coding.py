@@ -1,0 +1,29 @@
+"""Huffman codes for whatever symbols a layer's weights are stored as.
+
+Huffman, 1952; stage three of Deep Compression (Han, Mao and Dally, ICLR 2016, Sec. 4).
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+import hwsim.config
+from compressors._data import Data, Needs
+from compressors._layers import WEIGHTED
+from compressors.weights._form import add_wrapper_
+from compressors.weights.entropy_coded import EntropyCoded
+
+NEEDS, TAKES = Needs.NOTHING, WEIGHTED
+
+
+class Config(hwsim.config.Config):
+    """Nothing to choose."""
+
+
+def compress(
+    model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
+) -> nn.Module:
+    """The same network, stored in fewer bits."""
+    for path in layers:
+        add_wrapper_(model.get_submodule(path), EntropyCoded())
+    return model

@@ -1,0 +1,1 @@
+"""Weights in training: parametrizations whose value is what a code decodes to; one a file."""

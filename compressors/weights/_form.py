@@ -1,0 +1,114 @@
+"""What a parametrization of weights offers, and how layers get and lose one.
+
+A layer's weight is its base form's value of a latent, which is what trains, seen through wrappers:
+masks, and ways of storing. `code_of` says what the weight is as a code, at any time.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from compressors.codes._code import Code
+from compressors.codes.dense import Dense
+
+
+class Form(nn.Module, ABC):
+    """Weights as a differentiable function of a latent, which `code` represents exactly.
+
+    `forward(latent)` equals `code(latent).decode()`.
+    """
+
+    @abstractmethod
+    def forward(self, latent: Tensor) -> Tensor:
+        """The weights."""
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The latent to start from."""
+        return weight
+
+    @abstractmethod
+    def code(self, latent: Tensor) -> Code:
+        """The weights as a code."""
+
+
+class Wrapper(nn.Module, ABC):
+    """A change of weights, or of how they are stored, on top of any form."""
+
+    @abstractmethod
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weights after the change."""
+
+    @abstractmethod
+    def wrap(self, code: Code) -> Code:
+        """The code after the change."""
+
+
+def straight_through(value: Tensor, latent: Tensor) -> Tensor:
+    """`value`, exactly, whose gradient goes to `latent` as it is."""
+    return value.detach() + (latent - latent.detach())
+
+
+def forms(layer: nn.Module, tensor: str = "weight") -> tuple[nn.Module, ...]:
+    """The parametrizations of a layer's tensor, from the latent outwards."""
+    if not parametrize.is_parametrized(layer, tensor):
+        return ()
+    found = layer.get_submodule(f"parametrizations.{tensor}")
+    assert isinstance(found, parametrize.ParametrizationList)
+    return tuple(found)
+
+
+def latent_of(layer: nn.Module, tensor: str = "weight") -> Tensor:
+    """What trains: the latent, or the tensor itself where it has no form."""
+    name = f"parametrizations.{tensor}.original" if forms(layer, tensor) else tensor
+    return layer.get_parameter(name)
+
+
+def code_of(layer: nn.Module, tensor: str = "weight") -> Code:
+    """A layer's tensor as a code; `code_of(layer).decode()` is its value."""
+    latent, code = latent_of(layer, tensor).detach(), None
+    for form in forms(layer, tensor):
+        if isinstance(form, Form):
+            code = form.code(latent)
+        elif isinstance(form, Wrapper):
+            code = form.wrap(Dense(latent) if code is None else code)
+    return Dense(latent) if code is None else code
+
+
+def set_form_(layer: nn.Module, form: Form, tensor: str = "weight") -> None:
+    """Give a tensor a form in place of the one it has; wrappers stay around it."""
+    wrappers = [found for found in forms(layer, tensor) if isinstance(found, Wrapper)]
+    strip_(layer, tensor)
+    for one in (form, *wrappers):
+        parametrize.register_parametrization(layer, tensor, one)
+
+
+def add_wrapper_(layer: nn.Module, wrapper: Wrapper, tensor: str = "weight") -> None:
+    """Put a wrapper around what a tensor is."""
+    parametrize.register_parametrization(layer, tensor, wrapper)
+
+
+def strip_(layer: nn.Module, tensor: str = "weight") -> None:
+    """Make a tensor a plain parameter that has the value it had."""
+    if forms(layer, tensor):
+        weight = getattr(layer, tensor).detach().clone()
+        parametrize.remove_parametrizations(layer, tensor, leave_parametrized=False)
+        setattr(layer, tensor, nn.Parameter(weight))
+
+
+def parametrized(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Every tensor with a form: the layer's path, the layer, the tensor's name."""
+    for path, layer in model.named_modules():
+        if parametrize.is_parametrized(layer):
+            for tensor in layer.get_submodule("parametrizations")._modules:
+                yield path, layer, tensor
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """The model itself, its weights made plain parameters of the values they have."""
+    with torch.no_grad():
+        for _, layer, tensor in list(parametrized(model)):
+            strip_(layer, tensor)
+    return model
