@@ -3,8 +3,11 @@
 import copy
 import inspect
 import json
+from importlib import import_module
 from math import ceil
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -24,8 +27,7 @@ from tests.fixed_point_networks import randomise
 
 NAMES = registry.names("compressor")
 REWRITES = {"fixed_point"}  # the graph as a whole, rather than its weights
-# Settings that fit networks as small as these.
-SMALL: dict[str, dict[str, object]] = {}
+METHODS = Path(__file__).with_name("methods")
 
 
 @pytest.fixture(params=NAMES)
@@ -62,11 +64,23 @@ def data() -> Data:
 def plan(name: str, method: ModuleType, model: nn.Module) -> Plan:
     """The method on every layer that it takes."""
     keep = [p for p, layer in weighted_layers(model).items() if not isinstance(layer, method.TAKES)]
-    return uniform((name, dict(SMALL.get(name, {}))), keep=keep)
+    return uniform((name, small(name)), keep=keep)
+
+
+def small(name: str) -> dict[str, Any]:
+    """Settings that fit so small a network: `SMALL` in the method's own tests, if they need any."""
+    if not (METHODS / f"test_{name}.py").exists():
+        return {}
+    settings: dict[str, Any] = getattr(import_module(f"tests.methods.test_{name}"), "SMALL", {})
+    return settings
 
 
 def test_there_are_methods() -> None:
     assert {"fixed_point", "shiftcnn", "kmeans_weight_sharing"} <= set(NAMES)
+
+
+def test_every_method_has_tests_of_its_own(name: str) -> None:
+    assert name in REWRITES or (METHODS / f"test_{name}.py").exists()
 
 
 def test_configs_are_frozen_json_and_complete(method: ModuleType) -> None:
@@ -141,7 +155,7 @@ def test_weights_stay_trainable(name: str, plan: Plan, model: nn.Module, data: D
     if name in REWRITES:
         pytest.skip("rewrites the graph")
     compressed = compress(model, plan, data=data).train()
-    compressed(data.images).square().sum().backward()
+    torch.autograd.backward(compressed(data.images).square().sum())
     for layer in weighted_layers(compressed).values():
         grads = [p.grad for p in layer.parameters() if p.requires_grad]
         assert any(grad is not None for grad in grads)

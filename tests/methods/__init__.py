@@ -1,0 +1,1 @@
+"""Each compression method's published property, one file a method."""
