@@ -343,6 +343,25 @@ def _map_layer(job: "Job", *, as_json: bool) -> None:
         typer.echo(f"\nthe mapping and its plot: {folder}")
 
 
+@app.command("methods")
+def list_methods(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
+) -> None:
+    """List every method of the catalogue: where it is, if it is here, and what was measured."""
+    import json
+
+    from rich.console import Console
+
+    from hwsim.methods import as_table, methods
+
+    with complaints():
+        found = methods()
+        if as_json:
+            typer.echo(json.dumps([one.as_json() for one in found], indent=1))
+        else:
+            Console().print(as_table(found), crop=False)
+
+
 @app.command("list")
 def list_names(
     kind: Annotated[str, typer.Argument(help="One kind alone, such as machine.")] = "",

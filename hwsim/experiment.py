@@ -79,12 +79,31 @@ class DatasetChoice(Config):
 
 
 class Compressed(Config):
-    """The compressed side; `config` is the compressor's own record, `label` its name in reports."""
+    """The compressed side, called `label` in reports.
+
+    Either all layers get one `compressor`, of which `config` is the own record, or a `plan` says
+    which steps each layer gets; see `compressors.Plan`.
+    """
 
     machine: NonEmpty
-    compressor: Annotated[str, _known("compressor")]
+    compressor: Annotated[str, _known("compressor")] | None = None
     config: dict[str, Any] = Field(default_factory=dict)
+    plan: dict[str, Any] | None = None
     label: NonEmpty
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.compressor is None) == (self.plan is None):
+            raise ValueError("needs either a compressor or a plan")
+        if self.config and self.compressor is None:
+            raise ValueError("config: belongs to a compressor; a plan holds its own")
+        return self
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The plan's layers and their steps."""
+        step = {"method": self.compressor, "config": self.config}
+        return {"*": [step]} if self.plan is None else self.plan
 
 
 class Baseline(Config):
@@ -150,7 +169,7 @@ def load_scenario(
     _check_machines(scenario, path)
     _weights_path(scenario)
     _check_dataset(scenario.dataset, path)
-    _compressor_config(scenario.compressed, path)
+    _plan(scenario.compressed, path)
     return scenario
 
 
@@ -191,11 +210,19 @@ def _check_dataset(dataset: DatasetChoice, file: Path) -> None:
             raise ConfigError(file=file, key=f"dataset.{key}", value=None, reason=reason)
 
 
-def _compressor_config(compressed: Compressed, file: Path | str) -> Config:
-    """The compressor's own record of its settings."""
-    model = registry.module("compressor", compressed.compressor).Config
-    config: Config = parse(compressed.config, model, file=f"{file}: compressed.config")
-    return config
+def _plan(compressed: Compressed, file: Path | str) -> Config:
+    """The plan, every setting checked."""
+    if compressed.compressor is not None:
+        model = registry.module("compressor", compressed.compressor).Config
+        parse(compressed.config, model, file=f"{file}: compressed.config")
+    where = f"{file}: compressed.plan"
+    found: Config = parse({"layers": compressed.layers}, _compressors().Plan, file=where)
+    return found
+
+
+def _compressors() -> ModuleType:
+    """The library of compression methods."""
+    return import_module(registry.PACKAGES["compressor"][0])
 
 
 def run(
@@ -228,7 +255,7 @@ def run(
         random.manual_seed(scenario.seed)
         subject = _subject(scenario, progress, workers=workers, keep_on_chip=keep_on_chip)
         baseline = _baseline_side(subject, scenario.baseline)
-        compressed = _compressed_side(subject, scenario.compressed)
+        compressed = _compressed_side(subject, scenario.compressed, bits=scenario.baseline.bits)
     found = compare(
         baseline,
         compressed,
@@ -308,38 +335,47 @@ def _weights_path(scenario: Scenario) -> Path:
 
 def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
     """The network as it was trained, its tensors counted at one width."""
-    bits = wanted.bits
+    from hwsim.frontends.torch import with_densities
+
+    bits, label, machine = wanted.bits, wanted.label, load_machine(wanted.machine)
     layers = {
         layer.name: layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=2 * bits)
         for layer in subject.network
     }
+    top1 = _top1(subject, subject.module, label)
     network = subject.network.with_layers(layers)
-    return _side(subject, subject.module, network, label=wanted.label, machine=wanted.machine)
+    network = with_densities(network, subject.module, subject.images[:DENSITY_IMAGES])
+    return _simulated(subject, network, machine, label=label, top1=top1)
 
 
-def _compressed_side(subject: Subject, wanted: Compressed) -> "Side":
-    """The network as its compressor left it."""
-    subject.progress(f"{wanted.label}: compressing by {wanted.compressor}")
-    compressor = registry.module("compressor", wanted.compressor)
-    config = _compressor_config(wanted, file=wanted.label)
-    module: nn.Module = compressor.compress(subject.module, config, calibration=subject.calibration)
-    network: Network = compressor.lower(subject.network, module)
-    return _side(subject, module, network, label=wanted.label, machine=wanted.machine)
+def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Side":
+    """The network as its plan left it; words that the plan did not narrow take `bits`."""
+    library, label, machine = _compressors(), wanted.label, load_machine(wanted.machine)
+
+    def tell(step: str) -> None:
+        subject.progress(f"{label}: {step}")
+
+    module: nn.Module = library.compress(
+        subject.module,
+        _plan(wanted, file=label),
+        data=library.Data(images=subject.calibration),
+        progress=tell,
+    )
+    top1 = _top1(subject, library.frozen(module), label)
+    network: Network = library.lower(
+        subject.network, module, subject.images[:DENSITY_IMAGES], bits=bits
+    )
+    return _simulated(subject, network, machine, label=label, top1=top1)
 
 
-def _side(
-    subject: Subject, module: "nn.Module", network: "Network", *, label: str, machine: str
-) -> "Side":
-    """Classifies every image and simulates, with the zeros that the first images bring about."""
+def _top1(subject: Subject, module: "nn.Module", label: str) -> float:
+    """The share of images classified right; says that zeros are counted next."""
     from hwsim.accuracy import top1
-    from hwsim.frontends.torch import with_densities
 
-    progress, images = subject.progress, subject.images
-    classifying = f"{label}: classifying images"
-    accuracy = top1(module, images, subject.labels, stage=classifying, progress=progress)
+    progress, stage = subject.progress, f"{label}: classifying images"
+    found = top1(module, subject.images, subject.labels, stage=stage, progress=progress)
     progress(f"{label}: counting zeros")
-    network = with_densities(network, module, images[:DENSITY_IMAGES])
-    return _simulated(subject, network, load_machine(machine), label=label, top1=accuracy)
+    return found
 
 
 def _simulated(

@@ -17,12 +17,15 @@ from torch import Tensor, nn
 import hwsim.config
 from compressors._compress import compress, compress_
 from compressors._data import Data, Needs
+from compressors._files import load, save
 from compressors._layers import WEIGHTED, weight_of, weighted_layers
+from compressors._lower import lower
 from compressors._plan import Plan, Step, uniform
 from compressors.codes._bytes import payload
-from compressors.weights._form import code_of
+from compressors.weights._form import code_of, parametrized
 from hwsim import registry
 from hwsim.errors import ConfigError, InputError
+from hwsim.frontends.torch import network_from_torch
 from tests.fixed_point_networks import randomise
 
 NAMES = registry.names("compressor")
@@ -151,6 +154,38 @@ def test_weights_are_what_their_code_says(
         assert len(payload(code)) == ceil(code.bits() / 8)
 
 
+def test_written_and_read_again(
+    name: str, plan: Plan, model: nn.Module, data: Data, tmp_path: Path
+) -> None:
+    if name in REWRITES:
+        pytest.skip("rewrites the graph")
+    compressed, fresh = compress(model, plan, data=data), copy.deepcopy(model)
+    size = save(compressed, tmp_path / "saved", plan=plan)
+    assert size == sum(file.stat().st_size for file in (tmp_path / "saved").iterdir())
+    coded = {code_of(layer, tensor) for _, layer, tensor in parametrized(compressed)}
+    packed = (tmp_path / "saved" / "codes.bin").stat().st_size
+    assert packed == sum(ceil(code.bits() / 8) for code in coded)
+    loaded = load(tmp_path / "saved", fresh)
+    assert torch.equal(loaded(data.images), compressed(data.images))
+    save(loaded, tmp_path / "again", plan=plan)
+    for file in (tmp_path / "saved").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_lowers_to_the_same_work_in_narrower_words(
+    plan: Plan, model: nn.Module, data: Data
+) -> None:
+    network = network_from_torch(model, (data.images[:1],), name="small")
+    compressed = compress(model, plan, data=data)
+    found = lower(network, compressed, data.images)
+    for layer in found:
+        assert layer.macs <= network[layer.name].macs
+        assert layer.weight.bits <= 16
+        assert layer.ifmap.bits <= 16
+        assert 0 <= layer.weight.density <= 1
+    assert found == lower(network, compressed, data.images)
+
+
 def test_weights_stay_trainable(name: str, plan: Plan, model: nn.Module, data: Data) -> None:
     if name in REWRITES:
         pytest.skip("rewrites the graph")
@@ -219,6 +254,13 @@ def test_shared_weights_are_refused() -> None:
     model[1].weight = model[0].weight
     with pytest.raises(InputError, match="weights are also"):
         compress(model, uniform("shiftcnn"))
+
+
+def test_compressing_again_leaves_the_first_alone(model: nn.Module, data: Data) -> None:
+    first = compress(model, uniform("shiftcnn"))
+    wanted = first(data.images)
+    compress(first, uniform("kmeans_weight_sharing"))
+    assert torch.equal(first(data.images), wanted)
 
 
 def test_methods_nest(model: nn.Module) -> None:

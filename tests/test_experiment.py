@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from compressors import fixed_point
+from compressors import Data, compress, uniform
 from data import fashion_mnist
 from hwsim import gallery, registry
 from hwsim.accuracy import one_thread, top1
@@ -95,9 +95,9 @@ class TestReport:
     def test_accuracy_is_that_of_the_networks(self, report: Report) -> None:
         found = fashion_mnist.load(limit=DENSITY_IMAGES)
         module = trained()
-        config = fixed_point.Config(weight_bits=8, activation_bits=8)
+        plan = uniform(("fixed_point", {"weight_bits": 8, "activation_bits": 8}))
         with one_thread():
-            small_net = fixed_point.compress(module, config, calibration=found.calibration)
+            small_net = compress(module, plan, data=Data(images=found.calibration))
         assert report.baseline.top1 == one_by_one(module, found.images, found.labels)
         assert report.compressed.top1 == one_by_one(small_net, found.images, found.labels)
 
@@ -242,8 +242,8 @@ class TestTop1:
 def test_16_bits_err_as_float32_does() -> None:
     """The ground on which the float32 network stands for the 16-bit baseline."""
     found = fashion_mnist.load()
-    config = fixed_point.Config(weight_bits=16, activation_bits=16)
-    module = fixed_point.compress(trained(), config, calibration=found.calibration)
+    plan = uniform(("fixed_point", {"weight_bits": 16, "activation_bits": 16}))
+    module = compress(trained(), plan, data=Data(images=found.calibration))
     float_top1 = top1(trained(), found.images, found.labels)
     assert abs(top1(module, found.images, found.labels) - float_top1) <= 0.0005
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import compressors
+
 ROOT = Path(__file__).parents[1]
 OUTER = {"models", "compressors", "plots", "data", "scenarios", "tests", "benchmarks"}
 FILES = sorted(
@@ -57,7 +59,7 @@ def test_nothing_imports_the_module_that_runs_as_main(path: Path) -> None:
     assert "hwsim.scenario" not in imports_of(path)
 
 
-@pytest.mark.parametrize("folder", ["models", "compressors", "plots", "data", "scenarios"])
+@pytest.mark.parametrize("folder", ["models", "plots", "data", "scenarios"])
 def test_outer_packages_hold_a_docstring_alone(folder: str) -> None:
     body = ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")).body
     assert len(body) == 1
@@ -74,3 +76,12 @@ def test_every_package_is_packaged() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for found in sorted({path.parent for path in FILES if path.name == "__init__.py"}):
         assert f'"{".".join(found.relative_to(ROOT).parts)}",' in text
+
+
+def test_what_the_library_of_compressors_offers_is_there() -> None:
+    found = ast.parse((ROOT / "compressors" / "__init__.py").read_text(encoding="utf-8"))
+    typed = {name.rpartition(".")[2] for name in imported(found)} - {"TYPE_CHECKING"}
+    assert {"compress", "compress_", "lower", "save", "load", "Plan"} <= set(compressors._HOMES)
+    for name in compressors._HOMES:
+        assert name in typed
+        assert getattr(compressors, name).__doc__

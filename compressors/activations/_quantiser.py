@@ -1,7 +1,7 @@
 """What every quantiser of activations offers, and how a layer gets one."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -14,8 +14,10 @@ class ActivationQuantiser(nn.Module, ABC):
     """Rounds a layer's ifmap; gradients pass by a rule of its own.
 
     `settings` are frozen and JSON-able and make the module again; what calibration finds lies in
-    buffers.
+    buffers. `binary` ones yield signs, times a scale. The file of each kind names it `QUANTISER`.
     """
+
+    binary: ClassVar[bool] = False
 
     def __init__(self, settings: Config) -> None:
         super().__init__()

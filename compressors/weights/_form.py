@@ -4,6 +4,7 @@ A layer's weight is its base form's value of a latent, which is what trains, see
 masks, and ways of storing. `code_of` says what the weight is as a code, at any time.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -94,6 +95,9 @@ def strip_(layer: nn.Module, tensor: str = "weight") -> None:
     """Make a tensor a plain parameter that has the value it had."""
     if forms(layer, tensor):
         weight = getattr(layer, tensor).detach().clone()
+        # Copies share the class that holds the tensor as a property, which torch would take away.
+        own = type(layer)
+        layer.__class__ = type(own.__name__, own.__bases__, dict(own.__dict__))
         parametrize.remove_parametrizations(layer, tensor, leave_parametrized=False)
         setattr(layer, tensor, nn.Parameter(weight))
 
@@ -104,6 +108,11 @@ def parametrized(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
         if parametrize.is_parametrized(layer):
             for tensor in layer.get_submodule("parametrizations")._modules:
                 yield path, layer, tensor
+
+
+def frozen(model: nn.Module) -> nn.Module:
+    """A copy whose weights are plain parameters of the values they have: quicker to run."""
+    return plain(copy.deepcopy(model))
 
 
 def plain(model: nn.Module) -> nn.Module:

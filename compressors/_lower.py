@@ -1,0 +1,128 @@
+"""What a compressed network is to the simulator: its layers with the bits, zeros and arithmetic
+that its codes and quantisers say.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import networkx
+import torch
+from torch import Tensor, nn
+
+from compressors import fixed_point
+from compressors._layers import weighted_layers
+from compressors.activations._quantiser import CHILD, input_quantiser
+from compressors.codes._code import Code
+from compressors.fixed.layers import FixedPointLayer
+from compressors.weights._form import code_of, frozen
+from hwsim.frontends.torch import network_from_torch, with_densities
+from hwsim.workload import Layer, Network, Op, Primitive, Zeros
+
+# A layer without weights that hands on words as narrow as its reader's.
+HANDS_ON = frozenset({Op.POOL, Op.ACTIVATION, Op.CONCAT, Op.COPY})
+
+CHUNK = 64  # images at a time
+
+
+def lower(network: Network, model: nn.Module, images: Tensor, *, bits: int = 16) -> Network:
+    """The layers of `network` as compression left them; channels that were removed are gone.
+
+    Words that no code or quantiser narrowed take `bits`. `images`, N x ... as for the model, bring
+    about the zeros of the maps; those of weights are exact. Raises InputError for a model that
+    cannot be simulated.
+    """
+    if any(isinstance(part, FixedPointLayer) for part in model.modules()):
+        return with_densities(fixed_point.lower(network, model), model, images)
+    measured = traced(network, model, images)
+    widths = ifmap_bits(measured, model, bits)
+    densities = quantised_densities(model, images)
+    layers = {}
+    for layer in measured:
+        readers = [widths[name] for name in measured.graph.successors(layer.name)]
+        maps = {"ifmap": widths[layer.name], "ofmap": max(readers, default=bits)}
+        found = narrowed(layer, model, bits=bits, **maps)
+        if layer.name in densities:
+            ifmap = replace(found.ifmap, density=densities[layer.name])
+            found = replace(found, ifmap=ifmap)
+        layers[layer.name] = found
+    return measured.with_layers(layers)
+
+
+def traced(network: Network, model: nn.Module, images: Tensor) -> Network:
+    """The layers of `model` with the sizes and the zeros they have, its maps not quantised."""
+    bare = bare_copy(model)
+    batch = torch.zeros(network.layers[0].N, *images.shape[1:])
+    found = network_from_torch(bare, (batch,), name=network.name)
+    return with_densities(found, bare, images)
+
+
+def bare_copy(model: nn.Module) -> nn.Module:
+    """The model with the weights that its codes decode to as parameters, and no quantiser."""
+    bare = frozen(model)
+    for layer in bare.modules():
+        if input_quantiser(layer):
+            delattr(layer, CHILD)
+    return bare
+
+
+def ifmap_bits(network: Network, model: nn.Module, bits: int) -> dict[str, int]:
+    """The width of each layer's ifmap: its quantiser's, or what those need that it hands it to."""
+    widths: dict[str, int] = {}
+    for name in reversed(list(networkx.topological_sort(network.graph))):
+        layer = network[name]
+        quantiser = input_quantiser(model.get_submodule(name)) if layer.weighted else None
+        readers = [widths[reader] for reader in network.graph.successors(name)]
+        handed = max(readers, default=bits) if layer.op in HANDS_ON else bits
+        widths[name] = quantiser.bits if quantiser else handed
+    return widths
+
+
+def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: int) -> Layer:
+    """A layer with the words, the zeros and the arithmetic of its code.
+
+    A psum has the bits that hold any sum, at most twice a plain word's.
+    """
+    if not layer.weighted:
+        return layer.at_bits(ifmap=ifmap, weight=layer.weight.bits, ofmap=ofmap, psum=2 * bits)
+    part = model.get_submodule(layer.name)
+    code = code_of(part)
+    weight = min(bits, code.word_bits or bits)
+    window = (layer.C * layer.R * layer.S - 1).bit_length()
+    psum = min(2 * bits, ifmap + weight + window)
+    found = layer.at_bits(ifmap=ifmap, weight=weight, ofmap=ofmap, psum=psum)
+    zeros = Zeros.of(code.decode().reshape(layer.shape("weight")).numpy())
+    exact = replace(found.weight, density=1.0, zeros=zeros if zeros.density < 1 else None)
+    return replace(found, weight=exact, primitive=primitive(code, part))
+
+
+def primitive(code: Code, layer: nn.Module) -> Primitive:
+    """What each MAC of a layer became; signs times signs are an XNOR."""
+    quantiser = input_quantiser(layer)
+    binary = code.word_bits == 1 and quantiser is not None and quantiser.binary
+    return Primitive.XNOR_POPCOUNT if binary else code.primitive
+
+
+def quantised_densities(model: nn.Module, images: Tensor) -> dict[str, float]:
+    """The share of non-zeros in each ifmap that a quantiser rounds."""
+    counts: dict[str, list[int]] = {}
+    hooks = []
+    for path, layer in weighted_layers(model).items():
+        quantiser = input_quantiser(layer)
+        if quantiser is not None:
+            counts[path] = [0, 0]
+            hooks.append(quantiser.register_forward_hook(_counter(counts[path])))
+    if hooks:
+        with torch.inference_mode():
+            for chunk in torch.split(images, CHUNK):
+                model(chunk)
+    for hook in hooks:
+        hook.remove()
+    return {path: nonzero / max(1, words) for path, (nonzero, words) in counts.items()}
+
+
+def _counter(counts: list[int]) -> Callable[[nn.Module, object, Tensor], None]:
+    def count(_: nn.Module, __: object, rounded: Tensor) -> None:
+        counts[0] += int(torch.count_nonzero(rounded))
+        counts[1] += rounded.numel()
+
+    return count
