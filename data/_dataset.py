@@ -1,4 +1,4 @@
-"""What every data set hands over: normalised images, their labels, and images to calibrate on."""
+"""What every data set hands over: images, labels, and images to calibrate or train on."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,12 @@ from torch import Tensor
 class Dataset:
     """Test images float32 N x C x H x W, labels int64 N, calibration float32 M x C x H x W.
 
-    All images are normalised as the networks expect; no calibration image is a test image.
+    Training images float32 T x C x H x W and their labels int64 T where they were asked for, else
+    None. All images are normalised as the networks expect, and none is in two of the three sets.
     """
 
     images: Tensor
     labels: Tensor
     calibration: Tensor
+    training: Tensor | None = None
+    training_labels: Tensor | None = None

@@ -1,7 +1,12 @@
-"""Rebuild fashion_mnist_test.npz from the original files; one zlib always writes the same bytes."""
+"""Rebuild fashion_mnist_test.npz from the original files; one zlib always writes the same bytes.
 
+Run `python -m data._make_fashion_mnist [--source DIR]`; DIR holds the four files, gzipped or not.
+"""
+
+import argparse
 import gzip
 import io
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,7 +24,7 @@ BYTES_MAGIC = b"\0\0\x08"
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """The unsigned bytes of an IDX file, in their stored shape; gzipped where it ends in .gz."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; see --source")
+        raise InputError(f"{path}: no such file; Debian's dataset-fashion-mnist installs it")
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as fault:
@@ -60,3 +65,27 @@ def make_archive(source: Path) -> bytes:
     train_images, _ = read_split(source, "train")
     calibration = train_images[::CALIBRATION_STEP][:CALIBRATION_IMAGES]
     return archive_bytes({"images": images, "labels": labels, "calibration": calibration})
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` whole, so that an interrupted run leaves the old file."""
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def main() -> None:
+    """Read the command line and rebuild the archive."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", type=Path, default=SOURCE, help="folder of the IDX files")
+    try:
+        content = make_archive(parser.parse_args().source)
+    except InputError as fault:
+        parser.error(str(fault))
+    path = Path(__file__).with_name("fashion_mnist_test.npz")
+    write_atomically(path, content)
+    print(f"{path}: {len(content)} bytes")
+
+
+if __name__ == "__main__":
+    main()

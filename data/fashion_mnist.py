@@ -1,13 +1,12 @@
-"""Fashion-MNIST: the 10,000 test images, and 512 training images to calibrate on.
+"""Fashion-MNIST: the 10,000 test images, 512 training images to calibrate on, and the others.
 
 Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
 Algorithms", arXiv:1708.07747; MIT licence (LICENSE.fashion_mnist). `python -m
-models._train_mobilenet_v1_fashion` rebuilds fashion_mnist_test.npz from the original files.
+data._make_fashion_mnist` rebuilds fashion_mnist_test.npz from the original files.
+The other 59,488 training images do not ship: they are read from those files where they are wanted.
 """
 
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -15,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from data._archive import read_arrays
 from data._dataset import Dataset
+from data._make_fashion_mnist import CALIBRATION_IMAGES, CALIBRATION_STEP, SOURCE, read_split
 from hwsim.errors import InputError
 
 ARCHIVE = Path(__file__).with_name("fashion_mnist_test.npz")
@@ -30,10 +31,18 @@ def normalise(images: NDArray[np.uint8]) -> Tensor:
     return ((padded.float() / 255 - MEAN) / STD).unsqueeze(1)
 
 
-def load(*, limit: int | None = None, calibration_images: int = 512) -> Dataset:
+def load(
+    *,
+    limit: int | None = None,
+    calibration_images: int = CALIBRATION_IMAGES,
+    training: bool = False,
+    training_folder: Path | None = None,
+) -> Dataset:
     """The first `limit` test images (all by default) and the first calibration images.
 
-    Raises InputError where the archive is missing or corrupt, or a count is out of range.
+    Training images are read where `training` asks for them or `training_folder` says where the
+    original files lie; Debian's folder by default. Raises InputError where files are missing or
+    corrupt, or a count is out of range.
     """
     arrays = read_archive(ARCHIVE)
     n_test, n_calibration = len(arrays["images"]), len(arrays["calibration"])
@@ -45,19 +54,29 @@ def load(*, limit: int | None = None, calibration_images: int = 512) -> Dataset:
             "fashion_mnist: calibration_images: "
             f"expected 1 to {n_calibration}, found {calibration_images}"
         )
+    training_set = read_training(training_folder or SOURCE) if training or training_folder else None
     return Dataset(
         images=normalise(arrays["images"][:count]),
         labels=torch.from_numpy(arrays["labels"][:count].astype(np.int64)),
         calibration=normalise(arrays["calibration"][:calibration_images]),
+        training=training_set and training_set[0],
+        training_labels=training_set and training_set[1],
     )
+
+
+def read_training(folder: Path) -> tuple[Tensor, Tensor]:
+    """Images 59488 x 1 x 32 x 32 and labels: the training images that calibrate nothing."""
+    if not folder.is_dir():
+        raise InputError(
+            f"fashion_mnist: training_folder = {str(folder)!r}: no such folder; install Debian's "
+            "dataset-fashion-mnist, or name a folder of the original files"
+        )
+    images, labels = read_split(folder, "train")
+    kept = np.ones(len(images), dtype=bool)
+    kept[: CALIBRATION_STEP * CALIBRATION_IMAGES : CALIBRATION_STEP] = False
+    return normalise(images[kept]), torch.from_numpy(labels[kept].astype(np.int64))
 
 
 def read_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays `images` 10000 x 28 x 28, `labels` 10000, `calibration` 512 x 28 x 28."""
-    try:
-        with np.load(path) as archive:
-            return {name: archive[name] for name in ("images", "labels", "calibration")}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as fault:
-        raise InputError(f"{path}: not a readable Fashion-MNIST archive: {fault}") from fault
+    return read_arrays(path, "images", "labels", "calibration")

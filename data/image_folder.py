@@ -6,7 +6,7 @@ weights: short side to 256, centre crop of 224, ImageNet's mean and standard dev
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -40,12 +40,16 @@ def load(
     limit: int | None = None,
     calibration_folder: Path | None = None,
     calibration_images: int = 64,
+    training_folder: Path | None = None,
+    training_images: int | None = None,
     classes: int = 1000,
 ) -> Dataset:
     """At most `limit` test images of `folder`, and `calibration_images` to calibrate on.
 
     Calibration images come from `calibration_folder`, or else out of `folder`, whose remaining
-    images are the test images. Every choice is evenly spaced over the sorted or listed order.
+    images are the test images. Labelled training images come from `training_folder` where it is
+    given: `training_images` of it, all by default, and none that serves the other ends, too. Every
+    choice is evenly spaced over the sorted or listed order.
     Raises InputError for a missing folder, file or label, an unreadable image, or a label outside
     0 ... classes - 1.
     """
@@ -63,11 +67,31 @@ def load(
         )
     wanted = len(listed) if limit is None else min(limit, len(listed))
     chosen = spread(listed, wanted, what=f"{folder}: limit")
+    learnt: list[LabelledImage] | None = None
+    if training_folder is not None:
+        taken = {path.resolve() for path in (*calibration_paths, *(image.path for image in listed))}
+        learnt = unseen(training_folder, training_images, taken=taken, classes=classes)
     return Dataset(
         images=read_images([image.path for image in chosen]),
-        labels=torch.tensor([image.label for image in chosen], dtype=torch.int64),
+        labels=class_numbers(chosen),
         calibration=read_images(calibration_paths),
+        training=None if learnt is None else read_images([image.path for image in learnt]),
+        training_labels=None if learnt is None else class_numbers(learnt),
     )
+
+
+def unseen(
+    folder: Path, count: int | None, *, taken: Collection[Path], classes: int
+) -> list[LabelledImage]:
+    """`count` labelled images, all by default, of those in `folder` that are not `taken`."""
+    listed = labelled_images(folder, classes=classes)
+    free = [image for image in listed if image.path.resolve() not in taken]
+    return spread(free, len(free) if count is None else count, what=f"{folder}: training_images")
+
+
+def class_numbers(images: Sequence[LabelledImage]) -> Tensor:
+    """The images' labels, int64."""
+    return torch.tensor([image.label for image in images], dtype=torch.int64)
 
 
 def spread(items: Sequence[Item], count: int, *, what: str) -> list[Item]:

@@ -37,6 +37,7 @@ PATH_KEYS = (
     ("weights",),
     ("dataset", "folder"),
     ("dataset", "calibration_folder"),
+    ("dataset", "training_folder"),
     ("baseline", "machine"),
     ("compressed", "machine"),
 )
@@ -64,6 +65,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 class DatasetChoice(Config):
     """A data set by name and what its `load` is to be given; what is left out takes its default.
 
+    `training`: labelled images to train on, too; `jpeg`: those that lost detail, where more exist.
     Folders are relative to the scenario's own folder, or else to the working directory.
     """
 
@@ -71,6 +73,10 @@ class DatasetChoice(Config):
     folder: Path | None = None
     calibration_folder: Path | None = None
     calibration_images: Positive | None = None
+    training: bool | None = None
+    training_folder: Path | None = None
+    training_images: Positive | None = None
+    jpeg: bool | None = None
     limit: Positive | None = None
 
     def arguments(self) -> dict[str, Path | int]:

@@ -3,6 +3,8 @@
 He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385, figure 5 and table 1.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 
@@ -19,11 +21,18 @@ def shortcut(c_in: int, c_out: int, *, stride: int) -> nn.Sequential:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut."""
+    """Two 3x3 convolutions and a shortcut; `shortcut` makes it, from option B or another."""
 
     expansion = 1
 
-    def __init__(self, c_in: int, channels: int, *, stride: int) -> None:
+    def __init__(
+        self,
+        c_in: int,
+        channels: int,
+        *,
+        stride: int,
+        shortcut: Callable[..., nn.Sequential] = shortcut,
+    ) -> None:
         super().__init__()
         self.conv1 = conv(c_in, channels, kernel=3, stride=stride)
         self.bn1 = nn.BatchNorm2d(channels)

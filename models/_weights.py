@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from hwsim.errors import InputError
 
-TORCH_SUFFIXES = (".pth", ".pt")
+TORCH_SUFFIXES = (".pth", ".pt", ".th")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
+WRAPPER = "module."
 # torch.load has no error of its own: a damaged file ends in any of these.
 DAMAGE = (
     BadZipFile,
@@ -57,8 +58,8 @@ def installed_weights(requirement: str) -> Path | None:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Copy the weights in `path` into `model`, in place; half precision widens to float32.
 
-    Reads .safetensors, and .pth or .pt files that hold a plain dictionary of tensors (as
-    torchvision's do). Raises InputError, and leaves the model as it was, where the file is missing
+    Reads .safetensors, and .pth, .pt or .th files that hold a dictionary of tensors (as torchvision's
+    do), or one under `state_dict` (as training scripts leave it). Raises InputError, and leaves the model as it was, where the file is missing
     or corrupt, or where a tensor is missing, unknown, mis-shaped, not floating-point as expected,
     or not finite.
     """
@@ -97,6 +98,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             content = load_file(path)
     except DAMAGE as fault:
         raise InputError(f"{path}: not a readable weights file: {first_line(fault)}") from fault
+    if isinstance(content, dict) and "state_dict" in content:
+        content = content["state_dict"]
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: expected a dictionary of tensors, found {type(content).__name__}"
@@ -104,7 +107,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     for key, value in content.items():
         if not isinstance(value, Tensor):
             raise InputError(f"{path}: {key}: expected a tensor, found {type(value).__name__}")
-    return dict(content)
+    return without_wrapper(content)
+
+
+def without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the prefix that torch.nn.DataParallel puts before all names."""
+    if all(key.startswith(WRAPPER) for key in tensors):
+        return {key.removeprefix(WRAPPER): value for key, value in tensors.items()}
+    return dict(tensors)
 
 
 def first_line(fault: Exception) -> str:

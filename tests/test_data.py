@@ -1,6 +1,5 @@
 """The data sets: what ships equals its source, and folders of images are read as stated."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 from data import _make_fashion_mnist, fashion_mnist, image_folder
 from data._dataset import Dataset
 from hwsim.errors import InputError
+from tests.complaints import refused
 
 IMAGENET = Path(__file__).parents[2] / "shared" / "data" / "imagenet"
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -91,14 +91,6 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     refused(lambda: fashion_mnist.read_archive(path), f"{path}: not a readable")
 
 
-def refused(call: object, complaint: str) -> None:
-    """`call` raises InputError: one line that begins with the complaint."""
-    assert callable(call)
-    with pytest.raises(InputError, match=re.escape(complaint)) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-
-
 def idx_bytes(values: list[int]) -> bytes:
     """A two-row IDX file of unsigned bytes."""
     return b"\0\0\x08\x02" + bytes([0, 0, 0, 2, 0, 0, 0, len(values) // 2]) + bytes(values)
@@ -118,6 +110,60 @@ def test_idx_files_are_read_and_checked(tmp_path: Path) -> None:
     refused(
         lambda: _make_fashion_mnist.read_idx(tmp_path / "x.gz"), f"{tmp_path / 'x.gz'}: no such"
     )
+
+
+def write_originals(folder: Path, *, images: int) -> None:
+    """Training files of images whose every pixel, and whose label, says which image it is."""
+    folder.mkdir()
+    numbers = np.arange(images)
+    pixels = np.repeat(numbers, 28 * 28).astype(np.uint8).tobytes()
+    sizes = [n.to_bytes(4, "big") for n in (images, 28, 28)]
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"".join(sizes) + pixels)
+    labels = (numbers % 10).astype(np.uint8).tobytes()
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + sizes[0] + labels)
+
+
+def test_fashion_mnist_trains_on_what_calibrates_nothing(tmp_path: Path) -> None:
+    write_originals(tmp_path / "originals", images=240)
+    read = fashion_mnist.load(limit=1, training_folder=tmp_path / "originals")
+    assert read.training is not None
+    assert read.training_labels is not None
+    assert read.training.shape == (237, 1, 32, 32)
+    found = (read.training[:, 0, 9, 9] * fashion_mnist.STD + fashion_mnist.MEAN) * 255
+    expected = [image for image in range(240) if image not in (0, 117, 234)]
+    assert found.round().int().tolist() == expected
+    assert read.training_labels.tolist() == [image % 10 for image in expected]
+
+
+def test_fashion_mnist_reads_no_training_images_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fashion_mnist, "read_split", None)
+    read = fashion_mnist.load(limit=1)
+    assert read.training is None
+    assert read.training_labels is None
+
+
+def test_fashion_mnist_says_where_training_images_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    complaint = f"fashion_mnist: training_folder = {str(nowhere)!r}: no such folder; install Debian"
+    refused(lambda: fashion_mnist.load(training_folder=nowhere), complaint)
+    monkeypatch.setattr(fashion_mnist, "SOURCE", nowhere)
+    refused(lambda: fashion_mnist.load(training=True), complaint)
+
+
+def test_fashion_mnist_real_training_images() -> None:
+    if not _make_fashion_mnist.SOURCE.is_dir():
+        pytest.skip(
+            f"{_make_fashion_mnist.SOURCE} is absent (Debian package dataset-fashion-mnist)"
+        )
+    read = fashion_mnist.load(training=True)
+    assert read.training is not None
+    assert read.training_labels is not None
+    assert len(read.training) == len(read.training_labels) == 60_000 - 512
+    some = read.training[::50, :, 2:-2, 2:-2]
+    assert float(some.mean()) == pytest.approx(0, abs=0.05)
+    assert float(some.std()) == pytest.approx(1, abs=0.05)
 
 
 def draw(path: Path, *, size: tuple[int, int] = (224, 224), colour: int = 0) -> None:
@@ -299,3 +345,23 @@ def test_real_images_load() -> None:
     assert read.calibration.shape == (4, 3, 224, 224)
     assert abs(float(read.images.mean())) < 1
     assert len(set(read.labels.tolist())) > 4
+
+
+def test_training_images_come_from_a_folder_of_their_own(table: Path, tmp_path: Path) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        for index in range(3):
+            draw(tmp_path / "more" / name / f"{index}.png", colour=60 + 10 * label + index)
+    more = tmp_path / "more"
+    read = image_folder.load(table, training_folder=more, training_images=2, calibration_images=1)
+    assert read.training is not None
+    assert read.training_labels is not None
+    assert read.training_labels.tolist() == [0, 1]
+    torch.testing.assert_close(read.training[1, :, 5, 5], prepared(70))
+    assert image_folder.load(table, calibration_images=1).training is None
+
+
+def test_training_images_serve_no_other_end(table: Path) -> None:
+    refused(
+        lambda: image_folder.load(table, calibration_images=1, limit=2, training_folder=table),
+        f"{table}: training_images: expected 1 to 0 images, found 0",
+    )

@@ -1,8 +1,6 @@
 """Training: descends as plain formulas say, gives the same bytes twice, and refuses bad data."""
 
 import copy
-import re
-from collections.abc import Callable
 from math import inf, nan
 
 import pytest
@@ -13,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from compressors._fit import SETTLING_IMAGES, Fit, fit, settle_batch_norms, shuffled
 from data._augment import SHIFT, augment
-from hwsim.errors import InputError
+from tests.complaints import refused
 
 
 def blobs(count: int = 240, *, shape: tuple[int, ...] = (2, 6, 5)) -> tuple[Tensor, Tensor]:
@@ -211,12 +209,6 @@ def test_augmentation_only_shifts_and_mirrors(border: float | None) -> None:
         }
         kinds.add(next(kind for kind, window in windows.items() if after.equal(window)))
     assert len(kinds) > 10
-
-
-def refused(call: Callable[[], object], complaint: str) -> None:
-    with pytest.raises(InputError, match=re.escape(complaint)) as caught:
-        call()
-    assert "\n" not in str(caught.value)
 
 
 def with_value(images: Tensor, value: float) -> Tensor:
