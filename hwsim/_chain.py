@@ -13,7 +13,6 @@ from hwsim._strips import Axis, Part, Strips, columns_of, rows_of, strips
 from hwsim.errors import InputError, MappingError
 from hwsim.hardware import Accelerator
 from hwsim.homes import Rooms, buffer
-from hwsim.mapping import kept_bits
 from hwsim.simulate import accumulated
 from hwsim.workload import Layer, Op
 
@@ -230,7 +229,7 @@ class Cut:
         box = rows.box[tensor] * columns.box[tensor]
         beside = line * (columns.span[tensor] - columns.box[tensor])
         if place == tensor - 1:
-            total = box * max(bits, kept_bits(before, memory, "ofmap")) + beside * bits
+            total = box * max(bits, memory.element_bits(before.psum.bits)) + beside * bits
         elif place == tensor:
             total = (box + beside) * bits
         else:

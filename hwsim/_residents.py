@@ -12,7 +12,6 @@ from itertools import pairwise
 import networkx
 
 from hwsim.hardware import Accelerator, Memory
-from hwsim.mapping import kept_bits
 from hwsim.simulate import accumulated, fused_into
 from hwsim.workload import Layer, Network
 
@@ -118,7 +117,7 @@ class Flow:
         return Resident(
             producer=name,
             consumers=readers,
-            made_bits=layer.words("ofmap") * kept_bits(layer, memory, "ofmap"),
+            made_bits=layer.words("ofmap") * memory.element_bits(layer.psum.bits),
             held_bits=max(
                 self._held_bits(layer, self.layers[reader], memory) for reader in readers
             ),

@@ -18,6 +18,7 @@ from hwsim.latency import latency
 from hwsim.mapping import Mapping, Store
 from hwsim.objective import Objective, value
 from hwsim.reuse import Link
+from hwsim.skipping import mac_cycles
 from hwsim.traffic import Transfer, transfers
 from hwsim.workload import Layer
 
@@ -42,7 +43,9 @@ def least(layer: Layer, machine: Accelerator) -> Least:
     mapping = Mapping(tuple(_stores(layer, machine)))
     moves = tuple(_bare(layer, machine, move) for move in transfers(layer, mapping, machine))
     skips = layer.weighted and machine.mac.zero_skipping
-    steps = 1 if skips else ceil(layer.operations / machine.pes)
+    steps = (
+        1 if skips else ceil(-(-layer.operations // machine.pes) * mac_cycles(layer, machine.mac))
+    )
     time = latency(layer, mapping, machine, moves, arithmetic=lambda *_: steps)
     energy = transfer_pj(layer, machine, moves, time.cycles)
     return Least(sum(energy.values()) + arithmetic_pj(layer, machine), time.cycles)

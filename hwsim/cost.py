@@ -12,9 +12,9 @@ from typing import NamedTuple
 from hwsim.hardware import Accelerator
 from hwsim.latency import Arithmetic, latency, own_cycles
 from hwsim.mapping import Mapping
-from hwsim.skipping import compute_cycles, performed_share
+from hwsim.skipping import compute_cycles, mac_cycles, performed_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
-from hwsim.traffic import Transfer, transfers
+from hwsim.traffic import Transfer, code_bits, transfers
 from hwsim.workload import Layer
 
 COMPONENTS = ("MAC", "spad", "NoC", "GLB", "DRAM", "clock", "leakage")
@@ -30,7 +30,7 @@ class Cost:
 
     `processing_cycles`: those in which the PEs do not wait for `single` buffers above them. `bound`
     names what is busy longest: `compute`, a memory level, or `NoC`. `utilization` is operations,
-    but for those skipped, / (cycles x PEs).
+    but for those skipped, x the cycles of one / (cycles x PEs).
     """
 
     cycles: int
@@ -89,7 +89,9 @@ def cost(
         processing_cycles=time.processing_cycles,
         compute_cycles=time.compute_cycles,
         bound=time.bound,
-        utilization=_performed(layer, machine) / (time.cycles * machine.pes),
+        utilization=_performed(layer, machine)
+        * float(mac_cycles(layer, machine.mac))
+        / (time.cycles * machine.pes),
         energy_by_component_pj=energy,
         dram_read_bits=ceil(sum(move.parent_read_bits for move in dram)),
         dram_write_bits=ceil(sum(move.parent_write_bits for move in dram)),
@@ -138,6 +140,7 @@ def arithmetic_pj(layer: Layer, machine: Accelerator) -> float:
         ifmap_bits=layer.ifmap.bits,
         weight_bits=layer.weight.bits,
         psum_bits=layer.psum.bits,
+        terms=layer.terms,
     )
     busy = _ungated_share(layer, machine)
     return _performed(layer, machine) * each * (busy + (1.0 - busy) * GATED_SHARE)
@@ -180,18 +183,18 @@ def transfer_pj(
 def _busy_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
     """The share of the accesses of MACs to a pad that happen: none for a MAC that is skipped. For a
     zero, a gating PE neither reads the weight nor reads and writes the psum, which stays as it is.
+    Of weights in a code of their own the skipped zeros are no words, but part of what it takes.
     """
     if move.child or machine.level(move.link.parent).component != "spad":
         return 1.0
-    performed = performed_share(layer, machine.mac)
+    coded = code_bits(layer, move.parent, move.tensor) <= move.parent_word_bits
+    performed = performed_share(layer, machine.mac, but="weight" if coded else "")
     return performed if move.tensor == "ifmap" else performed * _ungated_share(layer, machine)
 
 
 def _noc_pj(move: Transfer, machine: Accelerator) -> float:
     """Energy of a transfer on the arrays it crosses, each word at the wires' width."""
     return sum(
-        move.noc_words
-        * array.word_bits(move.word_bits)
-        * array_noc_pj_per_bit(array, machine.technology)
+        move.noc_words * move.wire_bits(array) * array_noc_pj_per_bit(array, machine.technology)
         for array in move.arrays
     )

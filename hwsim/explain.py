@@ -75,7 +75,7 @@ def fills(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[Fill
                 for level, before in mapping.stores(tensor)[1:]
                 if tensor in memory.tensors and level == part.level
             }
-            bits = sum(n * kept_bits(layer, memory, tensor) for tensor, n in words.items())
+            bits = ceil(sum(n * kept_bits(layer, memory, tensor) for tensor, n in words.items()))
             if memory.capacity_bits is not None:
                 yield Fill(
                     level=part.level,

@@ -6,8 +6,8 @@ each memory that follows. Energies left out are taken from `technology`.
 """
 
 from functools import cached_property
-from itertools import takewhile
-from math import prod
+from itertools import pairwise, takewhile
+from math import inf, prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -22,15 +22,15 @@ from pydantic import (
 
 from hwsim.config import Config, FieldError, load
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.mac import Bits, Energy
+from hwsim.mac import Mac as Mac
 from hwsim.registry import names, yaml_path
 from hwsim.scaling import voltage_range
 from hwsim.sparsity import Format, check_complete
-from hwsim.workload import Op, Primitive, Storage
+from hwsim.workload import Decoder, Op, Storage, Tensor
 
 TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
 Positive = Annotated[int, Field(gt=0, le=2**50)]
-Bits = Annotated[int, Field(ge=1, le=64)]
-Energy = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Bandwidth = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
@@ -66,6 +66,9 @@ class Memory(Config):
     the code of each tensor for which this memory has a coder, bypassed where it saves no bits; all
     others lie here uncoded, whatever zeros they have. Either a storage by name or a
     `hwsim.sparsity.Format`, such as {storage: block, block: [4, 4]}. Tiles must fit uncoded.
+    `decoders`: what reads are passed through. Weights lie here in the shortest of their own codes
+    (`hwsim.workload.Tensor.stored`) for which nothing is missing, packed, and that is also the room
+    that tiles take: of a code whose words differ in length as much as the mean.
     """
 
     tensors: tuple[TensorName, ...] = Field(min_length=1)
@@ -80,6 +83,7 @@ class Memory(Config):
     buffering: Literal["single", "double", "stream"] = "stream"
     bypass: bool = True
     formats: dict[TensorName, StoredAs] = Field(default_factory=dict)
+    decoders: dict[Literal["weight"], tuple[Decoder, ...]] = Field(default_factory=dict)
     read_pj_per_bit: Energy | None = None
     write_pj_per_bit: Energy | None = None
     source: str = ""
@@ -96,6 +100,15 @@ class Memory(Config):
     def element_bits(self, bits: int) -> int:
         """The bits that an element of `bits` occupies here."""
         return -(-bits // self.slot_bits) * self.slot_bits
+
+    def code_bits(self, tensor: str, record: Tensor, *, words: int) -> float:
+        """Bits an element, of so many, of the shortest code that can be decoded here; the whole
+        takes whole slots. Infinite where there is none."""
+        if not record.stored or tensor != "weight":
+            return inf
+        able = frozenset(self.decoders.get("weight", ()))
+        known = [code.bits for code in record.stored if able.issuperset(code.decoders)]
+        return self.element_bits(min(known)) / words if known else inf
 
     @property
     def usable_bits(self) -> float:
@@ -166,28 +179,6 @@ class Array(Config):
     def instances(self) -> int:
         """How many there are of everything below."""
         return prod(self.axes.values())
-
-
-class Mac(Config):
-    """The arithmetic of a PE.
-
-    Operands narrower than the datapath run at its full width; wider ones are refused.
-    `zero_gating`: a zero ifmap word saves the MAC's energy, the read of its weight from the pad and
-    the psum's round trip (JSSC 2017, Sec. V-B), no cycles. `zero_skipping`: a MAC with a zero of
-    one of these operands takes neither energy, nor accesses to the pads, nor a cycle. PEs that
-    skip get ahead of others until a tile of `sync_level` changes, where they wait; without one,
-    until the layer ends.
-    """
-
-    ifmap_bits: Bits = 16
-    weight_bits: Bits = 16
-    psum_bits: Bits = 32
-    primitives: tuple[Primitive, ...] = (Primitive.MULTIPLY_ADD,)
-    zero_gating: bool = False
-    zero_skipping: tuple[Literal["ifmap", "weight"], ...] = ()
-    sync_level: str = ""
-    multiply_add_pj: Energy | None = None
-    source: str = ""
 
 
 class Technology(Config):
@@ -265,6 +256,17 @@ class Accelerator(Config):
         axes = [axis for array in self.arrays for axis in array.axes]
         if len(set(levels)) < len(levels) or len(set(axes)) < len(axes):
             raise ValueError("hierarchy: two levels or two axes share a name")
+        return self
+
+    @model_validator(mode="after")
+    def _codes_come_from_above(self) -> Self:
+        """What is decoded below is not coded on the way."""
+        holding = [(level.level, m) for level in self.levels if (m := level.memory("weight"))]
+        for (outer, above), (name, memory) in pairwise(holding):
+            new = set(memory.decoders.get("weight", ())) - set(above.decoders.get("weight", ()))
+            if new:
+                reason = f"{outer} above cannot pass on a code that it has no decoder for"
+                raise FieldError(key=f"{name}.decoders", value=sorted(map(str, new)), reason=reason)
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,9 @@
                             windows reach: H = (P - 1) stride_h + (R - 1) dilation_h + 1 - 2 pad_h
     bits density            of ifmap, weight and ofmap alike, or ifmap_bits, weight_density, ...;
                             density, the share of elements that are not zero, is 1 unless given
-    psum_bits operands op primitive name        as in `hwsim.workload.Layer`
+    psum_bits operands op primitive terms name  as in `hwsim.workload.Layer`
+    weight_stored           codes that weights may be stored in, each as its bits in all and what
+                            decodes it: 4096:codebook, or 4096:codebook,3072:codebook+huffman
 
 Where a key and its part are both given the part wins.
 """
@@ -19,7 +21,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from hwsim.errors import ConfigError, InputError
-from hwsim.workload import DIMS, TENSORS, Layer, Op, Primitive, Tensor
+from hwsim.workload import DIMS, TENSORS, Decoder, Layer, Op, Primitive, Stored, Tensor
 
 Words = dict[str, str]
 
@@ -28,9 +30,10 @@ PARTS: dict[str, tuple[str, ...]]
 PARTS = {key: (f"{key}_h", f"{key}_w") for key in ("stride", "dilation", "pad")}
 PARTS |= {key: tuple(f"{tensor}_{key}" for tensor in TENSORS) for key in ("bits", "density")}
 ENUMS = {"op": Op, "primitive": Primitive}
-SIZES = (*DIMS, *PARTS["stride"], *PARTS["dilation"], *PARTS["pad"], "H", "W", "operands")
+SIZES = (*DIMS, *PARTS["stride"], *PARTS["dilation"], *PARTS["pad"], "H", "W", "operands", "terms")
+STORED = "weight_stored"
 BITS, DENSITIES = (*PARTS["bits"], "psum_bits"), PARTS["density"]
-KEYS = (*SIZES, *PARTS, *BITS, *DENSITIES, *ENUMS, "name")
+KEYS = (*SIZES, *PARTS, *BITS, *DENSITIES, *ENUMS, STORED, "name")
 
 
 def words(text: str) -> Words:
@@ -78,6 +81,7 @@ def read(given: Words, *, bits: MappingType[str, int] | None = None) -> Layer:
         tensor: Tensor(
             bits=values.pop(f"{tensor}_bits", (bits or {}).get(tensor, Tensor().bits)),
             density=values.pop(f"{tensor}_density", 1.0),
+            stored=values.pop(f"{tensor}_stored", ()),
         )
         for tensor in (*TENSORS, "psum")
     }
@@ -97,6 +101,8 @@ def _value(key: str, value: str) -> Any:
         if value not in known:
             raise wrong(f"must be one of {', '.join(known)}")
         return ENUMS[key](value)
+    if key == STORED:
+        return tuple(_stored(code, wrong) for code in value.split(","))
     kind, what = (float, "a number") if key in DENSITIES else (int, "a whole number")
     number = _number(kind, value)
     if number is None:
@@ -106,6 +112,17 @@ def _value(key: str, value: str) -> Any:
     if key in BITS and not 1 <= number <= 64:
         raise wrong("must lie in 1..64")
     return number
+
+
+def _stored(code: str, wrong: Callable[[str], ConfigError]) -> Stored:
+    """One code as it is written: its bits, and its decoders by name."""
+    bits, _, decoders = code.partition(":")
+    number, given = _number(int, bits), decoders.split("+")
+    if number is None:
+        raise wrong("must be a whole number of bits, a colon and decoders")
+    if not set(given) <= set(Decoder):
+        raise wrong(f"decoders must be some of {', '.join(Decoder)}, with + between")
+    return Stored(int(number), tuple(map(Decoder, given)))
 
 
 def _number(kind: Callable[[str], float], value: str) -> float | None:
@@ -133,9 +150,12 @@ def _written(layer: Layer) -> Iterator[str]:
     yield from _part("dilation", [layer.dilation_h, layer.dilation_w], 1)
     yield from _part("pad", [layer.pad_h, layer.pad_w], 0)
     yield from _part("operands", [layer.operands], 1)
+    yield from _part("terms", [layer.terms], 1)
     yield from _part("bits", [tensor.bits for tensor in tensors], None)
     yield f"psum_bits={layer.psum.bits}"
     yield from _part("density", [tensor.density for tensor in tensors], 1.0)
+    codes = (f"{code.bits}:{'+'.join(code.decoders)}" for code in layer.weight.stored)
+    yield from _part(STORED, [",".join(codes)], "")
 
 
 def _part(key: str, values: Sequence[object], default: object) -> Iterator[str]:

@@ -165,10 +165,12 @@ def tile_words(layer: Layer, tensor: str, extent: dict[str, int]) -> int:
     return layer.operands * extent["N"] * extent["G"] * extent["C"] * rows * columns
 
 
-def kept_bits(layer: Layer, memory: Memory, tensor: str) -> int:
-    """Bits that one element of a tensor takes in a memory; an ofmap is kept as psums on chip."""
-    bits = layer.psum.bits if tensor == "ofmap" else layer.tensor(tensor).bits
-    return memory.element_bits(bits)
+def kept_bits(layer: Layer, memory: Memory, tensor: str) -> float:
+    """Room of one element of a tensor in a memory; an ofmap is kept as psums on chip."""
+    if tensor == "ofmap":
+        return memory.element_bits(layer.psum.bits)
+    record, words = layer.tensor(tensor), layer.words(tensor) if tensor == "weight" else 0
+    return min(memory.element_bits(record.bits), memory.code_bits(tensor, record, words=words))
 
 
 def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:

@@ -80,7 +80,7 @@ def demand(move: Transfer) -> Demand:
         _load(inward, _port(link.child, move.child, "write"), move.child_write_bits / children)
         _load(outward, _port(link.child, move.child, "read"), move.child_read_bits / children)
     for array in move.arrays:
-        word = array.word_bits(move.word_bits)
+        word = move.wire_bits(array)
         _load(inward, _bus(array, move.tensor, "in"), word * link.reads)
         _load(outward, _bus(array, move.tensor, "out"), word * link.writes)
     return Demand(inward, outward)

@@ -7,7 +7,7 @@ Totals are sums over the layer rows, floats by `math.fsum`, so their order does 
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from itertools import pairwise
@@ -23,6 +23,8 @@ from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, Memory
 from hwsim.results import write_files
+from hwsim.skipping import mac_cycles
+from hwsim.workload import Layer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -218,11 +220,17 @@ def side(
             name: fsum(row.energy_by_component_pj[name] for row in rows) for name in COMPONENTS
         },
         dram_bits=sum(row.dram_bits for row in rows),
-        peak_macs_per_cycle=result.machine.pes,
+        peak_macs_per_cycle=_peak_macs_per_cycle(result.machine, weighted),
         dram_bits_per_cycle=_dram_bits_per_cycle(result.machine),
         kept=kept,
         layers=rows,
     )
+
+
+def _peak_macs_per_cycle(machine: Accelerator, weighted: Sequence[Layer]) -> int:
+    """What all PEs do in a cycle, at the precision of the layer that runs fastest."""
+    least = min((float(mac_cycles(layer, machine.mac)) for layer in weighted), default=1.0)
+    return round(machine.pes / least)
 
 
 def _row(found: "LayerResult") -> LayerRow:

@@ -16,8 +16,9 @@ No cycle count falls below the busiest lane's work, and so none below `work / la
 """
 
 from collections.abc import Iterable
+from fractions import Fraction
 from functools import lru_cache
-from math import floor, prod
+from math import ceil, floor, prod
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,26 @@ def random_mask(shape: tuple[int, ...], *, density: float, seed: int) -> Mask:
 def compute_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
     """Cycles of arithmetic of a mapped layer, at least 1.
 
-    Every step of the nest takes one, zero or not, unless the PEs skip zeros: then they are those of
-    `expected_cycles`, and lanes wait for each other where a tile of `mac.sync_level` changes.
+    Every step of the nest takes `mac_cycles`, zero or not, unless the PEs skip zeros: then steps
+    are those of `expected_cycles`, and lanes wait where a tile of `mac.sync_level` changes.
     """
+    each = mac_cycles(layer, mac)
     if not (layer.weighted and mac.zero_skipping):
-        return compute_steps(layer, mapping)
+        return ceil(compute_steps(layer, mapping) * each)
     sync = sync_point(mapping, mac.sync_level)
-    return max(1, expected_cycles(layer, mapping, sync=sync, skipped=mac.zero_skipping))
+    steps = expected_cycles(layer, mapping, sync=sync, skipped=mac.zero_skipping)
+    return max(1, ceil(steps * each))
+
+
+def mac_cycles(layer: Layer, mac: Mac) -> Fraction:
+    """Cycles that a PE takes for one operation of a layer: one, unless a product is made of several
+    terms, or the arithmetic takes the less time the narrower its operands are."""
+    if not layer.weighted:
+        return Fraction(1)
+    bits = layer.weight.bits
+    _, times = mac.native(layer.primitive, weight_bits=bits, terms=layer.terms)
+    widest = Fraction(mac.precision.cycles if mac.precision else 1)
+    return times * widest * mac.share(ifmap_bits=layer.ifmap.bits, weight_bits=bits)
 
 
 def balanced_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
@@ -64,18 +78,21 @@ def balanced_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
 
     Quick, to compare mappings by; too low to report.
     """
-    return max(1, floor(compute_steps(layer, mapping) * performed_share(layer, mac)))
+    steps = compute_steps(layer, mapping) * performed_share(layer, mac)
+    return max(1, floor(steps * float(mac_cycles(layer, mac))))
 
 
-def performed_share(layer: Layer, mac: Mac) -> float:
-    """The share of a layer's operations that PEs perform: those of zeros that they skip are not.
+def performed_share(layer: Layer, mac: Mac, *, but: str = "") -> float:
+    """The share of a layer's operations that PEs perform: those of zeros that they skip are not,
+    `but` for one operand's.
 
     Zeros of padding, and of tensors whose zeros are known, are counted; others are as many as the
     densities say.
     """
-    if not (layer.weighted and mac.zero_skipping):
+    skipped = tuple(tensor for tensor in mac.zero_skipping if tensor != but)
+    if not (layer.weighted and skipped):
         return 1.0
-    return _performed_share(layer, mac.zero_skipping)
+    return _performed_share(layer, skipped)
 
 
 @lru_cache(maxsize=16)  # of the layers being mapped: an entry may hold their zeros

@@ -178,18 +178,24 @@ def operation_pj(
     ifmap_bits: int,
     weight_bits: int,
     psum_bits: int,
+    terms: int = 1,
 ) -> float:
-    """One operation of a PE; a primitive that the machine lacks runs as a multiply-add.
+    """One MAC of a PE, made of `terms` primitives; one that the machine lacks runs as `Mac.native`
+    says.
 
     The datapath's width sets the energy, not the operands', except where XNOR units take operands
-    plane by plane. Raises InputError where an operand is wider than the datapath.
+    plane by plane, or the time, and so the energy, goes by the operands' widths. Raises InputError
+    where an operand is wider than the datapath.
     """
     mac = machine.mac
     asked = {"ifmap_bits": ifmap_bits, "weight_bits": weight_bits, "psum_bits": psum_bits}
     for key, bits in asked.items():
         if bits > getattr(mac, key):
             raise InputError(f"{machine.name}: mac.{key} = {getattr(mac, key)}: layer needs {bits}")
-    native = primitive if primitive in mac.primitives else Primitive.MULTIPLY_ADD
+    native, count = mac.native(primitive, weight_bits=weight_bits, terms=terms)
+    times = count * float(mac.share(ifmap_bits=ifmap_bits, weight_bits=weight_bits))
+    if native in mac.primitive_pj:
+        return times * mac.primitive_pj[native]
     planes = native is Primitive.XNOR_POPCOUNT
     law_pj = mac_pj(
         native,
@@ -197,7 +203,7 @@ def operation_pj(
         weight_bits=weight_bits if planes else mac.weight_bits,
         psum_bits=mac.psum_bits,
     )
-    return _arithmetic_pj(machine, law_pj)
+    return times * _arithmetic_pj(machine, law_pj)
 
 
 def alu_pj(machine: Accelerator, *, bits: int) -> float:

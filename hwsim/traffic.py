@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
+from math import inf, prod
 
 from hwsim.hardware import Accelerator, Array, Memory
 from hwsim.mapping import Mapping, kept_bits, tile_words
@@ -18,9 +18,10 @@ class Transfer:
 
     `parent_word_bits` and `child_word_bits`: what a word takes at either end; `psum_bits`: an
     unfinished ofmap's at the parent, where `finished` words are more than that in the end;
-    `word_bits`: a word's own. `tile_words` are those of an instance's largest tile, `first_words`
-    those of all instances' first tiles, each once where they share it. `into_pe`: the child is a
-    pad or the MAC itself; `above_child` loops come before it keeps its tile.
+    `word_bits`: a word's own; `code_bits`: in a code that the child keeps as it comes.
+    `tile_words` are those of an instance's largest tile, `first_words` those of all instances'
+    first tiles, each once where they share it. `into_pe`: the child is a pad or the MAC itself;
+    `above_child` loops come before it keeps its tile.
     """
 
     link: Link
@@ -36,6 +37,7 @@ class Transfer:
     psum_bits: float
     finished: int
     word_bits: int
+    code_bits: float
     tile_words: int
     first_words: int
 
@@ -74,6 +76,10 @@ class Transfer:
     def noc_words(self) -> int:
         """Words delivered to instances, and psums passed to a neighbour that adds its own."""
         return self.link.delivered + self.link.collected - self.link.writes
+
+    def wire_bits(self, array: Array) -> float:
+        """Bits that a word takes on an array's wires; codes travel packed."""
+        return min(array.word_bits(self.word_bits), self.code_bits)
 
     def waited(self, starts: int) -> "Transfer":
         """What the rest waits for, when the pipeline starts so many times: the first tiles in each
@@ -142,6 +148,7 @@ def _transfer(
         psum_bits=psum_bits,
         finished=layer.words("ofmap") if link.tensor == "ofmap" else 0,
         word_bits=layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits,
+        code_bits=code_bits(layer, child, link.tensor),
         tile_words=tile_words(layer, link.tensor, tile),
         first_words=_first_words(layer, link.tensor, tile, spread[:above_child], shared),
     )
@@ -169,7 +176,16 @@ def _child_bits(layer: Layer, link: Link, child: Memory | None) -> float:
 def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
     """Bits that an element takes in a memory that may code the tensor, the mean of all of it."""
     bits = memory.element_bits(layer.tensor(tensor).bits)
-    return tensor_bits(memory.formats.get(tensor, Storage.DENSE), layer, tensor, bits=bits)
+    plain = tensor_bits(memory.formats.get(tensor, Storage.DENSE), layer, tensor, bits=bits)
+    return min(plain, code_bits(layer, memory, tensor))
+
+
+def code_bits(layer: Layer, memory: Memory | None, tensor: str) -> float:
+    """Bits an element of the shortest of a tensor's own codes that a memory can hold, or infinite.
+    MACs hold none."""
+    if memory is None:
+        return inf
+    return memory.code_bits(tensor, layer.tensor(tensor), words=layer.words(tensor))
 
 
 def _first_words(

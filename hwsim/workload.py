@@ -23,6 +23,7 @@ TENSORS = ("ifmap", "weight", "ofmap")
 # Counts of words and bits stay exact in 64-bit integers and in doubles.
 LARGEST_SIZE = 2**24
 MOST_OPERATIONS = 2**50
+MOST_TERMS = 64
 
 RELEVANT: Mapping[str, frozenset[str]] = {
     "ifmap": frozenset("NGCPQRS"),
@@ -72,6 +73,43 @@ class Storage(StrEnum):
     BLOCK = "block"
 
 
+class Decoder(StrEnum):
+    """What turns a stored code back into words as it is read; a code may need several in a row.
+
+    `codebook`: an index into a table of values. `product`: one into a table of short vectors.
+    `power_of_two`: exponents and signs, whose sum is the value. `hash`: a table of values at places
+    that a hash function tells. `bitmap`, `relative_index` and `csr`: where the non-zeros are.
+    `huffman`: a prefix code. `transform`: coefficients of a fixed linear transform.
+    """
+
+    CODEBOOK = "codebook"
+    PRODUCT = "product"
+    POWER_OF_TWO = "power_of_two"
+    HASH = "hash"
+    BITMAP = "bitmap"
+    RELATIVE_INDEX = "relative_index"
+    CSR = "csr"
+    HUFFMAN = "huffman"
+    TRANSFORM = "transform"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A code of a whole tensor: its `bits` as written, tables and scales included, and the
+    decoders that it takes to read it, kept sorted. Raises InputError on none, or no such bits."""
+
+    bits: int
+    decoders: tuple[Decoder, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bits <= MOST_OPERATIONS:
+            raise InputError(f"stored: bits = {self.bits}: must lie in 0..{MOST_OPERATIONS}")
+        if not self.decoders:
+            raise InputError("stored: decoders = (): what needs none is no code")
+        needed = tuple(sorted({Decoder(name) for name in self.decoders}))
+        object.__setattr__(self, "decoders", needed)
+
+
 @dataclass(frozen=True)
 class Zeros:
     """Where a real tensor is zero: its shape, and one bit an element, in C order, set elsewhere.
@@ -105,13 +143,16 @@ class Tensor:
     """What the simulator knows of a tensor: `bits` an element, `density` the share of non-zeros.
 
     Where the real tensor is at hand, `zeros` says which they are, and a density left at 1 follows
-    from it. How memories code the tensor is theirs to say (`hwsim.hardware.Memory.formats`). Raises
-    InputError on a density that contradicts the zeros.
+    from it. How memories code the tensor is theirs to say (`hwsim.hardware.Memory.formats`), but
+    for weights that a compressor has coded: `stored` lists the codes it may be written in, of which
+    a memory holds the shortest that it can decode. `bits` stays the width of the decoded word, and
+    is what all other memories hold. Raises InputError on a density that contradicts the zeros.
     """
 
     bits: int = 16
     density: float = 1.0
     zeros: Zeros | None = None
+    stored: tuple[Stored, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 64:
@@ -130,7 +171,9 @@ class Layer:
     """One layer of a network: loop bounds, window geometry, tensors and arithmetic.
 
     `H` and `W` are the ifmap's rows and columns without padding; `operands` is how many ifmaps of
-    that shape an element-wise layer reads. Raises InputError on impossible sizes.
+    that shape an element-wise layer reads. Each MAC became `terms` operations of its `primitive`: a
+    weight that is the sum of two powers of two takes two shift-adds. Raises InputError on
+    impossible sizes.
     """
 
     name: str
@@ -157,6 +200,7 @@ class Layer:
     ofmap: Tensor = field(default_factory=Tensor)
     psum: Tensor = field(default_factory=Tensor)
     primitive: Primitive = Primitive.MULTIPLY_ADD
+    terms: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "H", self.H or self._rows(self.P, self.R))
@@ -172,8 +216,19 @@ class Layer:
             raise InputError(
                 f"layer {self.name!r}: {self.operations} operations: at most {MOST_OPERATIONS}"
             )
+        self._check_terms()
         for key in (*TENSORS, "psum"):
             self._check_zeros(key)
+            if getattr(self, key).stored and key not in {"weight"} & set(self.tensors):
+                raise InputError(f"layer {self.name!r}: {key}: has no weights to store in a code")
+
+    def _check_terms(self) -> None:
+        most = 1 if self.primitive is Primitive.MULTIPLY_ADD else MOST_TERMS
+        if not 1 <= self.terms <= most:
+            raise InputError(
+                f"layer {self.name!r}: terms = {self.terms}: must lie in 1..{most} "
+                f"of {self.primitive}"
+            )
 
     def _check_zeros(self, key: str) -> None:
         """Raises InputError where a tensor's zeros are not of its shape."""

@@ -5,13 +5,15 @@ a read taken for a write, shows in the sum; as integers they add up without roun
 """
 
 from dataclasses import replace
+from math import ceil, inf
 
 from hypothesis import strategies as st
 
 from hwsim.hardware import Accelerator, Array, Control, Mac, Memory, MemoryLevel
+from hwsim.mac import Precision
 from hwsim.mapping import Loop, Mapping, Store
 from hwsim.registry import names
-from hwsim.workload import TENSORS, Layer, Op, Storage
+from hwsim.workload import TENSORS, Decoder, Layer, Op, Storage, Stored
 from tests.strategies import layers, mappings
 
 KILOBIT = 1024
@@ -141,6 +143,37 @@ STATIONARY = Mapping(
 )
 
 Case = tuple[Layer, Mapping, Accelerator]
+# None; bit-serial in the weight; and bricks of 4 bits that fuse, four a cycle.
+PRECISIONS = (
+    None,
+    Precision(widths={"weight": tuple(range(1, 17))}, cycles=16),
+    Precision(widths={"ifmap": (4, 8, 16), "weight": (4, 8, 16)}, cycles=4),
+)
+
+
+def cycles_a_mac(layer: Layer, machine: Accelerator) -> float:
+    """Of the machines of `cases`, told by the precision in words."""
+    at = PRECISIONS.index(machine.mac.precision)
+    if at == 0 or not layer.weighted:
+        return 1.0
+    if at == 1:
+        return layer.weight.bits
+    digits = {bits: (1, 1, 2, 4, 4)[ceil(bits / 4)] for bits in range(1, 17)}
+    return digits[layer.ifmap.bits] * digits[layer.weight.bits] / 4
+
+
+def coded_bits(layer: Layer, machine: Accelerator, tensor: str, level: str) -> float:
+    """Bits of a weight in the one code that it may have in `cases`, where a level can read it."""
+    parts = [part for part in machine.levels if part.level == level]
+    memory = parts[0].memory(tensor) if parts else None
+    if tensor == "weight" and memory and memory.decoders and layer.weight.stored:
+        code = layer.weight.stored[0]
+        if code.decoders == (Decoder.CODEBOOK,):
+            slots = -(-code.bits // memory.slot_bits)
+            return slots * memory.slot_bits / layer.words("weight")
+    return inf
+
+
 BANDWIDTHS = st.sampled_from((None, 0.5, 2.0, 16.0))
 
 
@@ -179,27 +212,42 @@ def _array(draw: st.DrawFn, axis: str, pj: int, *, timed: bool) -> Array:
 def deep_machines(draw: st.DrawFn, *, timed: bool = False) -> Accelerator:
     """DRAM, buffer, three arrays of one axis each and two levels of pads, all drawn at random."""
     formats = {"ifmap": Storage.BITMAP} if draw(st.booleans()) else {}
-    dram = DRAM.model_copy(update={"formats": formats})
+    read = draw(st.sampled_from((0, 0, 1, 2, 3)))  # so many levels, outermost first, decode weights
+    coded = [{"weight": (Decoder.CODEBOOK,)} if level < read else {} for level in range(3)]
+    dram = DRAM.model_copy(update={"formats": formats, "decoders": coded[0]})
+    glb = GLB.model_copy(update={"decoders": coded[1]})
+    pads = tuple(
+        pad.model_copy(update={"decoders": coded[2] if "weight" in pad.tensors else {}})
+        for pad in PADS
+    )
+    mac = {"zero_gating": draw(st.booleans()), "precision": draw(st.sampled_from(PRECISIONS))}
     latches = tuple(
         pad.model_copy(update={"read_pj_per_bit": 59 + 2 * i, "write_pj_per_bit": 60 + 2 * i})
         for i, pad in enumerate(PADS)
     )
     return machine(
         dram_level(*draw(_memories((dram,), timed=timed))),
-        glb_level(*draw(_memories((GLB,), timed=timed))),
+        glb_level(*draw(_memories((glb,), timed=timed))),
         *(
             draw(_array(axis, pj, timed=timed))
             for axis, pj in zip("XYZ", (43, 47, 53), strict=True)
         ),
-        spad_level(*draw(_memories(PADS, timed=timed))),
+        spad_level(*draw(_memories(pads, timed=timed))),
         MemoryLevel(
             level="latch",
             component="spad",
             memories=tuple(draw(_memories(latches, timed=timed))),
         ),
-        mac=MAC.model_copy(update={"zero_gating": draw(st.booleans())}),
+        mac=MAC.model_copy(update=mac),
         stores_padding=draw(st.booleans()),
     )
+
+
+def _codes(layer: Layer) -> st.SearchStrategy[Stored]:
+    """Codes that save much, little or nothing, one of which no machine here can read."""
+    bits = st.integers(1, 20 * layer.words("weight"))
+    decoders = st.sampled_from((Decoder.CODEBOOK, Decoder.CODEBOOK, Decoder.HUFFMAN))
+    return st.builds(lambda bits, decoder: Stored(bits, (decoder,)), bits, decoders)
 
 
 @st.composite
@@ -210,6 +258,8 @@ def cases(draw: st.DrawFn, *, timed: bool = False) -> Case:
     layer = layer.at_bits(ifmap=draw(bits), weight=draw(bits), ofmap=draw(bits), psum=draw(bits))
     density = draw(st.sampled_from((0.25, 0.5, 1.0)))
     layer = replace(layer, ifmap=replace(layer.ifmap, density=density))
+    if layer.weighted and draw(st.booleans()):
+        layer = replace(layer, weight=replace(layer.weight, stored=(draw(_codes(layer)),)))
     return layer, draw(mappings(layer)), draw(deep_machines(timed=timed))
 
 

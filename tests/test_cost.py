@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from hwsim.mapping import Mapping, validate
 from hwsim.reuse import Link
 from hwsim.workload import Layer, Op, Primitive, Tensor, Zeros
 from tests import machines, oracle
-from tests.machines import MATMUL, SQUARE, STATIONARY, cases
+from tests.machines import MATMUL, SQUARE, STATIONARY, cases, coded_bits
 
 
 def test_a_matrix_product_worked_by_hand() -> None:
@@ -149,13 +150,7 @@ def naive_pj(layer: Layer, mapping: Mapping, machine: Accelerator) -> dict[str, 
 def ends(layer: Layer, machine: Accelerator, link: Link) -> Sequence[tuple[str, float, float]]:
     """(level, bits read, bits written) at both ends of a link."""
     record = layer.psum if link.tensor == "ofmap" else layer.tensor(link.tensor)
-    slots = {
-        level.level: memory.slot_bits
-        for level in machine.levels
-        for memory in level.memories
-        if link.tensor in memory.tensors
-    }
-    bits: float = slots_bits(record.bits, slots[link.parent])
+    bits = kept(layer, machine, link.tensor, link.parent)
     reads, writes = link.reads * bits, link.writes * bits
     if link.parent == "DRAM":
         if link.tensor == "ifmap" and machine.levels[0].memories[0].formats:
@@ -167,11 +162,19 @@ def ends(layer: Layer, machine: Accelerator, link: Link) -> Sequence[tuple[str, 
         gates = machine.mac.zero_gating and link.parent in ("spad", "latch")
         busy = layer.ifmap.density if gates and link.tensor != "ifmap" else 1
         return [(link.parent, busy * reads, busy * writes)]
-    bits = slots_bits(record.bits, slots[link.child])
+    bits = kept(layer, machine, link.tensor, link.child)
     return [
         (link.parent, reads, writes),
         (link.child, link.collected * bits, link.delivered * bits),
     ]
+
+
+def kept(layer: Layer, machine: Accelerator, tensor: str, level: str) -> float:
+    """Bits of an element in the memory of a level: of a word, or of a code that it reads."""
+    memory = machine.level(level).memory(tensor)
+    assert memory is not None
+    record = layer.psum if tensor == "ofmap" else layer.tensor(tensor)
+    return min(slots_bits(record.bits, memory.slot_bits), coded_bits(layer, machine, tensor, level))
 
 
 def wires_pj(layer: Layer, machine: Accelerator, link: Link) -> float:
@@ -180,8 +183,9 @@ def wires_pj(layer: Layer, machine: Accelerator, link: Link) -> float:
         return 0.0
     words = link.delivered + link.collected - link.writes
     bits = layer.psum.bits if link.tensor == "ofmap" else layer.tensor(link.tensor).bits
+    packed = coded_bits(layer, machine, link.tensor, link.child)
     return sum(
-        words * slots_bits(bits, array.noc_slot_bits) * (array.noc_pj_per_bit or 0.0)
+        words * min(packed, slots_bits(bits, array.noc_slot_bits)) * (array.noc_pj_per_bit or 0.0)
         for array in machine.arrays
     )
 
@@ -194,10 +198,13 @@ def test_energy_is_the_sum_of_walked_counts_times_stated_energies(
     layer, mapping, machine = case
     expected = naive_pj(layer, mapping, machine)
     found = cost(layer, mapping, machine)
-    steps = oracle.compute_steps(layer, mapping)
+    each = machines.cycles_a_mac(layer, machine)
+    steps = ceil(oracle.compute_steps(layer, mapping) * each)
     density = layer.ifmap.density if machine.mac.zero_gating else 1.0
     if layer.weighted:
-        expected["MAC"] = layer.macs * 19 * (density + (1 - density) * GATED_SHARE)
+        widest = machine.mac.precision.cycles if machine.mac.precision else 1
+        busy = density + (1 - density) * GATED_SHARE
+        expected["MAC"] = layer.macs * 19 * busy * each / widest
     else:
         expected["MAC"] = found.energy_by_component_pj["MAC"]
     expected |= {"clock": 37 * steps, "leakage": 41 * steps}

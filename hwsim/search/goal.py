@@ -23,9 +23,9 @@ from hwsim.search.clock import BUS, PARENT, Timing, timing
 from hwsim.search.dual import Goal
 from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS
 from hwsim.search.structures import Kept, Structure, inner_levels
-from hwsim.skipping import expected_cycles, performed_share
+from hwsim.skipping import expected_cycles, mac_cycles, performed_share
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
-from hwsim.traffic import coded_bits
+from hwsim.traffic import code_bits, coded_bits
 from hwsim.workload import TENSORS, Layer
 
 Floats = NDArray[np.float64]
@@ -146,8 +146,9 @@ def _noc_pj(layer: Layer, machine: Accelerator, tensor: str, parent: str, child:
     bits = layer.psum.bits if tensor == "ofmap" else layer.tensor(tensor).bits
     outer = machine.depth(parent)
     inner = machine.depth(child) if child else len(machine.hierarchy)
+    packed = code_bits(layer, machine.level(child).memory(tensor) if child else None, tensor)
     return sum(
-        part.word_bits(bits) * array_noc_pj_per_bit(part, machine.technology)
+        min(part.word_bits(bits), packed) * array_noc_pj_per_bit(part, machine.technology)
         for part in machine.hierarchy[outer:inner]
         if isinstance(part, Array)
     )
@@ -170,11 +171,12 @@ def _cycle_pj(machine: Accelerator) -> float:
 def _arithmetic(layer: Layer, machine: Accelerator, places: int) -> Floats:
     """Cycles of arithmetic, at least: all steps or, where PEs skip zeros, all work on all PEs."""
     found, skipped = np.zeros(SUM), machine.mac.zero_skipping
+    each = float(mac_cycles(layer, machine.mac))
     if layer.weighted and skipped:
         work = expected_cycles(layer, Mapping(()), sync=0, skipped=skipped)
-        found[CONST] = max(1, work / places)
+        found[CONST] = max(1, each * work / places)
     else:
-        found[STEPS] = 1.0
+        found[STEPS] = each
     return found
 
 
