@@ -4,33 +4,46 @@ import copy
 
 from torch import nn
 
-from compressors._data import Data, check_data
+from compressors._data import Data, Needs, check_data
 from compressors._layers import check_layers
 from compressors._plan import Plan
 from hwsim.progress import Progress, quiet
 
 
 def compress(
-    model: nn.Module, plan: Plan, *, data: Data | None = None, progress: Progress = quiet
+    model: nn.Module,
+    plan: Plan,
+    *,
+    data: Data | None = None,
+    calibration: Data | None = None,
+    progress: Progress = quiet,
 ) -> nn.Module:
     """A compressed copy of `model`, in evaluation mode; `model` stays as it is.
 
+    Methods that need no labels learn from `calibration` where it is given, all others from `data`.
     Weights stay trainable, through `torch.nn.utils.parametrize`. Raises InputError, naming layer
     and method, for a layer that a method cannot take and for data that it lacks.
     """
     resolved = plan.resolved(model)
     compressed = copy.deepcopy(model).eval()
     for step, layers in resolved.stages():
-        check_data(step.method, step.module.NEEDS, data)
+        needs = step.module.NEEDS
+        given = data if needs is Needs.LABELS else calibration or data
+        check_data(step.method, needs, given)
         check_layers(compressed, layers, method=step.method, takes=step.module.TAKES)
         progress(f"{step.method} on {len(layers)} layers")
-        compressed = step.module.compress(compressed, layers, step.settings, data).eval()
+        compressed = step.module.compress(compressed, layers, step.settings, given).eval()
     return compressed
 
 
 def compress_(
-    model: nn.Module, plan: Plan, *, data: Data | None = None, progress: Progress = quiet
+    model: nn.Module,
+    plan: Plan,
+    *,
+    data: Data | None = None,
+    calibration: Data | None = None,
+    progress: Progress = quiet,
 ) -> None:
     """`compress` in place. Where it raises, `model` is untouched."""
-    compressed = compress(model, plan, data=data, progress=progress)
+    compressed = compress(model, plan, data=data, calibration=calibration, progress=progress)
     model.__class__, model.__dict__ = compressed.__class__, compressed.__dict__

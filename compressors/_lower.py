@@ -2,7 +2,7 @@
 that its codes and quantisers say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import networkx
@@ -13,10 +13,12 @@ from compressors import fixed_point
 from compressors._layers import weighted_layers
 from compressors.activations._quantiser import CHILD, input_quantiser
 from compressors.codes._code import Code
+from compressors.codes.huffman import Huffman
+from compressors.codes.sparse import Sparse
 from compressors.fixed.layers import FixedPointLayer
 from compressors.weights._form import code_of, frozen
 from hwsim.frontends.torch import network_from_torch, with_densities
-from hwsim.workload import Layer, Network, Op, Primitive, Zeros
+from hwsim.workload import Decoder, Layer, Network, Op, Primitive, Stored, Zeros
 
 # A layer without weights that hands on words as narrow as its reader's.
 HANDS_ON = frozenset({Op.POOL, Op.ACTIVATION, Op.CONCAT, Op.COPY})
@@ -91,8 +93,24 @@ def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: in
     psum = min(2 * bits, ifmap + weight + window)
     found = layer.at_bits(ifmap=ifmap, weight=weight, ofmap=ofmap, psum=psum)
     zeros = Zeros.of(code.decode().reshape(layer.shape("weight")).numpy())
-    exact = replace(found.weight, density=1.0, zeros=zeros if zeros.density < 1 else None)
-    return replace(found, weight=exact, primitive=primitive(code, part))
+    exact = replace(
+        found.weight,
+        density=1.0,
+        zeros=zeros if zeros.density < 1 else None,
+        stored=tuple(stored(code, bits)),
+    )
+    return replace(found, weight=exact, primitive=primitive(code, part), terms=code.terms)
+
+
+def stored(code: Code, bits: int) -> Iterator[Stored]:
+    """The ways to hold a code, from the whole of it inwards; numbers are words of `bits` there."""
+    if code.decoders:
+        parts = code.parts
+        words = sum(table.numel() for table in parts.tables.values())
+        symbols = sum(len(s.symbols) * min(s.width, bits) for s in parts.streams.values())
+        yield Stored(words * bits + symbols, tuple(map(Decoder, code.decoders)))
+    if isinstance(code, Huffman | Sparse):
+        yield from stored(code.inner, bits)
 
 
 def primitive(code: Code, layer: nn.Module) -> Primitive:

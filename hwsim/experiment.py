@@ -27,7 +27,7 @@ from hwsim.residence import keep_on_chip
 from hwsim.simulate import Objective, simulate
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from hwsim.report import Report, Side
     from hwsim.workload import Network
@@ -268,7 +268,7 @@ def run(
         scenario=scenario.name,
         description=scenario.description,
         seed=scenario.seed,
-        images=len(subject.labels),
+        images=len(subject.found.labels),
     )
     progress("drawing and writing the results")
     write(found, out, plots=scenario.plots)
@@ -279,14 +279,13 @@ def run(
 class Subject:
     """What both sides start from: a trained network, its layers, and images.
 
-    Images are float32 N x C x H x W, labels int64 N.
+    Images are float32 N x C x H x W, labels int64 N; `found`, the data set's own record, holds them
+    and what methods learn from.
     """
 
     network: "Network"
     module: "nn.Module"
-    images: "Tensor"
-    labels: "Tensor"
-    calibration: "Tensor"
+    found: Any  # the data set's record
     objective: Objective
     workers: int | None
     keep_on_chip: bool
@@ -310,9 +309,7 @@ def _subject(
     return Subject(
         network=network,
         module=module,
-        images=found.images,
-        labels=found.labels,
-        calibration=found.calibration,
+        found=found,
         objective=scenario.objective,
         workers=workers,
         keep_on_chip=keep_on_chip,
@@ -350,7 +347,7 @@ def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
     }
     top1 = _top1(subject, subject.module, label)
     network = subject.network.with_layers(layers)
-    network = with_densities(network, subject.module, subject.images[:DENSITY_IMAGES])
+    network = with_densities(network, subject.module, subject.found.images[:DENSITY_IMAGES])
     return _simulated(subject, network, machine, label=label, top1=top1)
 
 
@@ -358,19 +355,23 @@ def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Sid
     """The network as its plan left it; words that the plan did not narrow take `bits`."""
     library, label, machine = _compressors(), wanted.label, load_machine(wanted.machine)
 
-    def tell(step: str) -> None:
-        subject.progress(f"{label}: {step}")
+    found, training = subject.found, None
+    if found.training is not None:
+        training = library.Data(images=found.training, labels=found.training_labels)
+
+    def tell(stage: str, done: int = 0, total: int = 0) -> None:
+        subject.progress(f"{label}: {stage}", done, total)
 
     module: nn.Module = library.compress(
         subject.module,
         _plan(wanted, file=label),
-        data=library.Data(images=subject.calibration),
+        data=training,
+        calibration=library.Data(images=found.calibration),
         progress=tell,
     )
     top1 = _top1(subject, library.frozen(module), label)
-    network: Network = library.lower(
-        subject.network, module, subject.images[:DENSITY_IMAGES], bits=bits
-    )
+    images = found.images[:DENSITY_IMAGES]
+    network: Network = library.lower(subject.network, module, images, bits=bits)
     return _simulated(subject, network, machine, label=label, top1=top1)
 
 
@@ -379,7 +380,7 @@ def _top1(subject: Subject, module: "nn.Module", label: str) -> float:
     from hwsim.accuracy import top1
 
     progress, stage = subject.progress, f"{label}: classifying images"
-    found = top1(module, subject.images, subject.labels, stage=stage, progress=progress)
+    found = top1(module, subject.found.images, subject.found.labels, stage=stage, progress=progress)
     progress(f"{label}: counting zeros")
     return found
 

@@ -41,6 +41,11 @@ class LevelSet(Config, ABC):
         """Bits of an index."""
         return max(1, (len(self.values) - 1).bit_length())
 
+    @property
+    def word_bits(self) -> int:
+        """Bits of the word that a multiplier takes a level as, in two's complement."""
+        return self.width
+
     @cached_property
     def zero(self) -> int:
         """The index of the level nearest to zero."""
@@ -100,6 +105,10 @@ class Powers(LevelSet):
     @property
     def primitive(self) -> Primitive:
         return Primitive.ADD if self.first == self.last else Primitive.SHIFT_ADD
+
+    @property
+    def word_bits(self) -> int:
+        return self.last - self.first + 2
 
 
 class Minifloats(LevelSet):

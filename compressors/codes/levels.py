@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compressors.codes._blocks import spread
 from compressors.codes._code import Elementwise, Parts, Stream
-from compressors.codes._level_sets import LEVEL_SET, AnyLevelSet
+from compressors.codes._level_sets import LEVEL_SET, AnyLevelSet, Powers
 
 
 class Levels(Elementwise):
@@ -24,10 +24,11 @@ class Levels(Elementwise):
         self.scales = None if scales is None else scales.detach().float()
         self.shape = tuple(indices.shape)
         self.primitive = levels.primitive
+        self.decoders = ("power_of_two",) if isinstance(levels, Powers) else ()
 
     @property
     def word_bits(self) -> int:
-        return self.levels.width
+        return self.levels.word_bits
 
     @property
     def holds_zero(self) -> bool:

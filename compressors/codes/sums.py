@@ -8,6 +8,8 @@ from typing import Self, TypeVar
 from torch import Tensor
 
 from compressors.codes._code import Elementwise, Parts, Stream, inner_code, inner_settings
+from compressors.codes._level_sets import Powers
+from compressors.codes.levels import Levels
 
 Part = TypeVar("Part", Stream, Tensor)
 
@@ -19,11 +21,16 @@ class Sums(Elementwise):
         self.codes = codes
         self.shape = codes[0].shape
         self.primitive = codes[0].primitive
+        self.decoders = tuple(sorted({name for code in codes for name in code.decoders}))
 
     @property
     def word_bits(self) -> int | None:
-        widths = [code.word_bits for code in self.codes]
-        return None if None in widths else sum(width for width in widths if width)
+        """Known of sums of powers of two under one scale alone: of the span of their exponents."""
+        sets = [code.levels for code in self.codes if isinstance(code, Levels)]
+        powers = [found for found in sets if isinstance(found, Powers)]
+        if len(powers) < len(self.codes):
+            return None
+        return max(one.last for one in powers) - min(one.first for one in powers) + 2
 
     @property
     def terms(self) -> int:

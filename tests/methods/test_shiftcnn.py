@@ -46,7 +46,7 @@ def test_convolves_by_shifts_and_additions(cnn: nn.Module) -> None:
     layer = compressed.get_submodule("3")
     code = code_of(layer)
     assert isinstance(code, Sums)
-    assert (code.primitive, code.terms, code.word_bits) == (Primitive.SHIFT_ADD, 2, 8)
+    assert (code.primitive, code.terms, code.word_bits) == (Primitive.SHIFT_ADD, 2, 9)
     ifmap = torch.randn(1, 8, 5, 5, generator=torch.Generator().manual_seed(2)).double()
     columns = functional.unfold(ifmap, 3)[0]
     total = torch.zeros(16, columns.shape[1], dtype=torch.float64)
