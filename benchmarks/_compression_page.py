@@ -1,0 +1,98 @@
+"""The table of `benchmarks.compression` in docs/, and what `hwsim methods` shows of it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+PAGE, MEASURED = Path("docs/compression.md"), Path("compressors/measured.json")
+Row = dict[str, Any]
+
+HEAD = """# Compression methods, measured
+
+Written by `python -m benchmarks.compression`; every figure is in compression.json beside it.
+Methods run with their default settings on all layers that they take. Accuracy is top-1 in per
+cent on Fashion-MNIST's test images: of the network before, right after the method (with the
+training that is part of it), and after one more epoch of fine-tuning. Energy and cycles are those
+of the simulator, as ratios to the network before, in 16-bit words; a ratio under 1 is a gain.
+Several seeds are averaged.
+"""
+COLUMNS = (
+    "method",
+    "seeds",
+    "before",
+    "after",
+    "tuned",
+    "bits a weight",
+    "MACs",
+    "eyeriss_v1 energy",
+    "eyeriss_v1 cycles",
+    "zero_skipping energy",
+    "zero_skipping cycles",
+    "seconds",
+)
+
+
+def draw(rows: list[Row]) -> None:
+    """Writes the page and the summary."""
+    grouped = group(rows)
+    MEASURED.write_text(json.dumps(summary(grouped), indent=1, sort_keys=True) + "\n")
+    networks = sorted({network for network, _ in grouped})
+    PAGE.write_text("\n".join([HEAD, *(section(name, grouped) for name in networks)]))
+
+
+def group(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The rows of every network and method, one a seed."""
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        grouped.setdefault((row["network"], row["method"]), []).append(row)
+    return grouped
+
+
+def summary(grouped: dict[tuple[str, str], list[Row]]) -> dict[str, Any]:
+    """Of each method, by network: accuracy in per cent and bits a weight."""
+    found: dict[str, Any] = {}
+    for (network, method), rows in grouped.items():
+        found.setdefault(method, {})[network] = {
+            "top1_before": average(rows, "before"),
+            "top1_after": average(rows, "after"),
+            "top1_tuned": average(rows, "tuned"),
+            "bits_a_weight": mean(row["bits"] / row["weights"] for row in rows),
+            "seeds": len(rows),
+        }
+    return found
+
+
+def average(rows: list[Row], key: str) -> float | None:
+    """The mean over the seeds, rounded; None where nothing was measured."""
+    values = [row[key] for row in rows if row[key] is not None]
+    return round(mean(values), 3) if values else None
+
+
+def section(network: str, grouped: dict[tuple[str, str], list[Row]]) -> str:
+    """The table of one network."""
+    methods = {method: rows for (name, method), rows in sorted(grouped.items()) if name == network}
+    plain = methods.get("none", [next(iter(methods.values()))[0]])[0]
+    lines = [f"## {network}\n", line(COLUMNS), line("---" for _ in COLUMNS)]
+    lines += [line(cells(method, rows, plain)) for method, rows in methods.items()]
+    return "\n".join(lines) + "\n"
+
+
+def line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def cells(method: str, rows: list[Row], plain: Row) -> Iterable[str]:
+    """A row of the table."""
+    yield method
+    yield str(len(rows))
+    for key in ("before", "after", "tuned"):
+        value = average(rows, key)
+        yield "-" if value is None else f"{value:.2f}"
+    yield f"{mean(row['bits'] / row['weights'] for row in rows):.2f}"
+    yield f"{mean(row['macs'] for row in rows) / plain['macs']:.2f}"
+    for machine in ("eyeriss_v1", "zero_skipping"):
+        for key in ("energy_uj", "cycles"):
+            yield f"{mean(row[machine][key] for row in rows) / plain[machine][key]:.2f}"
+    yield f"{mean(row['seconds'] for row in rows):.1f}"
