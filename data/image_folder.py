@@ -2,13 +2,14 @@
 
 Labels come from `labels.csv` in the folder (columns `file` and `label`, a class number from 0), or
 else from class sub-folders numbered in sorted order. Images are prepared as for torchvision's
-weights: short side to 256, centre crop of 224, ImageNet's mean and standard deviation.
+weights: short side to 256, centre crop of 224, scaled by ImageNet's mean and standard deviation, or
+to (pixel - 127) / 128 where `scaling` is "symmetric", as TensorFlow's networks expect.
 """
 
 import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ Item = TypeVar("Item")
 SHORT_SIDE, CROP = 256, 224
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 STD = torch.tensor([0.229, 0.224, 0.225])
+Scaling = Literal["imagenet", "symmetric"]
+SCALES = {"imagenet": (MEAN, STD), "symmetric": (torch.tensor(127 / 255), torch.tensor(128 / 255))}
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
 LABELS_FILE = "labels.csv"
 
@@ -43,6 +46,7 @@ def load(
     training_folder: Path | None = None,
     training_images: int | None = None,
     classes: int = 1000,
+    scaling: Scaling = "imagenet",
 ) -> Dataset:
     """At most `limit` test images of `folder`, and `calibration_images` to calibrate on.
 
@@ -67,16 +71,17 @@ def load(
         )
     wanted = len(listed) if limit is None else min(limit, len(listed))
     chosen = spread(listed, wanted, what=f"{folder}: limit")
-    learnt: list[LabelledImage] | None = None
+    learnt: list[LabelledImage] = []
     if training_folder is not None:
         taken = {path.resolve() for path in (*calibration_paths, *(image.path for image in listed))}
         learnt = unseen(training_folder, training_images, taken=taken, classes=classes)
+    paths = [image.path for image in learnt]
     return Dataset(
-        images=read_images([image.path for image in chosen]),
+        images=read_images([image.path for image in chosen], scaling=scaling),
         labels=class_numbers(chosen),
-        calibration=read_images(calibration_paths),
-        training=None if learnt is None else read_images([image.path for image in learnt]),
-        training_labels=None if learnt is None else class_numbers(learnt),
+        calibration=read_images(calibration_paths, scaling=scaling),
+        training=read_images(paths, scaling=scaling) if learnt else None,
+        training_labels=class_numbers(learnt) if learnt else None,
     )
 
 
@@ -159,15 +164,15 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder}: no such folder")
 
 
-def read_images(paths: Sequence[Path]) -> Tensor:
+def read_images(paths: Sequence[Path], *, scaling: Scaling = "imagenet") -> Tensor:
     """Prepared images, float32 N x 3 x 224 x 224."""
     images = torch.empty(len(paths), 3, CROP, CROP)
     for index, path in enumerate(paths):
-        images[index] = read_image(path)
+        images[index] = read_image(path, scaling=scaling)
     return images
 
 
-def read_image(path: Path) -> Tensor:
+def read_image(path: Path, *, scaling: Scaling = "imagenet") -> Tensor:
     """One prepared image, float32 3 x 224 x 224; raises InputError where it cannot be read."""
     try:
         with Image.open(path) as file:
@@ -177,7 +182,8 @@ def read_image(path: Path) -> Tensor:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
         raise InputError(f"{path}: not a readable image: {fault}") from fault
     pixels = torch.from_numpy(np.array(cropped)).float() / 255
-    return ((pixels - MEAN) / STD).permute(2, 0, 1)
+    mean, std = SCALES[scaling]
+    return ((pixels - mean) / std).permute(2, 0, 1)
 
 
 def crop_centre(image: Image.Image) -> Image.Image:

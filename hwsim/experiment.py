@@ -13,7 +13,7 @@ from inspect import Parameter, signature
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -77,9 +77,10 @@ class DatasetChoice(Config):
     training_folder: Path | None = None
     training_images: Positive | None = None
     jpeg: bool | None = None
+    scaling: Literal["imagenet", "symmetric"] | None = None
     limit: Positive | None = None
 
-    def arguments(self) -> dict[str, Path | int]:
+    def arguments(self) -> dict[str, Path | int | str]:
         """The keys that were given, for the data set's `load`."""
         return self.model_dump(exclude={"name"}, exclude_none=True)
 

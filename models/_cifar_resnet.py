@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from models._resnet import BasicBlock, conv
 
-STAGES: tuple[tuple[int, int], ...] = ((16, 1), (32, 2), (64, 2))  # channels, first stride
-
 
 class Subsample(nn.Module):
     """Every other row and column."""
@@ -27,24 +25,28 @@ def padded(c_in: int, c_out: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(Subsample(), nn.ZeroPad3d((0, 0, 0, 0, above, c_out - c_in - above)))
 
 
+def stage(c_in: int, c_out: int, *, depth: int, stride: int) -> nn.Sequential:
+    """`depth` blocks in a row, of which the first strides."""
+    blocks = nn.Sequential(BasicBlock(c_in, c_out, stride=stride, shortcut=padded))
+    for _ in range(depth - 1):
+        blocks.append(BasicBlock(c_out, c_out, stride=1, shortcut=padded))
+    return blocks
+
+
 class CifarResNet(nn.Module):
     """Images N x channels x H x W -> logits N x classes; `depth` blocks in each stage."""
 
     def __init__(self, depth: int, *, channels: int, classes: int) -> None:
         super().__init__()
-        c_in = STAGES[0][0]
-        self.conv1 = conv(channels, c_in, kernel=3)
-        self.bn1 = nn.BatchNorm2d(c_in)
+        self.conv1 = conv(channels, 16, kernel=3)
+        self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU()
-        for index, (c_out, stride) in enumerate(STAGES, start=1):
-            blocks = nn.Sequential(BasicBlock(c_in, c_out, stride=stride, shortcut=padded))
-            for _ in range(depth - 1):
-                blocks.append(BasicBlock(c_out, c_out, stride=1, shortcut=padded))
-            self.add_module(f"layer{index}", blocks)
-            c_in = c_out
+        self.layer1 = stage(16, 16, depth=depth, stride=1)
+        self.layer2 = stage(16, 32, depth=depth, stride=2)
+        self.layer3 = stage(32, 64, depth=depth, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.linear = nn.Linear(c_in, classes)
+        self.linear = nn.Linear(64, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         stem = self.relu(self.bn1(self.conv1(images)))

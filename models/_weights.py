@@ -58,10 +58,10 @@ def installed_weights(requirement: str) -> Path | None:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Copy the weights in `path` into `model`, in place; half precision widens to float32.
 
-    Reads .safetensors, and .pth, .pt or .th files that hold a dictionary of tensors (as torchvision's
-    do), or one under `state_dict` (as training scripts leave it). Raises InputError, and leaves the model as it was, where the file is missing
-    or corrupt, or where a tensor is missing, unknown, mis-shaped, not floating-point as expected,
-    or not finite.
+    Reads .safetensors, and .pth, .pt or .th files that hold a dictionary of tensors, as
+    torchvision's do, or one under `state_dict`, as training scripts leave it. Raises InputError,
+    and leaves the model as it was, where the file is missing or corrupt, or where a tensor is
+    missing, unknown, mis-shaped, not floating-point as expected, or not finite.
     """
     tensors = read_tensors(path)
     wanted = model.state_dict()

@@ -199,6 +199,11 @@ def test_images_follow_the_table(table: Path) -> None:
     torch.testing.assert_close(read.calibration[1, :, 0, 0], prepared(3))
 
 
+def test_images_are_scaled_as_tensorflow_does(table: Path) -> None:
+    read = image_folder.load(table, calibration_images=5, limit=1, scaling="symmetric")
+    torch.testing.assert_close(read.images[0, :, 7, 9], (torch.tensor([5, 10, 100]) - 127) / 128)
+
+
 def test_a_limit_spreads_over_the_table(table: Path) -> None:
     read = image_folder.load(table, calibration_images=2, limit=2)
     assert read.labels.tolist() == [10, 40]

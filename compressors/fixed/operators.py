@@ -27,7 +27,8 @@ CLIPS = {nn.ReLU, nn.ReLU6, nn.Hardtanh, functional.relu, functional.relu6, torc
 
 KEEPS = {
     *(nn.Identity, nn.Flatten, nn.Unflatten, nn.MaxPool1d, nn.MaxPool2d, nn.PixelShuffle),
-    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ChannelShuffle, nn.ZeroPad2d),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ChannelShuffle),
+    *(nn.ZeroPad2d, nn.ZeroPad3d),
     *(functional.max_pool2d, functional.dropout, functional.pixel_shuffle, operator.getitem),
     *(torch.flatten, torch.reshape, torch.permute, torch.transpose, torch.squeeze),
     *(torch.unsqueeze, torch.chunk, torch.split),
