@@ -21,7 +21,7 @@ import typer
 from torch import nn
 
 from benchmarks import _compression_page as page
-from compressors import Data, Plan, code_of, compress, frozen, lower, uniform
+from compressors import Data, Plan, compress, frozen, lower, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
 from data import fashion_mnist
@@ -36,6 +36,7 @@ from models._weights import find_weights, load_weights
 RESULTS = Path("docs/compression.json")
 NETWORKS = ("lenet_300_100_fashion", "lenet5_fashion", "resnet20_fashion", "mobilenet_v1_fashion")
 MACHINES = ("eyeriss_v1", "zero_skipping")
+NONE = "none"  # the network as it is
 DENSITY_IMAGES = 64
 FINE_TUNING = Fit(epochs=1, learning_rate=0.005)
 Result = dict[str, Any]
@@ -66,13 +67,14 @@ def subject(name: str, *, tests: int, trains: int) -> Subject:
     if path is None:
         raise InputError(f"network {name!r}: has no trained weights here")
     load_weights(model, path)
-    found = fashion_mnist.load(limit=tests, training=True, training_images=trains)
+    found = fashion_mnist.load(limit=tests, training=True)
     assert found.training is not None
+    assert found.training_labels is not None
     return Subject(
         name,
         model.eval(),
         Data(images=found.images, labels=found.labels),
-        Data(images=found.training, labels=found.training_labels),
+        Data(images=found.training, labels=found.training_labels).first(trains),
         Data(images=found.calibration),
     )
 
@@ -92,8 +94,10 @@ def plan_for(method: str, model: nn.Module, seed: int) -> Plan:
 
 def measure(found: Subject, method: str, seed: int) -> Result:
     """One row."""
-    plan, start = plan_for(method, found.model, seed), time.monotonic()
-    model = compress(found.model, plan, data=found.training, calibration=found.calibration)
+    start, model = time.monotonic(), found.model
+    if method != NONE:
+        plan = plan_for(method, model, seed)
+        model = compress(model, plan, data=found.training, calibration=found.calibration)
     seconds = time.monotonic() - start
     return {
         "network": found.name,
@@ -101,37 +105,46 @@ def measure(found: Subject, method: str, seed: int) -> Result:
         "seed": seed,
         "before": found.accuracy(found.model),
         "after": found.accuracy(model),
-        "tuned": tuned(found, model, seed),
+        "tuned": tuned(found, model, method, seed),
         "seconds": seconds,
         **size(model),
         **simulated(found, model),
     }
 
 
-def tuned(found: Subject, model: nn.Module, seed: int) -> float | None:
-    """Accuracy after an epoch of fine-tuning; None where nothing trains."""
+def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | None:
+    """Accuracy after an epoch of fine-tuning; None where nothing trains.
+
+    At the rate of the method's own training where it has one: tables, whose gradients are sums over
+    many weights, need a lower one.
+    """
     trained = copy.deepcopy(model)
     labels = found.training.labels
     if not any(one.requires_grad for one in trained.parameters()) or labels is None:
         return None
-    settings = FINE_TUNING.model_copy(update={"seed": seed})
+    own = None if method == NONE else registry.module("compressor", method).Config()
+    rate = getattr(own, "fit", FINE_TUNING).learning_rate
+    settings = FINE_TUNING.model_copy(update={"seed": seed, "learning_rate": rate})
     fit(trained, found.training.images, labels, settings)
     return found.accuracy(trained)
 
 
 def size(model: nn.Module) -> Result:
     """Bits of all weights, and how many there are."""
-    layers = [layer for layer in weighted_layers(model).values()]
-    words = sum(code_of(layer).decode().numel() for layer in layers)
-    return {"weights": words, "bits": sum(code_of(layer).bits() for layer in layers)}
+    found = weight_codes(model).values()
+    words = sum(code.decode().numel() for code in found)
+    return {"weights": words, "bits": sum(code.bits() for code in found)}
 
 
 def simulated(found: Subject, model: nn.Module) -> Result:
-    """MACs, and energy in uJ and cycles by machine."""
-    network = lower(load_network(found.name), model, found.testing.images[:DENSITY_IMAGES])
-    result: Result = {"macs": sum(layer.macs for layer in network)}
+    """MACs, and energy in uJ and cycles by machine, of words as wide as its MACs take them."""
+    plain, images = load_network(found.name), found.testing.images[:DENSITY_IMAGES]
+    result: Result = {}
     for name in MACHINES:
-        run = simulate(network, load_machine(name))
+        machine = load_machine(name)
+        network = lower(plain, model, images, bits=machine.mac.ifmap_bits)
+        run = simulate(network, machine)
+        result["macs"] = sum(layer.macs for layer in network)
         result[name] = {"energy_uj": run.energy_pj / 1e6, "cycles": run.cycles}
     return result
 
@@ -139,6 +152,7 @@ def simulated(found: Subject, model: nn.Module) -> Result:
 def wanted(methods: list[str], networks: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
     """Every row asked for: training has several seeds, where it has random choices."""
     for network in networks:
+        yield network, NONE, 0
         for method in methods:
             keys = registry.module("compressor", method).Config.model_fields.keys()
             for seed in range(seeds if keys & {"seed", "fit"} else 1):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from compressors._data import Data as Data
     from compressors._files import load as load
     from compressors._files import save as save
+    from compressors._layers import weight_codes as weight_codes
     from compressors._lower import lower as lower
     from compressors._plan import Plan as Plan
     from compressors._plan import Step as Step
@@ -23,6 +24,7 @@ _HOMES = {
     "Plan": "_plan",
     "Step": "_plan",
     "code_of": "weights._form",
+    "weight_codes": "_layers",
     "compress": "_compress",
     "compress_": "_compress",
     "frozen": "weights._form",

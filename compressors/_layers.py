@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from compressors.weights._form import latent_of
+from compressors.codes._code import Code
+from compressors.fixed.layers import FixedPointLayer
+from compressors.weights._form import code_of, latent_of
 from hwsim.errors import InputError
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
@@ -14,6 +16,15 @@ WEIGHTED = (*CONVOLUTIONS, *LINEAR)
 def weighted_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Every layer with weights by its path, in the order of the module."""
     return {path: part for path, part in model.named_modules() if isinstance(part, WEIGHTED)}
+
+
+def weight_codes(model: nn.Module) -> dict[str, Code]:
+    """The weights of every layer as codes, by path."""
+    return {
+        path: part.code() if isinstance(part, FixedPointLayer) else code_of(part)
+        for path, part in model.named_modules()
+        if isinstance(part, (*WEIGHTED, FixedPointLayer))
+    }
 
 
 def weight_of(layer: nn.Module) -> Tensor:

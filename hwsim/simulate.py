@@ -34,6 +34,16 @@ class NetworkResult:
     machine: Accelerator
     layers: tuple[LayerResult, ...]
 
+    @property
+    def energy_pj(self) -> float:
+        """Of all layers."""
+        return sum(result.cost.energy_pj for result in self.layers)
+
+    @property
+    def cycles(self) -> int:
+        """Of all layers, one after the other."""
+        return sum(result.cost.cycles for result in self.layers)
+
 
 def simulate(
     network: Network,

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compressors.codes._level_sets import Integers
+from compressors.codes.levels import Levels
 from compressors.fixed.grid import ceil_log2, code_range, quantised_codes
 from hwsim.errors import InputError
 
@@ -98,6 +100,13 @@ class FixedPointLayer(nn.Module):
     def weight_density(self) -> float:
         """Share of weight codes that are not zero."""
         return int(self.weight_codes.count_nonzero()) / self.weight_codes.numel()
+
+    def code(self) -> Levels:
+        """The weights as a code."""
+        low, high = code_range(self.formats.weight_bits)
+        levels, step = Integers(low=low, high=high), self.weight_step
+        scales = step.reshape([1] * self.weight_codes.ndim)
+        return Levels(self.weight_codes.long() - low, levels, scales)
 
     def refresh(self) -> None:
         """Derive the bound, the carrier and the real-valued weights from the codes."""

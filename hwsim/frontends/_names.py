@@ -42,9 +42,13 @@ class Names:
         return self.sole_layer(node) or self.functional(node)
 
     def module_path(self, node: Node) -> str:
-        """Path of the innermost module whose forward pass holds the node; empty for the root."""
-        stack = list(node.meta.get("nn_module_stack", {}).values())
-        return str(stack[-1][0]) if stack else ""
+        """Path of the innermost module whose forward pass holds the node; empty for the root.
+
+        A graph that was traced before may remember modules that it no longer has.
+        """
+        stack = node.meta.get("nn_module_stack", {}).values()
+        known = [str(path) for path, *_ in stack if path in self.modules]
+        return known[-1] if known else ""
 
     def module(self, node: Node) -> nn.Module:
         """The module at that path."""
