@@ -1,5 +1,6 @@
 """What the README shows is true: its files load, its code runs, its figures are the report's."""
 
+import copy
 import re
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ import torch
 import yaml
 from torch import nn
 
+from compressors._layers import weight_of
 from hwsim.config import parse
 from hwsim.constraints import Constraints, check
 from hwsim.experiment import Scenario
@@ -58,11 +60,27 @@ def test_the_network_runs() -> None:
 def test_the_compressor_zeroes_the_smallest_weights() -> None:
     method = executed(block("python", "def compress"), "my_method")
     model = nn.Sequential(nn.Linear(8, 8))
-    pruned = method.compress(model, method.Config(zeros=0.75), calibration=torch.ones(1, 8))
+    pruned = method.compress(copy.deepcopy(model), ["0"], method.Config(zeros=0.75), None)
     magnitudes = model.get_parameter("0.weight").detach().abs()
-    kept = pruned.get_parameter("0.weight").detach() != 0
+    kept = weight_of(pruned[0]) != 0
     assert int(kept.sum()) == 16
     assert magnitudes[~kept].max() <= magnitudes[kept].min()
+
+
+def test_the_plan_compresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = executed(block("python", "Plan(layers"), "example")
+    assert capsys.readouterr().out.strip().isdigit()
+    images = torch.randn(2, 1, 32, 32)
+    assert torch.equal(example.small(images), example.again(images))
+
+
+def test_the_plan_in_yaml_loads() -> None:
+    found = yaml.safe_load(block("yaml", "compressor:"))
+    found["compressed"] = yaml.safe_load(block("yaml", "plan:"))["compressed"]
+    assert parse(found, Scenario, file="README.md").compressed.layers.keys() == {"classifier", "*"}
 
 
 def test_the_python_example_prints_a_mapping(capsys: pytest.CaptureFixture[str]) -> None:
