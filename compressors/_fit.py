@@ -87,8 +87,7 @@ def fit(
     steps = settings.steps(len(images))
     losses: list[float] = []
     if steps:
-        with torch.random.fork_rng(devices=[]), one_thread():
-            torch.manual_seed(settings.seed)
+        with seeded(module, settings.seed):
             descent = Descent(module, images, labels, settings, penalty)
             losses = [
                 descent.step(step, before_step=before_step, after_step=after_step)
@@ -97,6 +96,17 @@ def fit(
             check_parameters(module)
             settle_batch_norms(module, images, batch=settings.batch)
     return losses
+
+
+@contextmanager
+def seeded(module: nn.Module, seed: int) -> Iterator[None]:
+    """Draws of its own, one thread and gradients for a while; the module then evaluates again."""
+    with torch.random.fork_rng(devices=[]), one_thread(), torch.enable_grad():
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            module.eval()
 
 
 def told(steps: range, stage: str, progress: Progress) -> Iterator[int]:

@@ -12,6 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from data import cifar10
+from hwsim import registry
+from hwsim.config import parse
+from hwsim.experiment import DatasetChoice
 from tests.complaints import refused
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10"
@@ -82,6 +85,14 @@ def test_cifar10_as_jpeg_leaves_out_the_same_images(archives: Path) -> None:
     assert read.training_labels is not None
     assert read.training_labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [5] * 8
     assert levels(read.images) == [100]
+
+
+def test_scenarios_can_ask_for_training_images(archives: Path) -> None:
+    said = {"name": "cifar10", "folder": str(archives), "calibration_images": 3, "jpeg": True}
+    choice = parse(said, DatasetChoice, file="scenario")
+    read = registry.module("data set", choice.name).load(**choice.arguments())
+    assert read.training is not None
+    assert len(read.training) == 17
 
 
 def test_cifar10_trains_only_where_asked(archives: Path) -> None:
@@ -158,16 +169,16 @@ def test_cifar10_is_the_original() -> None:
 
 
 @pytest.mark.slow
-def test_cifar10_jpeg_twins_are_the_calibration_images() -> None:
-    """Each calibration image's nearest kin of all 50,000 is the one that is left out."""
+def test_cifar10_jpeg_twins_are_the_same_images() -> None:
+    """Some training images' nearest kin among all that are JPEG is the one taken for theirs."""
     if not CIFAR10.is_dir():
         pytest.skip(f"{CIFAR10} is absent")
-    least = cifar10.load(CIFAR10, calibration_images=1, jpeg=True)
-    read = cifar10.load(CIFAR10, calibration_images=64, jpeg=True)
-    assert least.training is not None
-    assert read.training is not None
-    near = torch.cdist(read.calibration.flatten(1), least.training.flatten(1)).min(1).values
-    nearest_left = torch.cdist(read.calibration.flatten(1), read.training.flatten(1)).min(1).values
-    assert len(read.training) == 50_000 - 64
-    assert (near[1:] < 15).all()
-    assert (nearest_left > 20).all()
+    lossless, labels = cifar10.read_split(CIFAR10 / "lossless.npz", "train")
+    path = CIFAR10 / "train_jpeg.npz"
+    with np.load(path) as archive:
+        others = archive["label"]
+    lossy, _ = cifar10.read_jpeg(path, held_out=[], labels=labels)
+    some = range(0, 4000, 63)
+    images = cifar10.normalise(lossless[some])
+    nearest = torch.cdist(images.flatten(1), lossy.flatten(1)).argmin(1)
+    assert nearest.tolist() == cifar10.twins(some, labels, others, path=path)

@@ -253,6 +253,14 @@ def test_divergence_is_told() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(60, 60), nn.Linear(60, 3))
     settings = Fit(epochs=60, batch=8, learning_rate=1e12)
     refused(lambda: fit(net, IMAGES, LABELS, settings), "learning_rate = 1000000000000.0: training")
+    assert not any(module.training for module in net.modules())
+
+
+def test_training_does_without_the_callers_gradients() -> None:
+    net, (images, labels) = network(), blobs()
+    with torch.no_grad():
+        losses = fit(net, images, labels, Fit(epochs=2, batch=24, learning_rate=0.05))
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize(
