@@ -147,6 +147,20 @@ def test_bricks_fuse_to_the_operands(ifmap: int, weight: int) -> None:
     assert 0 < found.utilization <= 1
 
 
+def test_products_of_two_psums_do_not_fuse() -> None:
+    """The 9 products of a depthwise window fill 9 of 16 places of a cycle at 2 bits."""
+    depthwise = Layer(name="depthwise", G=64, P=8, Q=8, R=3, S=3)
+    mapping, _ = best_mapping(depthwise, BIT_FUSION)
+    cycles = {
+        bits: cost(
+            depthwise.at_bits(ifmap=bits, weight=bits, ofmap=8, psum=32), mapping, BIT_FUSION
+        ).compute_cycles
+        for bits in (2, 4, 8, 16)
+    }
+    psums = cycles[8] // 9
+    assert cycles == {2: psums, 4: 3 * psums, 8: 9 * psums, 16: 36 * psums}
+
+
 @pytest.mark.parametrize(("bits", "runs"), [(1, 2), (3, 4), (5, 8), (7, 8), (9, 16)])
 def test_other_widths_run_at_the_next_one(bits: int, runs: int) -> None:
     assert mac_cycles(at(bits, 8), BIT_FUSION.mac) == mac_cycles(at(runs, 8), BIT_FUSION.mac)
