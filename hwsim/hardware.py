@@ -27,7 +27,7 @@ from hwsim.mac import Mac as Mac
 from hwsim.registry import names, yaml_path
 from hwsim.scaling import voltage_range
 from hwsim.sparsity import Format, check_complete
-from hwsim.workload import Decoder, Op, Storage, Tensor
+from hwsim.workload import Decoder, Layer, Op, Storage
 
 TensorName = Annotated[str, Field(pattern="^(ifmap|weight|ofmap)$")]
 Positive = Annotated[int, Field(gt=0, le=2**50)]
@@ -101,14 +101,15 @@ class Memory(Config):
         """The bits that an element of `bits` occupies here."""
         return -(-bits // self.slot_bits) * self.slot_bits
 
-    def code_bits(self, tensor: str, record: Tensor, *, words: int) -> float:
-        """Bits an element, of so many, of the shortest code that can be decoded here; the whole
-        takes whole slots. Infinite where there is none."""
-        if not record.stored or tensor != "weight":
+    def code_bits(self, layer: Layer, tensor: str) -> float:
+        """Bits an element of the shortest of a tensor's own codes that can be decoded here; all of
+        it takes whole slots. Infinite where there is none."""
+        codes = layer.weight.stored if tensor == "weight" else ()
+        if not codes:
             return inf
         able = frozenset(self.decoders.get("weight", ()))
-        known = [code.bits for code in record.stored if able.issuperset(code.decoders)]
-        return self.element_bits(min(known)) / words if known else inf
+        known = [code.bits for code in codes if able.issuperset(code.decoders)]
+        return self.element_bits(min(known)) / layer.words(tensor) if known else inf
 
     @property
     def usable_bits(self) -> float:

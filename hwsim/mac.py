@@ -19,7 +19,7 @@ class Precision(Config):
 
     `widths`: those that an operand may have; it runs at the least that holds it. `cycles`: of a MAC
     of the widest; of others in proportion to the product of both operands' widths. Less than one
-    where several run side by side: a PE is then taken to find always enough of them.
+    where several products of one psum are made and added up side by side.
     """
 
     widths: dict[Literal["ifmap", "weight"], tuple[Bits, ...]] = Field(min_length=1)

@@ -169,8 +169,8 @@ def kept_bits(layer: Layer, memory: Memory, tensor: str) -> float:
     """Room of one element of a tensor in a memory; an ofmap is kept as psums on chip."""
     if tensor == "ofmap":
         return memory.element_bits(layer.psum.bits)
-    record, words = layer.tensor(tensor), layer.words(tensor) if tensor == "weight" else 0
-    return min(memory.element_bits(record.bits), memory.code_bits(tensor, record, words=words))
+    bits = memory.element_bits(layer.tensor(tensor).bits)
+    return min(bits, memory.code_bits(layer, tensor))
 
 
 def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:

@@ -16,8 +16,8 @@ What is counted, as `tests/oracle.py` walks it:
 - a MAC keeps nothing: each operation reads its operands and updates its psum.
 """
 
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from hwsim._nest import MOVER, SEPARATE, SHARED, TEMPORAL, Loops, states, window_words
 from hwsim.mapping import Loop, Mapping, instances
-from hwsim.workload import RELEVANT, Layer
+from hwsim.workload import DIMS, RELEVANT, Layer
 
 MAC = "MAC"
 Shared = MappingType[str, frozenset[str]]
@@ -69,17 +69,22 @@ def access_counts(
     )
 
 
-def compute_steps(layer: Layer, mapping: Mapping) -> int:
-    """Time steps of the whole nest, in each of which a busy PE does one operation."""
-    return executions(layer, mapping, len(mapping.loops))
+def compute_steps(layer: Layer, mapping: Mapping, dims: Iterable[str] = DIMS) -> int:
+    """Time steps of the whole nest, in each of which a busy PE does one operation; or of its loops
+    through these `dims`, the product of which over all dimensions it is."""
+    return executions(layer, mapping, len(mapping.loops), dims)
 
 
-def executions(layer: Layer, mapping: Mapping, count: int) -> int:
-    """How often what follows the first `count` loops is executed, in time."""
+def executions(layer: Layer, mapping: Mapping, count: int, dims: Iterable[str] = DIMS) -> int:
+    """How often what follows the first `count` loops is executed, in time; of loops through these
+    `dims` alone."""
     loops = mapping.loops[:count]
     return prod(
-        states(bound, tuple((loop.tile, not loop.axis) for loop in loops if loop.dim == dim))
-        for dim, bound in layer.bounds.items()
+        states(
+            layer.bounds[dim],
+            tuple((loop.tile, not loop.axis) for loop in loops if loop.dim == dim),
+        )
+        for dim in dims
     )
 
 

@@ -29,9 +29,10 @@ from hwsim.errors import InputError
 from hwsim.hardware import Mac
 from hwsim.mapping import Mapping, Store
 from hwsim.reuse import compute_steps
-from hwsim.workload import Layer
+from hwsim.workload import DIMS, RELEVANT, Layer
 
 MOST_DRAWN = 2**20
+REDUCED = frozenset(DIMS) - RELEVANT["ofmap"]
 
 
 def random_mask(shape: tuple[int, ...], *, density: float, seed: int) -> Mask:
@@ -51,12 +52,14 @@ def random_mask(shape: tuple[int, ...], *, density: float, seed: int) -> Mask:
 def compute_cycles(layer: Layer, mapping: Mapping, mac: Mac) -> int:
     """Cycles of arithmetic of a mapped layer, at least 1.
 
-    Every step of the nest takes `mac_cycles`, zero or not, unless the PEs skip zeros: then steps
-    are those of `expected_cycles`, and lanes wait where a tile of `mac.sync_level` changes.
+    Every step of the nest takes `mac_cycles`, zero or not. Where that is no whole number, products
+    of one psum share a cycle, those of two never. If the PEs skip zeros, steps are those of
+    `expected_cycles`, and lanes wait where a tile of `mac.sync_level` changes.
     """
     each = mac_cycles(layer, mac)
     if not (layer.weighted and mac.zero_skipping):
-        return ceil(compute_steps(layer, mapping) * each)
+        products = ceil(compute_steps(layer, mapping, REDUCED) * each)
+        return compute_steps(layer, mapping, RELEVANT["ofmap"]) * products
     sync = sync_point(mapping, mac.sync_level)
     steps = expected_cycles(layer, mapping, sync=sync, skipped=mac.zero_skipping)
     return max(1, ceil(steps * each))

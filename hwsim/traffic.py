@@ -183,9 +183,7 @@ def coded_bits(layer: Layer, memory: Memory, tensor: str) -> float:
 def code_bits(layer: Layer, memory: Memory | None, tensor: str) -> float:
     """Bits an element of the shortest of a tensor's own codes that a memory can hold, or infinite.
     MACs hold none."""
-    if memory is None:
-        return inf
-    return memory.code_bits(tensor, layer.tensor(tensor), words=layer.words(tensor))
+    return memory.code_bits(layer, tensor) if memory else inf
 
 
 def _first_words(

@@ -14,6 +14,7 @@ from hwsim.mac import Precision
 from hwsim.mapping import Loop, Mapping, Store
 from hwsim.registry import names
 from hwsim.workload import TENSORS, Decoder, Layer, Op, Storage, Stored
+from tests import oracle
 from tests.strategies import layers, mappings
 
 KILOBIT = 1024
@@ -160,6 +161,14 @@ def cycles_a_mac(layer: Layer, machine: Accelerator) -> float:
         return layer.weight.bits
     digits = {bits: (1, 1, 2, 4, 4)[ceil(bits / 4)] for bits in range(1, 17)}
     return digits[layer.ifmap.bits] * digits[layer.weight.bits] / 4
+
+
+def arithmetic_cycles(layer: Layer, mapping: Mapping, machine: Accelerator) -> int:
+    """Cycles of the MACs of a case: those of one psum's products in a PE, each time it has some."""
+    steps = oracle.compute_steps(layer, mapping)
+    point = replace(layer, N=1, G=1, K=1, P=1, Q=1, H=0, W=0, pad_h=0, pad_w=0)
+    one = oracle.compute_steps(point, mapping)
+    return steps // one * ceil(one * cycles_a_mac(layer, machine))
 
 
 def coded_bits(layer: Layer, machine: Accelerator, tensor: str, level: str) -> float:

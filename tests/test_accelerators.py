@@ -251,6 +251,10 @@ def _top_setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda content: content.__setitem__(key, value)
 
 
+def _precision(widths: dict[str, list[int]]) -> Callable[[dict[str, Any]], None]:
+    return _top_setting("mac", {"precision": {"widths": widths}})
+
+
 def _axes(axes: dict[str, object]) -> Callable[[dict[str, Any]], None]:
     return lambda content: content["hierarchy"][2].__setitem__("axes", axes)
 
@@ -285,6 +289,16 @@ def _array_setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
             _format({"storage": "relative_index", "index_bits": 40}),
             "formats.weight",
             ["index_bits = 40", "1..16"],
+        ),
+        (_setting("decoders", {"weight": ["lz4"]}), "decoders.weight.0", ["'lz4'", "'huffman'"]),
+        (_setting("decoders", {"ifmap": ["huffman"]}), "decoders.ifmap", ["'weight'"]),
+        (_precision({"weight": [8, 4]}), "mac.precision.widths", ["weight: widths must grow"]),
+        (_precision({"weight": [2, 4]}), "mac.precision.widths.weight", ["weight_bits = 16"]),
+        (_top_setting("mac", {"primitives": []}), "mac.primitives", ["at least 1"]),
+        (
+            _top_setting("mac", {"primitives": ["add"], "precision": {"widths": {"weight": [16]}}}),
+            "mac.primitives",
+            ["only multiply_add has a precision"],
         ),
         (_axes({"X": 0, "Y": 12}), "axes.X", ["= 0"]),
         (_axes({"X": 2**51, "Y": 12}), "axes.X", [str(2**51)]),

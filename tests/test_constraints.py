@@ -202,11 +202,19 @@ LAYERS = (
 )
 
 
+STATIONARY = {
+    "row_stationary": "weight",
+    "weight_stationary": "weight",
+    "output_stationary": "ofmap",
+    "input_stationary": "ifmap",
+}
+
+
 @pytest.mark.parametrize("machine", names("machine"))
 @pytest.mark.parametrize("dataflow", get_args(Dataflow))
 def test_every_nest_of_a_dataflow_obeys_it(machine: str, dataflow: Dataflow) -> None:
     where, constraints = load_machine(machine), Constraints(dataflow=dataflow)
-    stationary = {"output_stationary": "ofmap", "input_stationary": "ifmap"}.get(dataflow)
+    stationary = STATIONARY.get(dataflow)
     if stationary and not any(level.memory(stationary) for level in inner_levels(where)):
         with pytest.raises(ConfigError, match=f"cannot keep any {stationary}"):
             check(constraints, where)

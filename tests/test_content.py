@@ -13,9 +13,10 @@ from hwsim._content import code_digest, digest, sources
 from hwsim.constraints import Constraints
 from hwsim.found import Question
 from hwsim.hardware import Accelerator, Array
+from hwsim.mac import Precision
 from hwsim.registry import names
 from hwsim.sparsity import Format
-from hwsim.workload import Op, Primitive, Storage, Tensor, Zeros
+from hwsim.workload import Decoder, Op, Primitive, Storage, Stored, Tensor, Zeros
 from tests.eyeriss import EYERISS
 from tests.machines import CONV
 from tests.test_imports import ROOT, imports_of
@@ -77,6 +78,7 @@ LAYERS = {
     "psum": replace(CONV, psum=Tensor(bits=8)),
     "density": replace(CONV, ifmap=Tensor(density=0.5)),
     "primitive": replace(CONV, primitive=Primitive.ADD),
+    "stored": replace(CONV, weight=Tensor(stored=(Stored(99, (Decoder.HASH,)),))),
 }
 
 
@@ -113,6 +115,13 @@ MACHINES = {
     "energy's last bit": of_level(0, read_pj_per_bit=np.nextafter(1.25, 2)),
     "a format by name": of_level(0, formats={"ifmap": Storage.BITMAP}),
     "a format in full": of_level(0, formats={"ifmap": Format(storage=Storage.BITMAP)}),
+    "decoders": of_level(0, decoders={"weight": (Decoder.HASH,)}),
+    "precision": asked_of(
+        mac=EYERISS.mac.model_copy(update={"precision": Precision(widths={"weight": (8, 16)})})
+    ),
+    "stated energy": asked_of(
+        mac=EYERISS.mac.model_copy(update={"primitive_pj": {Primitive.ADD: 0.5}})
+    ),
     "axes": axes_turned(),
 }
 
@@ -129,6 +138,13 @@ class TestContent:
     def test_the_objective_and_the_budget_count(self) -> None:
         others = (replace(ASKED, objective="energy"), replace(ASKED, budget_s=1.0))
         assert len({digest(each) for each in (ASKED, *others)}) == 3
+
+    def test_terms_and_codes_count(self) -> None:
+        shifting = replace(CONV, primitive=Primitive.SHIFT_ADD)
+        others = [shifting, replace(shifting, terms=2)]
+        codes = (Stored(9, (Decoder.HASH,)), Stored(8, (Decoder.HASH,)), Stored(9, tuple(Decoder)))
+        others += [replace(CONV, weight=Tensor(stored=(code,))) for code in codes]
+        assert len({digest(replace(ASKED, layer=each)) for each in others}) == len(others)
 
     def test_zeros_count_where_they_are(self) -> None:
         def with_zeros(array: NDArray[np.int64]) -> Question:

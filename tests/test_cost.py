@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -199,7 +198,7 @@ def test_energy_is_the_sum_of_walked_counts_times_stated_energies(
     expected = naive_pj(layer, mapping, machine)
     found = cost(layer, mapping, machine)
     each = machines.cycles_a_mac(layer, machine)
-    steps = ceil(oracle.compute_steps(layer, mapping) * each)
+    steps = machines.arithmetic_cycles(layer, mapping, machine)
     density = layer.ifmap.density if machine.mac.zero_gating else 1.0
     if layer.weighted:
         widest = machine.mac.precision.cycles if machine.mac.precision else 1

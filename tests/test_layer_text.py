@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from hwsim.errors import InputError
 from hwsim.layer_text import option, read, text, words
-from hwsim.workload import TENSORS, Layer, Op, Primitive
+from hwsim.workload import TENSORS, WEIGHTED, Decoder, Layer, Op, Primitive, Stored
 from tests.strategies import layers
 
 BITS = st.integers(1, 64)
+DECODERS = st.lists(st.sampled_from(Decoder), min_size=1, max_size=3).map(tuple)
+CODES = st.lists(st.builds(Stored, st.integers(0, 2**40), DECODERS), max_size=2).map(tuple)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
@@ -22,13 +24,16 @@ def any_layers(draw: st.DrawFn) -> Layer:
     layer = draw(layers()).at_bits(
         ifmap=draw(BITS), weight=draw(BITS), ofmap=draw(BITS), psum=draw(BITS)
     )
+    primitive, op = draw(st.sampled_from(Primitive)), draw(st.sampled_from(Op))
+    codes = CODES if op in WEIGHTED else st.just(())
     return replace(
         layer,
         name=draw(NAMES),
-        op=draw(st.sampled_from(Op)),
-        primitive=draw(st.sampled_from(Primitive)),
+        op=op,
+        primitive=primitive,
+        terms=1 if primitive is Primitive.MULTIPLY_ADD else draw(st.integers(1, 9)),
         ifmap=replace(layer.ifmap, density=draw(st.floats(0, 1))),
-        weight=replace(layer.weight, density=draw(st.floats(0, 1))),
+        weight=replace(layer.weight, density=draw(st.floats(0, 1)), stored=draw(codes)),
         ofmap=replace(layer.ofmap, density=draw(st.floats(0, 1))),
     )
 
@@ -69,6 +74,14 @@ def test_written_words() -> None:
         "name='conv 1' N=1 K=4 P=6 Q=7 R=3 S=3 H=11 W=13 stride=2 pad=1 "
         "ifmap_bits=16 weight_bits=8 ofmap_bits=16 psum_bits=16 density=0.5"
     )
+
+
+def test_codes_in_words() -> None:
+    found = layer("K=8 C=4 primitive=shift_add terms=2 weight_stored=99:huffman+codebook,128:hash")
+    hashed, coded = Stored(128, (Decoder.HASH,)), (Decoder.CODEBOOK, Decoder.HUFFMAN)
+    assert found.weight.stored == (Stored(99, coded), hashed)
+    assert (found.primitive, found.terms) == (Primitive.SHIFT_ADD, 2)
+    assert text(found).endswith("psum_bits=16 weight_stored=99:codebook+huffman,128:hash")
 
 
 def test_the_part_wins_over_the_whole() -> None:
@@ -116,6 +129,13 @@ def test_options_in_words(key: str, value: str, said: str) -> None:
         ("bits=65", "--layer: ifmap_bits = '65': must lie in 1..64"),
         ("weight_density=dense", "--layer: weight_density = 'dense': must be a number"),
         ("ofmap_density=nan", "--layer: ofmap_density = 'nan': must lie in 0..1"),
+        ("weight_stored=8", "--layer: weight_stored = '8': decoders must be some of codebook, "),
+        ("weight_stored=8:codebok", "--layer: weight_stored = '8:codebok': decoders must be some"),
+        (
+            "weight_stored=x:hash",
+            "--layer: weight_stored = 'x:hash': must be a whole number of bits",
+        ),
+        ("terms=2", "layer 'layer': terms = 2: must lie in 1..1 of multiply_add"),
         ("name='a", '--layer: "name=\'a": No closing quotation'),
     ],
 )

@@ -54,7 +54,8 @@ def drawn(
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_samples_are_valid(machine: str, layer: Layer) -> None:
     where = load_machine(machine)
-    narrow = layer.at_bits(ifmap=8, weight=8, ofmap=8, psum=where.mac.psum_bits)
+    bits = min(8, where.mac.weight_bits)
+    narrow = layer.at_bits(ifmap=8, weight=bits, ofmap=8, psum=where.mac.psum_bits)
     found = drawn(narrow, where)
     assert len(found) == 50
     for mapping in found:

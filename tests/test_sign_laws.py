@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hwsim.cost import COMPONENTS, Cost, cost
 from hwsim.errors import InputError
 from hwsim.hardware import load_machine
+from hwsim.mac import Precision
 from hwsim.simulate import Objective, best_mapping
 from hwsim.skipping import performed_share, random_mask
 from hwsim.workload import Layer, Op, Primitive, Storage, Tensor, Zeros
@@ -19,6 +20,7 @@ from tests.machines import (
     DRAM,
     MAC,
     MATMUL,
+    PRECISIONS,
     Case,
     cases,
     convs,
@@ -228,6 +230,28 @@ def test_psums_are_cut_to_the_width_of_the_adder() -> None:
     assert best_mapping(wide, EYERISS) == best_mapping(narrow, EYERISS)
 
 
+widths = st.tuples(st.integers(1, 16), st.integers(1, 16))
+
+
+@given(convs(), st.sampled_from(PRECISIONS), widths, widths)
+@settings(max_examples=30, deadline=None)
+def test_fewer_bits_never_cost_more_where_they_set_the_pace(
+    layer: Layer, precision: Precision | None, ifmap: tuple[int, int], weight: tuple[int, int]
+) -> None:
+    """Under one mapping; and the same steps on a datapath of one width."""
+    where = machine(mac=MAC.model_copy(update={"precision": precision}))
+    mapping, _ = best_mapping(layer, where)
+    (less_i, more_i), (less_w, more_w) = sorted(ifmap), sorted(weight)
+    narrow, wide = (
+        cost(replace(layer, ifmap=Tensor(bits=i), weight=Tensor(bits=w)), mapping, where)
+        for i, w in ((less_i, less_w), (more_i, more_w))
+    )
+    assert narrow.energy_pj <= wide.energy_pj * (1 + 1e-12)
+    assert narrow.cycles <= wide.cycles
+    if precision is None:
+        assert narrow.compute_cycles == wide.compute_cycles
+
+
 # Channels and primitives
 
 
@@ -257,5 +281,9 @@ def test_less_work_never_takes_more_cycles(layer: Layer, dataflow: str, dim: str
 
 @pytest.mark.parametrize("primitive", list(Primitive))
 def test_a_primitive_that_the_machine_lacks_gains_nothing(primitive: Primitive) -> None:
+    """Nor loses: however many terms it was made of, they are one product again."""
     plain = machine()
     assert best_mapping(replace(CONV, primitive=primitive), plain) == best_mapping(CONV, plain)
+    if primitive is not Primitive.MULTIPLY_ADD:
+        layer = replace(CONV, primitive=primitive, terms=3)
+        assert best_mapping(layer, plain) == best_mapping(CONV, plain)
