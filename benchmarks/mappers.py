@@ -8,7 +8,7 @@ search all mappings, with kernels that are compiled already. Models differ by wh
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -131,7 +131,7 @@ def _fault(layer: Layer, mapping: Mapping) -> str:
 def compare_zigzag(options: argparse.Namespace) -> None:
     """A block per layer: ZigZag's mapping by EDP, and hwsim's."""
     python = _environment(ZIGZAG, options)
-    for layer in LONG if options.long else SHORT:
+    for layer in _chosen(LONG if options.long else SHORT, options):
         layer = layer.at_bits(**zigzag.BITS)
         title = f"{layer.name}; best EDP seen {_best_seen(layer):.3e}"
         counted = layer if options.counts else None
@@ -148,7 +148,7 @@ def _by_zigzag(layer: Layer, python: Path | None, options: argparse.Namespace) -
 def compare_accelforge(options: argparse.Namespace) -> None:
     """A block per layer on M45: accelforge's mapping by energy, and hwsim's."""
     python = _environment(ACCELFORGE, options)
-    for layer in (M45_POINTWISE, M45_CONV2) if options.long else (M45_POINTWISE,):
+    for layer in _chosen((M45_POINTWISE, M45_CONV2)[: 1 + options.long], options):
         title = f"{layer.name} on M45; best known {M45_BEST_UJ[layer]} µJ"
         show(title, _by_accelforge(layer, python, options))
 
@@ -199,6 +199,10 @@ def _on_m45(
     )
 
 
+def _chosen(layers: Iterable[Layer], options: argparse.Namespace) -> list[Layer]:
+    return [layer for layer in layers if options.only in layer.name]
+
+
 def _environment(peer: Peer, options: argparse.Namespace) -> Path | None:
     """The peer's Python; None, and a line that says why, where there is none."""
     try:
@@ -226,6 +230,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--long", action="store_true", help="all layers: 90 s of ZigZag, 500 s of accelforge"
     )
+    parser.add_argument("--only", default="", help="layers alone whose name holds this")
     parser.add_argument(
         "--effort", type=int, nargs="+", default=EFFORTS, help="of hwsim's search; 0: dataflow"
     )
