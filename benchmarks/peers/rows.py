@@ -44,7 +44,7 @@ def show(title: str, outcomes: Iterable[Outcome], *, counted: Layer | None = Non
     peer_s = None
     for outcome in outcomes:
         print(outcome.line(peer_s), flush=True)
-        if not outcome.tool.startswith(OWN):
+        if outcome.theirs and not outcome.tool.startswith(OWN):
             peer_s = outcome.seconds
         if counted and outcome.mapping:
             print("\n".join(lines(counted, outcome.mapping)))
