@@ -1,18 +1,19 @@
 """Mappers side by side: `python -m benchmarks.mappers`. Each mapping is judged by both models.
 
 Peers get environments of their own under a cache folder, made on first use. Each row says whose
-mapping it is, how long its search took, and what both models say of it. Models differ by what
+mapping it is, how long its search took and how much faster that is than the peer, and what both
+models say of it. hwsim has a row for each effort: 0 is its dataflow's mappings alone, all others
+search all mappings, with kernels that are compiled already. Models differ by what
 `benchmarks/peers/zigzag_flow.py` and `accelforge_rules.py` state; `--counts` prints every link.
 """
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 from benchmarks.peers import accelforge, zigzag
 from benchmarks.peers.accelforge_rules import energy_pj
-from benchmarks.peers.counts import lines
 from benchmarks.peers.environments import (
     ACCELFORGE,
     ZIGZAG,
@@ -31,41 +32,36 @@ from benchmarks.peers.layers import (
     RESNET,
     ZIGZAG_BEST_EDP,
 )
+from benchmarks.peers.rows import OWN, Outcome, show
 from hwsim.cost import cost
 from hwsim.errors import InputError
-from hwsim.found import Question
+from hwsim.found import EFFORT, Found, Question
+from hwsim.hardware import Accelerator
 from hwsim.interchange.zigzag import read, rounded_up
 from hwsim.mapping import Mapping, validate
+from hwsim.objective import Objective
 from hwsim.simulate import search
 from hwsim.workload import Layer
 
 SHORT = (POINTWISE,)
-LONG = (POINTWISE, RESNET, DEPTHWISE, CONV2)
+LONG = (POINTWISE, DEPTHWISE, RESNET, CONV2)
+EFFORTS = (0, EFFORT, 10_000_000)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """A mapping of one tool, (pJ, cycles) by a peer's model and ours, and what is wrong with it."""
-
-    tool: str
-    seconds: float
-    theirs: tuple[float, float] | None = None
-    ours: tuple[float, float] | None = None
-    mapping: Mapping | None = None
-    note: str = ""
-
-    def __str__(self) -> str:
-        return (
-            f"  {self.tool:10} {self.seconds:8.3f} s   peer's model {_said(self.theirs)}"
-            f"   hwsim's {_said(self.ours)}" + (f"   {self.note}" if self.note else "")
-        )
+def found_by_hwsim(
+    layer: Layer, machine: Accelerator, objective: Objective, effort: int
+) -> tuple[str, Found, float]:
+    """What the row is called, the answer and its seconds."""
+    start = perf_counter()
+    asked = Question(layer=layer, machine=machine, objective=objective, effort=effort)
+    found = search(asked)
+    seconds = perf_counter() - start
+    return f"{OWN}, {f'{effort:.0e}' if effort else 'dataflow'}", found, seconds
 
 
-def _said(said: tuple[float, float] | None) -> str:
-    if said is None:
-        return f"{'-':>36}"
-    energy_pj, cycles = said
-    return f"{energy_pj:10.4e} pJ {cycles:9.0f} c {energy_pj * cycles:9.3e}"
+def _bound(found: Found) -> str:
+    """How far the mapping may be from the best, or why all were not searched."""
+    return found.reason or f"gap {100 * (found.gap or 0):.1f} %"
 
 
 def zigzag_outcome(layer: Layer, *, python: Path, limit_s: float) -> Outcome:
@@ -91,24 +87,22 @@ def zigzag_outcome(layer: Layer, *, python: Path, limit_s: float) -> Outcome:
     )
 
 
-def hwsim_outcome(layer: Layer) -> Outcome:
+def hwsim_outcome(layer: Layer, effort: int) -> Outcome:
     """hwsim's mapping, and ZigZag's cost of it."""
-    machine = zigzag.machine()
-    start = perf_counter()
+    tool, found, seconds = found_by_hwsim(layer, zigzag.machine(), "edp", effort)
+    ours = _ours(layer, found.mapping)
     try:
-        mapping = search(Question(layer=layer, machine=machine)).mapping
+        said = zigzag.verdict_of(layer, found.mapping)
     except InputError as error:
-        return Outcome(tool="hwsim", seconds=perf_counter() - start, note=str(error))
-    seconds = perf_counter() - start
-    ours = _ours(layer, mapping)
-    try:
-        said = zigzag.verdict_of(layer, mapping)
-    except InputError as error:
-        return Outcome(tool="hwsim", seconds=seconds, ours=ours, note=str(error))
-    theirs = said.energy_pj, said.time.cycles
-    note = _rounded(layer, mapping)
+        return Outcome(tool=tool, seconds=seconds, ours=ours, note=str(error))
+    notes = _bound(found), _rounded(layer, found.mapping)
     return Outcome(
-        tool="hwsim", seconds=seconds, theirs=theirs, ours=ours, mapping=mapping, note=note
+        tool=tool,
+        seconds=seconds,
+        theirs=(said.energy_pj, said.time.cycles),
+        ours=ours,
+        mapping=found.mapping,
+        note="; ".join(filter(None, notes)),
     )
 
 
@@ -137,53 +131,76 @@ def _fault(layer: Layer, mapping: Mapping) -> str:
 def compare_zigzag(options: argparse.Namespace) -> None:
     """A block per layer: ZigZag's mapping by EDP, and hwsim's."""
     python = _environment(ZIGZAG, options)
-    for layer in LONG if options.long else SHORT:
+    for layer in _chosen(LONG if options.long else SHORT, options):
         layer = layer.at_bits(**zigzag.BITS)
-        print(f"{layer.name}: pJ, cycles, pJ x cycles; ZigZag's best seen {_best_seen(layer):.3e}")
-        found = [hwsim_outcome(layer)]
-        if python:
-            found.insert(0, zigzag_outcome(layer, python=python, limit_s=options.limit))
-        for outcome in found:
-            print(outcome, flush=True)
-            if options.counts and outcome.mapping:
-                print("\n".join(lines(layer, outcome.mapping)))
+        title = f"{layer.name}; best EDP seen {_best_seen(layer):.3e}"
+        counted = layer if options.counts else None
+        show(title, _by_zigzag(layer, python, options), counted=counted)
+
+
+def _by_zigzag(layer: Layer, python: Path | None, options: argparse.Namespace) -> Iterator[Outcome]:
+    if python:
+        yield zigzag_outcome(layer, python=python, limit_s=options.limit)
+    for effort in options.effort:
+        yield hwsim_outcome(layer, effort)
 
 
 def compare_accelforge(options: argparse.Namespace) -> None:
     """A block per layer on M45: accelforge's mapping by energy, and hwsim's."""
     python = _environment(ACCELFORGE, options)
-    for layer in (M45_POINTWISE, M45_CONV2) if options.long else (M45_POINTWISE,):
-        print(f"{layer.name} on M45: pJ, cycles, pJ x cycles; best known {M45_BEST_UJ[layer]} uJ")
-        start = perf_counter()
-        asked = Question(layer=layer, machine=accelforge.machine(), objective="energy")
-        mapping = search(asked).mapping
-        print(_on_m45("hwsim", layer, mapping, perf_counter() - start, python), flush=True)
-        if python:
-            try:
-                mapping, seconds = accelforge.search(layer, python=python, limit_s=options.limit)
-            except PeerError as error:
-                print(f"  {error}")
-            else:
-                print(_on_m45("accelforge", layer, mapping, seconds, python), flush=True)
+    for layer in _chosen((M45_POINTWISE, M45_CONV2)[: 1 + options.long], options):
+        title = f"{layer.name} on M45; best known {M45_BEST_UJ[layer]} µJ"
+        show(title, _by_accelforge(layer, python, options))
+
+
+def _by_accelforge(
+    layer: Layer, python: Path | None, options: argparse.Namespace
+) -> Iterator[Outcome]:
+    if python:
+        try:
+            mapping, seconds = accelforge.search(layer, python=python, limit_s=options.limit)
+        except PeerError as error:
+            yield Outcome(tool="accelforge", seconds=options.limit, note=str(error))
+        else:
+            yield _on_m45("accelforge", layer, mapping, seconds, python)
+    for effort in options.effort:
+        tool, found, seconds = found_by_hwsim(layer, accelforge.machine(), "energy", effort)
+        yield _on_m45(tool, layer, found.mapping, seconds, python, note=_bound(found))
 
 
 def _on_m45(
-    tool: str, layer: Layer, mapping: Mapping, seconds: float, python: Path | None
+    tool: str,
+    layer: Layer,
+    mapping: Mapping,
+    seconds: float,
+    python: Path | None,
+    *,
+    note: str = "",
 ) -> Outcome:
     """What accelforge says of a mapping, or its rules where it is not at hand."""
     found = cost(layer, mapping, accelforge.machine())
     rules_pj = energy_pj(layer, mapping, accelforge.machine())
-    theirs, note = (rules_pj, float(found.compute_cycles)), "by its rules"
+    theirs, notes = (rules_pj, float(found.compute_cycles)), [note, "by its rules"]
     if python:
-        note = f"by its rules {rules_pj:.4e} pJ"
+        notes[1] = f"by its rules {rules_pj / 1e6:.3f} µJ"
         try:
             said = accelforge.judge(layer, mapping, python=python, limit_s=60)
         except PeerError as error:
-            note += f"; {error}"
+            notes.append(str(error))
         else:
             theirs = said.energy_pj, said.cycles
-    ours = found.energy_pj, found.cycles
-    return Outcome(tool=tool, seconds=seconds, theirs=theirs, ours=ours, mapping=mapping, note=note)
+    return Outcome(
+        tool=tool,
+        seconds=seconds,
+        theirs=theirs,
+        ours=(found.energy_pj, found.cycles),
+        mapping=mapping,
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _chosen(layers: Iterable[Layer], options: argparse.Namespace) -> list[Layer]:
+    return [layer for layer in layers if options.only in layer.name]
 
 
 def _environment(peer: Peer, options: argparse.Namespace) -> Path | None:
@@ -198,6 +215,8 @@ def _environment(peer: Peer, options: argparse.Namespace) -> Path | None:
 def main() -> None:
     """Prints a block per layer and machine."""
     options = _options()
+    tiny = Layer(name="tiny", K=3, P=2, R=2)
+    search(Question(layer=tiny, machine=accelforge.machine()))  # compiles what is not yet
     compare_zigzag(options)
     compare_accelforge(options)
 
@@ -210,6 +229,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument(
         "--long", action="store_true", help="all layers: 90 s of ZigZag, 500 s of accelforge"
+    )
+    parser.add_argument("--only", default="", help="layers alone whose name holds this")
+    parser.add_argument(
+        "--effort", type=int, nargs="+", default=EFFORTS, help="of hwsim's search; 0: dataflow"
     )
     parser.add_argument("--counts", action="store_true", help="every link's words and energy")
     parser.add_argument("--limit", type=float, default=600, help="seconds a peer may take a layer")

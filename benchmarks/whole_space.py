@@ -33,7 +33,7 @@ def main(effort: int = EFFORT) -> None:
     heads = ("dataflow µJ", "search µJ", "bound µJ", "gap %", "s")
     print(f"{'layer':<25}" + "".join(f"{head:>12}" for head in heads))
     for layer in LAYERS:
-        before = search(Question(layer=layer, machine=machine, objective="energy"))
+        before = search(Question(layer=layer, machine=machine, objective="energy", effort=0))
         found = best(Question(layer=layer, machine=machine, objective="energy", effort=effort))
         energies = (before.value, found.value, found.lower_bound)
         row = "".join(f"{energy / 1e6:>12.3f}" for energy in energies)

@@ -1,34 +1,17 @@
-"""The command line: the verbs of `hwsim`, their complaints and their exit statuses.
-
-Status 0 is success, 2 something that the user can mend (one line on stderr), 130 Ctrl-C. Results
-go to stdout, progress to stderr. Whatever else goes wrong is a defect and keeps its traceback.
-"""
+"""The command line: the verbs of `hwsim`."""
 
 import ast
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 import yaml
 
 from hwsim import registry
 from hwsim.errors import InputError, UnknownNameError
-
-if TYPE_CHECKING:
-    from hwsim.map_request import Job
-
-RESULTS = Path("results")
-BAD_INPUT, INTERRUPTED = 2, 130
-
-
-def plain_app() -> typer.Typer:
-    """A command line without verbs yet, whose complaints are single lines."""
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-
+from hwsim.map_command import map_layer
+from hwsim.shell import RESULTS, complaints, plain_app
 
 app = plain_app()
 
@@ -36,21 +19,6 @@ app = plain_app()
 def main() -> None:
     """The console script `hwsim`."""
     app(prog_name="hwsim")
-
-
-@contextmanager
-def complaints() -> Iterator[None]:
-    """Turns what the user can mend, and Ctrl-C, into a line on stderr and an exit status."""
-    try:
-        yield
-        sys.stdout.flush()  # a pipe closed at the other end is noticed here, where typer hushes it
-    except InputError as error:
-        for line in str(error).splitlines():  # a user's mapping may have several faults
-            typer.echo(f"error: {line}", err=True)
-        raise typer.Exit(BAD_INPUT) from error
-    except KeyboardInterrupt as interrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from interrupt
 
 
 @app.callback()
@@ -78,6 +46,10 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that map layers, else as many as pay.")
     ] = None,
+    effort: Annotated[
+        int | None,
+        typer.Option(min=0, help="Nests to try of all there are; 0: those of the dataflow alone."),
+    ] = None,
     keep_on_chip: Annotated[
         bool, typer.Option("--keep-on-chip", help="Ofmaps stay in the buffer where that pays.")
     ] = False,
@@ -98,6 +70,7 @@ def run(
                 seed=seed,
                 weights=weights,
                 images=images,
+                effort=effort,
                 workers=workers,
                 keep_on_chip=keep_on_chip,
             )
@@ -111,13 +84,16 @@ def _run(
     seed: int | None,
     weights: Path | None,
     images: Path | None,
+    effort: int | None,
     workers: int | None,
     keep_on_chip: bool,
 ) -> None:
     from hwsim import experiment, report, table
     from hwsim.progress import shown
 
-    scenario = experiment.load_scenario(name, weights=weights, images=images, seed=seed)
+    scenario = experiment.load_scenario(
+        name, weights=weights, images=images, seed=seed, effort=effort
+    )
     folder = out or RESULTS / scenario.name
     with shown() as progress:
         found = experiment.run(
@@ -227,120 +203,7 @@ def _trace(
     typer.echo(f"\ntrace.json and the timeline: {folder}")
 
 
-@app.command("map")
-def map_layer(
-    context: typer.Context,
-    layer: Annotated[
-        str, typer.Option(metavar="WORDS", help="'K=64 C=64 P=56 Q=56 R=3 S=3', or a name.")
-    ],
-    chain: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WORDS", help="A layer that follows, fused with it (repeat it)."),
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(help="The network of which WORDS name a layer.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option(help="Images at once, of a network.")] = None,
-    stride: Annotated[str | None, typer.Option(help="2, or 2,1 for rows and columns.")] = None,
-    dilation: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    pad: Annotated[str | None, typer.Option(help="Likewise; 0 unless given.")] = None,
-    groups: Annotated[str | None, typer.Option(help="G; K and C are those of a group.")] = None,
-    bits: Annotated[
-        list[str] | None,
-        typer.Option(help="8, or weight=4 (repeat it); as wide as the machine unless given."),
-    ] = None,
-    density: Annotated[
-        list[str] | None, typer.Option(help="Share of non-zeros: 0.4, or ifmap=0.4 (repeat it).")
-    ] = None,
-    machine: Annotated[
-        str, typer.Option(help="A machine, or the path of your own YAML.")
-    ] = "eyeriss_v1",
-    objective: Annotated[str, typer.Option(help="energy, cycles, edp or ed2p.")] = "edp",
-    max_cycles: Annotated[int | None, typer.Option(help="The most cycles allowed.")] = None,
-    front: Annotated[
-        bool, typer.Option("--front", help="All that are best in energy and cycles.")
-    ] = False,
-    constraints: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML of what mappings may look like.")
-    ] = None,
-    dataflow: Annotated[str | None, typer.Option(help="row_stationary, ...")] = None,
-    budget_s: Annotated[
-        float | None, typer.Option(help="Seconds; the bound may then leave a gap.")
-    ] = None,
-    effort: Annotated[
-        int | None, typer.Option(help="Nests to try of the whole space, such as 5000000.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge this mapping of yours instead.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the mapping and a plot.")
-    ] = None,
-    export: Annotated[
-        list[str] | None, typer.Option(help="Also write it as timeloop or zigzag do (repeat it).")
-    ] = None,
-    samples: Annotated[int, typer.Option(help="Random mappings in the plot.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of these.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
-    """Find the best mapping of a layer and a bound that none falls below, or judge your own.
-
-    The ifmap is what the windows reach: H = (P-1) stride + (R-1) dilation + 1 - 2 pad, W likewise,
-    unless WORDS say H and W; hwsim/layer_text.py lists all words.
-    """
-    with complaints():
-        given = {key: value for key, value in context.params.items() if value not in (None, ())}
-        del given["as_json"]
-        _map(given, as_json=as_json)
-
-
-def _map(options: dict[str, object], *, as_json: bool) -> None:
-    from hwsim import map_request
-
-    job = map_request.job(options)
-    if job.chain:
-        _map_chain(job, as_json=as_json)
-    else:
-        _map_layer(job, as_json=as_json)
-
-
-def _map_chain(job: "Job", *, as_json: bool) -> None:
-    from hwsim import chain_output, mapped
-    from hwsim.progress import shown
-
-    with shown() as progress:
-        progress(f"fusing {len(job.chain)} layers on {job.machine.name}")
-        found = mapped.fused(job)
-    if as_json:
-        typer.echo(chain_output.to_json(found, job.machine), nl=False)
-        return
-    from rich.console import Console
-
-    Console().print(chain_output.shown(found, job.machine), crop=False)
-
-
-def _map_layer(job: "Job", *, as_json: bool) -> None:
-    from hwsim import map_output, mapped
-    from hwsim.progress import shown
-    from hwsim.results import check_writable, write_files
-
-    folder = job.request.out or (RESULTS / job.name if job.request.export else None)
-    if folder:
-        check_writable(folder)
-    with shown() as progress:
-        progress(f"mapping {job.layer.name} on {job.machine.name}")
-        answers = mapped.answers(job)
-        if folder:
-            progress("drawing and writing the results")
-            write_files(map_output.contents(job, answers), folder)
-    if as_json:
-        typer.echo(map_output.to_json(job, answers), nl=False)
-        return
-    from rich.console import Console
-
-    Console().print(map_output.shown(job, answers), crop=False)
-    if folder:
-        typer.echo(f"\nthe mapping and its plot: {folder}")
+app.command("map")(map_layer)
 
 
 @app.command("methods")

@@ -56,7 +56,9 @@ def front_within_dataflow(
     """Of the same mappings those that no other matches or beats in energy and cycles, fastest
     first; each as the one of least energy among those as fast. Raises MappingError, InputError."""
     start = perf_counter()
-    asked = Question(layer=layer, machine=machine, objective="energy", constraints=constraints)
+    asked = Question(
+        layer=layer, machine=machine, objective="energy", constraints=constraints, effort=0
+    )
     space = _Space(asked)
 
     def rank(found: Costed) -> tuple[float, ...]:
@@ -101,6 +103,7 @@ class _Space:
             lower_bound=min(least(self.layer, self.machine).value(objective), reached),
             evaluated=self.looked,
             seconds=seconds,
+            space="dataflow",
         )
 
     @property

@@ -131,7 +131,9 @@ class Baseline(Config):
 class Scenario(Config):
     """One network on two machines, uncompressed and compressed.
 
-    Each layer runs under the mapping of least `objective`: energy, cycles or a product of both.
+    Each layer runs under the mapping of least `objective`: energy, cycles or a product of both. It
+    is the best of the machine's dataflow, or with an `effort` the best of all that is found, see
+    `hwsim.simulate.search`.
     `batch` is how many images the machines process at once, in the simulation. `weights` is a file
     in place of the network's own. Without a `name` the scenario is called as its file is.
     """
@@ -144,6 +146,7 @@ class Scenario(Config):
     batch: Annotated[int, Field(ge=1, le=65536)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     objective: Objective = "edp"
+    effort: Annotated[int, Field(ge=0, le=10**12)] = 0
     baseline: Baseline
     compressed: Compressed
     plots: tuple[Annotated[str, _known("plot", report_plots)], ...] = Field(
@@ -158,7 +161,12 @@ class Scenario(Config):
 
 
 def load_scenario(
-    name: str, *, weights: Path | None = None, images: Path | None = None, seed: int | None = None
+    name: str,
+    *,
+    weights: Path | None = None,
+    images: Path | None = None,
+    seed: int | None = None,
+    effort: int | None = None,
 ) -> Scenario:
     """A shipped scenario by name, or a user's by path; what is given here replaces what it says.
 
@@ -168,7 +176,7 @@ def load_scenario(
     content = {"name": path.stem} | read_yaml(path)
     _anchor(content, path.parent)
     scenario = parse(content, Scenario, file=path)
-    given = {"weights": weights, "seed": seed}
+    given = {"weights": weights, "seed": seed, "effort": effort}
     changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
     if images is not None:
         changes["dataset"] = scenario.dataset.model_copy(update={"folder": images})
@@ -257,6 +265,8 @@ def run(
 
     if keep_on_chip and workers:
         raise InputError(f"workers = {workers}: keep_on_chip maps in one process")
+    if keep_on_chip and scenario.effort:
+        raise InputError(f"effort = {scenario.effort}: keep_on_chip knows the dataflow's mappings")
     check_writable(out)
     with random.fork_rng(devices=[]), one_thread():
         random.manual_seed(scenario.seed)
@@ -288,6 +298,7 @@ class Subject:
     module: "nn.Module"
     found: Any  # the data set's record
     objective: Objective
+    effort: int
     workers: int | None
     keep_on_chip: bool
     progress: Progress
@@ -312,6 +323,7 @@ def _subject(
         module=module,
         found=found,
         objective=scenario.objective,
+        effort=scenario.effort,
         workers=workers,
         keep_on_chip=keep_on_chip,
         progress=progress,
@@ -402,5 +414,12 @@ def _simulated(
     if subject.keep_on_chip:
         found = keep_on_chip(network, machine, objective=goal, progress=tell)
         return report.side(found.result, label=label, top1=top1, kept=report.kept(found))
-    result = simulate(network, machine, objective=goal, workers=subject.workers, progress=tell)
+    result = simulate(
+        network,
+        machine,
+        objective=goal,
+        effort=subject.effort,
+        workers=subject.workers,
+        progress=tell,
+    )
     return report.side(result, label=label, top1=top1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hwsim.constraints import FREE, Constraints
 from hwsim.cost import Cost
@@ -10,6 +11,11 @@ from hwsim.mapping import Mapping
 from hwsim.objective import Objective
 from hwsim.workload import Layer
 
+# Options of nests: what a layer is worth unless someone says how much. A second or two.
+EFFORT = 500_000
+# What was searched: all mappings, those of a dataflow, or only the user's own was judged.
+Space = Literal["whole", "dataflow", "mapping"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -17,7 +23,7 @@ class Question:
 
     `max_cycles`: of those alone that take no more. `constraints`: and that look so. `budget_s`: the
     mapper may stop after so many seconds, and then leaves a gap to its bound. `effort`: how many
-    options of nests are tried beyond the machine's dataflow.
+    options of nests are tried beyond the machine's dataflow, which alone is searched if it is 0.
     """
 
     layer: Layer
@@ -26,15 +32,16 @@ class Question:
     max_cycles: int | None = None
     constraints: Constraints = FREE
     budget_s: float | None = None
-    effort: int = 0
+    effort: int = EFFORT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """The best mapping and its cost. `value` is what the objective makes of the cost, and no
     mapping falls below `lower_bound`, both in pJ, cycles, pJ x cycles or pJ x cycles squared;
-    `evaluated` mappings were looked at in `seconds`. `cached`: the search ran before, and the time
-    is what it took then.
+    `evaluated` mappings of the `space` were looked at in `seconds`; `reason` says why not in the
+    whole space, if that was asked for. `cached`: the search ran before, and the time is what it
+    took then.
     """
 
     mapping: Mapping
@@ -44,6 +51,8 @@ class Found:
     lower_bound: float
     evaluated: int
     seconds: float
+    space: Space
+    reason: str = ""
     cached: bool = field(default=False, compare=False)
 
     @property

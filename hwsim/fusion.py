@@ -242,7 +242,8 @@ class _Judge:
         return self.mapped[key]
 
     def _search(self, layer: Layer, machine: Accelerator) -> Found:
-        return self.search(Question(layer=layer, machine=machine, objective=self.objective))
+        goal = self.objective
+        return self.search(Question(layer=layer, machine=machine, objective=goal, effort=0))
 
     def _floor(self, cut: Cut) -> Sums:
         """What no mapping of the pieces goes below, and the copies."""

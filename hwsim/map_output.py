@@ -46,6 +46,8 @@ def _record(job: Job, answer: Found) -> dict[str, Any]:
         "bound": found.bound,
         "utilization": found.utilization,
         "energy_by_component_pj": found.energy_by_component_pj,
+        "space": answer.space,
+        "reason": answer.reason or None,
         "evaluated": answer.evaluated,
         "seconds": answer.seconds,
         "cached": answer.cached,
@@ -57,7 +59,7 @@ def shown(job: Job, answers: Sequence[Found]) -> RenderableType:
     """The front as a table, or one mapping explained."""
     said = _unwrapped(f"{layer_text.text(job.layer)}\non {job.machine.name}\n")
     if job.request.front:
-        return Group(said, _front_table(job, answers))
+        return Group(said, _front_table(job, answers), "", _searched(answers[0]))
     (answer,) = answers
     return Group(
         said,
@@ -83,7 +85,15 @@ def _verdict(job: Job, answer: Found) -> str:
     if not job.request.mapping:
         earlier = ", in an earlier run" if answer.cached else ""
         said += f"\n{answer.evaluated:,} evaluated in {digits(answer.seconds)} s{earlier}"
+        said += f"\n{_searched(answer)}"
     return said
+
+
+def _searched(answer: Found) -> str:
+    """The space, and why not all of it."""
+    if answer.space == "whole":
+        return "searched: all mappings"
+    return "searched: the dataflow's mappings" + (f"; {answer.reason}" if answer.reason else "")
 
 
 def _front_table(job: Job, answers: Iterable[Found]) -> Table:

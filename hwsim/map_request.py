@@ -25,9 +25,9 @@ SHAPE = {"stride": "stride", "dilation": "dilation", "pad": "pad", "groups": "G"
 # What an option has no use for.
 APART = {
     "network": tuple(SHAPE),
-    "front": ("mapping", "max_cycles", "budget_s", "effort"),
+    "front": ("mapping", "max_cycles", "budget_s"),
     "mapping": ("max_cycles", "budget_s", "effort"),
-    "effort": ("max_cycles", "constraints", "dataflow"),
+    "effort": ("constraints", "dataflow"),
     "chain": (
         *SHAPE,
         *("front", "mapping", "max_cycles", "effort", "constraints", "dataflow", "export", "out"),
@@ -53,7 +53,7 @@ class Request(Config):
     objective: Objective = "edp"
     max_cycles: Annotated[int, Field(ge=1)] | None = None
     budget_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    effort: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    effort: Annotated[int, Field(ge=0, le=10**12)] | None = None
     constraints: Path | None = None
     dataflow: Dataflow | None = None
     front: bool = False

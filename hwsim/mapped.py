@@ -7,10 +7,11 @@ from hwsim.compulsory import least
 from hwsim.constraints import breach
 from hwsim.cost import cost
 from hwsim.errors import MappingError
-from hwsim.found import Found, Question
+from hwsim.found import EFFORT, Found, Question
 from hwsim.fusion import FusedChain, even_tiles, fuse
 from hwsim.map_request import Job
 from hwsim.objective import value
+from hwsim.reach import obstacle
 from hwsim.simulate import ask, front
 
 
@@ -22,8 +23,6 @@ def answers(job: Job) -> tuple[Found, ...]:
     request = job.request
     if request.mapping:
         return (_judged(job, request.mapping),)
-    if request.front:
-        return front(job.layer, job.machine, constraints=job.constraints)
     question = Question(
         layer=job.layer,
         machine=job.machine,
@@ -31,9 +30,12 @@ def answers(job: Job) -> tuple[Found, ...]:
         max_cycles=request.max_cycles,
         constraints=job.constraints,
         budget_s=request.budget_s,
-        effort=request.effort or 0,
+        effort=EFFORT if request.effort is None else request.effort,
     )
-    return (ask(question),)
+    reason = obstacle(question)
+    if request.effort and reason:
+        raise MappingError(f"effort = {request.effort}: {reason}")
+    return front(question) if request.front else (ask(question),)
 
 
 def fused(job: Job) -> FusedChain:
@@ -61,4 +63,5 @@ def _judged(job: Job, path: Path) -> Found:
         lower_bound=least(job.layer, job.machine).value(objective),
         evaluated=1,
         seconds=0.0,
+        space="mapping",
     )

@@ -14,17 +14,16 @@ from math import exp, inf, log
 from time import perf_counter
 from typing import Any
 
-from hwsim.constraints import FREE
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.errors import MappingError
 from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
+from hwsim.reach import obstacle
 from hwsim.search.jobs import FIRST_ROUNDS, MORE_ROUNDS, Job, jobs
-from hwsim.search.problem import INNER, OUTER, numbers
+from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
-from hwsim.search.structures import most_stores
 
 # A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
 FIRST_SLACK, FASTER = 0.004, 1.8
@@ -34,29 +33,15 @@ def best(question: Question) -> Found:
     """The best mapping that is found by trying `question.effort` options or in `question.budget_s`,
     no worse than the dataflow's, and a lower bound on all mappings.
 
-    Raises MappingError where the dataflow has none, or where the question goes beyond the search.
+    Raises MappingError where the dataflow has none, or where the question goes beyond the search;
+    `hwsim.tradeoff` answers those with `max_cycles`.
     """
-    obstacle = _obstacle(question)
-    if obstacle:
-        raise MappingError(f"effort = {question.effort}: the search of all mappings {obstacle}")
+    beyond = obstacle(question)
+    if question.max_cycles is not None:
+        beyond = f"max_cycles = {question.max_cycles} is no limit that it knows"
+    if beyond:
+        raise MappingError(f"effort = {question.effort}: {beyond}")
     return _Search(question, within_dataflow(question)).found()
-
-
-def _obstacle(question: Question) -> str | None:
-    """What the question asks for that the search does not know."""
-    layer, machine = question.layer, question.machine
-    if not layer.weighted:
-        return f"knows no {layer.op} layers"
-    if machine.mac.zero_skipping:
-        return f"does not know how long lanes of {machine.name} wait for each other"
-    if len(machine.arrays) > 1:
-        return f"knows one array, {machine.name} has {len(machine.arrays)}"
-    if question.constraints != FREE or question.max_cycles is not None:
-        return "knows neither constraints nor max_cycles"
-    above, within = most_stores(machine, layer.tensors)
-    if above > OUTER or within > INNER:
-        return f"knows {OUTER} stores above the array and {INNER} within"
-    return None
 
 
 class _Search:
@@ -69,10 +54,23 @@ class _Search:
         self.sized = numbers(self.layer, question.machine)
         self.effort, self.tried = question.effort, start.evaluated
         self.end = self.began + (question.budget_s or inf)
+        self.whole = True
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
         bounded = sorted(self._bounded())
+        least = self._searched(bounded) if self.whole else 0.0
+        return replace(
+            self.best,
+            lower_bound=min(max(least, self.best.lower_bound), self.best.value),
+            evaluated=self.tried,
+            seconds=perf_counter() - self.began,
+            space="whole" if self.whole else "dataflow",
+            reason="" if self.whole else f"{self._spent()} is too little to search all mappings",
+        )
+
+    def _searched(self, bounded: list[tuple[float, int, Job]]) -> float:
+        """Looks through the structures as long as it goes on; a lower bound on all mappings."""
         for _, _, job in bounded:
             if self._goes_on() and job.least < self._limit():
                 self._look(job)
@@ -85,13 +83,12 @@ class _Search:
                 break
             self._turn(job, queue[0][0] if queue else inf)
             heappush(queue, (job.least, at, job))
-        least = exp(queue[0][0]) if queue else 0.0
-        return replace(
-            self.best,
-            lower_bound=min(max(least, self.best.lower_bound), self.best.value),
-            evaluated=self.tried,
-            seconds=perf_counter() - self.began,
-        )
+        return exp(queue[0][0]) if queue else 0.0
+
+    def _spent(self) -> str:
+        """What has run out."""
+        asked = self.question
+        return f"effort = {asked.effort}" if self.effort <= 0 else f"budget_s = {asked.budget_s}"
 
     def _goes_on(self) -> bool:
         return self.effort > 0 and perf_counter() < self.end
@@ -100,10 +97,17 @@ class _Search:
         return log(self.best.value)
 
     def _bounded(self) -> list[tuple[float, int, Job]]:
-        """(bound, number, structure) of every structure."""
+        """(bound, number, structure) of every structure, or of as many as effort and time allow."""
         known: dict[Any, float] = {}
         found: list[tuple[float, int, Job]] = []
+        made: set[int] = set()
         for at, job in enumerate(jobs(self.layer, self.question.machine, self.question.objective)):
+            if not self._goes_on():
+                self.whole = False
+                break
+            if id(job.options) not in made:
+                made.add(id(job.options))
+                self.effort -= sum(own.key.size for own in job.options)
             job.learn(known)
             self.effort -= job.raise_bound(self.sized, self._limit(), FIRST_ROUNDS)
             job.teach(known)

@@ -127,7 +127,8 @@ class _Stage:
         if machine is None:
             return None
         try:
-            return self.search(Question(layer=layer, machine=machine, objective=self.objective))
+            goal = self.objective
+            return self.search(Question(layer=layer, machine=machine, objective=goal, effort=0))
         except MappingError:
             if not chosen:
                 raise

@@ -1,6 +1,7 @@
 """`python -m hwsim.scenario NAME` is `hwsim run NAME`."""
 
-from hwsim.cli import plain_app, run
+from hwsim.cli import run
+from hwsim.shell import plain_app
 
 
 def main() -> None:

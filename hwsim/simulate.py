@@ -1,9 +1,8 @@
-"""Runs a network on a machine: each layer under the best mapping its dataflow allows."""
+"""Runs a network on a machine: each layer under its dataflow's best mapping, or the best of all."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from hwsim.constraints import FREE, Constraints
 from hwsim.cost import Cost, fused_cost
 from hwsim.dataflow import accumulated as accumulated
 from hwsim.dataflow import front_within_dataflow, within_dataflow
@@ -13,6 +12,7 @@ from hwsim.mapping import Mapping
 from hwsim.mapping_cache import answer
 from hwsim.mapping_pool import answers
 from hwsim.objective import Objective as Objective
+from hwsim.reach import obstacle
 from hwsim.workload import Layer, Network
 
 
@@ -50,11 +50,13 @@ def simulate(
     machine: Accelerator,
     *,
     objective: Objective = "edp",
+    effort: int = 0,
     workers: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> NetworkResult:
     """Every layer's cost; `progress` is told each name once its cost is known, in any order.
 
+    With an `effort` all mappings are searched, see `search`, else those of the machine's dataflow.
     Equal layers are mapped once, what was mapped in earlier runs not at all, and the rest by
     `workers` processes, by default as many as pay: see `hwsim.mapping_cache`, `hwsim.mapping_pool`.
 
@@ -70,7 +72,9 @@ def simulate(
                 progress(name)
 
     tell(name for name, producer in riding.items() if producer)
-    known = map_layers(moving, machine, objective=objective, workers=workers, done=tell)
+    known = map_layers(
+        moving, machine, objective=objective, effort=effort, workers=workers, done=tell
+    )
     results = (_result(each, machine, riding[each.name], known.get(each.name)) for each in layers)
     return NetworkResult(network=network, machine=machine, layers=tuple(results))
 
@@ -80,6 +84,7 @@ def map_layers(
     machine: Accelerator,
     *,
     objective: Objective = "edp",
+    effort: int = 0,
     workers: int | None = None,
     done: Callable[[Iterable[str]], None],
 ) -> dict[str, Found]:
@@ -89,7 +94,10 @@ def map_layers(
     """
     groups = _alike(layers)
     found = answers(
-        [Question(layer=group[0], machine=machine, objective=objective) for group in groups],
+        [
+            Question(layer=group[0], machine=machine, objective=objective, effort=effort)
+            for group in groups
+        ],
         search,
         workers=workers,
         done=lambda number: done(layer.name for layer in groups[number]),
@@ -115,13 +123,14 @@ def _result(
 
 
 def best_mapping(
-    layer: Layer, machine: Accelerator, *, objective: Objective = "edp"
+    layer: Layer, machine: Accelerator, *, objective: Objective = "edp", effort: int = 0
 ) -> tuple[Mapping, Cost]:
-    """The mapping of least energy, cycles or product of both, and its cost.
+    """The mapping of least energy, cycles or product of both, and its cost: of the machine's
+    dataflow, or with an `effort` of all, see `search`.
 
     Raises MappingError, InputError.
     """
-    found = ask(Question(layer=layer, machine=machine, objective=objective))
+    found = ask(Question(layer=layer, machine=machine, objective=objective, effort=effort))
     return found.mapping, found.cost
 
 
@@ -131,26 +140,34 @@ def ask(question: Question) -> Found:
 
 
 def search(question: Question) -> Found:
-    """What the mapper finds, whatever is known: the one place where it is called.
+    """The best mapping of all that is found, whatever is known: the one place where mappers are
+    called. Where the search of all mappings does not know what is asked, or `question.effort` is 0,
+    it is the best of the dataflow; the answer says which, and why.
 
     Raises MappingError, InputError.
     """
-    if not question.effort:
-        return within_dataflow(question)
-    # The compiled search takes a while to load, and most questions do without.
+    reason = obstacle(question) if question.effort else ""
+    if reason or not question.effort:
+        return replace(within_dataflow(question), reason=reason)
+    # The compiled search takes a while to load, and some questions do without.
     from hwsim.mapper import best
+    from hwsim.tradeoff import within_latency
 
-    return best(question)
+    return best(question) if question.max_cycles is None else within_latency(question)
 
 
-def front(
-    layer: Layer, machine: Accelerator, *, constraints: Constraints = FREE
-) -> tuple[Found, ...]:
-    """The mappings that no other matches or beats in energy and cycles, fastest first.
-
-    Raises MappingError, InputError.
+def front(question: Question) -> tuple[Found, ...]:
+    """The mappings that no other matches or beats in energy and cycles, fastest first; of the same
+    mappings as `search`, whatever the question's objective. Raises MappingError, InputError.
     """
-    return front_within_dataflow(layer, machine, constraints=constraints)
+    reason = obstacle(question) if question.effort else ""
+    if reason or not question.effort:
+        layer, machine = question.layer, question.machine
+        known = front_within_dataflow(layer, machine, constraints=question.constraints)
+        return tuple(replace(each, reason=reason) for each in known)
+    from hwsim.tradeoff import front as front_of_all
+
+    return front_of_all(question)
 
 
 def fused_into(network: Network, layer: Layer, machine: Accelerator) -> str | None:

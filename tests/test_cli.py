@@ -80,7 +80,15 @@ class TestHelp:
 
     def test_options_are_listed(self, invoke: Invoke) -> None:
         said = invoke("run", "--help").stdout
-        for option in ("--out", "--json", "--seed", "--weights", "--images", "--workers", "--list"):
+        for option in (
+            "--out",
+            "--json",
+            "--seed",
+            "--weights",
+            "--images",
+            "--workers",
+            "--effort",
+        ):
             assert option in said
 
     def test_list_shows_scenarios(self, invoke: Invoke) -> None:

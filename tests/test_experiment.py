@@ -194,8 +194,9 @@ class TestLoad:
     def test_what_is_given_replaces_what_the_file_says(self, tmp_path: Path) -> None:
         weights, images = tmp_path / "w.pth", tmp_path / "images"
         path = small(tmp_path, dataset={"name": "image_folder", "folder": "other"}, seed=3)
-        found = load_scenario(str(path), weights=weights, images=images, seed=0)
+        found = load_scenario(str(path), weights=weights, images=images, seed=0, effort=9)
         assert (found.weights, found.dataset.folder, found.seed) == (weights, images, 0)
+        assert (found.effort, load_scenario(str(path), images=images).effort) == (9, 0)
 
 
 class TestKeepOnChip:
@@ -217,6 +218,12 @@ class TestKeepOnChip:
         scenario = load_scenario(str(small(tmp_path)))
         with pytest.raises(InputError, match=r"^workers = 2: keep_on_chip maps in one process$"):
             run(scenario, out=tmp_path / "out", workers=2, keep_on_chip=True)
+        assert not (tmp_path / "out").exists()
+
+    def test_an_effort_is_refused(self, tmp_path: Path) -> None:
+        scenario = load_scenario(str(small(tmp_path)), effort=5)
+        with pytest.raises(InputError, match=r"^effort = 5: keep_on_chip knows the dataflow's map"):
+            run(scenario, out=tmp_path / "out", keep_on_chip=True)
         assert not (tmp_path / "out").exists()
 
 

@@ -153,7 +153,7 @@ class Memo:
 
     def _search(self, layer: Layer, found: Accelerator) -> Found | None:
         try:
-            answer = search(Question(layer=layer, machine=found, objective="energy"))
+            answer = search(Question(layer=layer, machine=found, objective="energy", effort=0))
         except MappingError:
             return None
         validate(answer.mapping, layer, found)
@@ -203,7 +203,7 @@ def cost_by_hand(
         if derived is None:
             return None
         try:
-            cost = memo(Question(layer=part, machine=derived)).cost
+            cost = memo(Question(layer=part, machine=derived, effort=0)).cost
         except MappingError:
             return None
         energy_pj, cycles = energy_pj + cost.energy_pj, cycles + cost.cycles

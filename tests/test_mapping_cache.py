@@ -24,7 +24,7 @@ from tests.eyeriss import EYERISS
 from tests.machines import CONV, machine
 from tests.test_imports import ROOT
 
-ASKED = Question(layer=CONV, machine=machine())
+ASKED = Question(layer=CONV, machine=machine(), effort=0)
 OTHER = replace(ASKED, objective="energy")
 FOUND = replace(search(ASKED), seconds=0.125)  # the same in every process
 
@@ -66,7 +66,7 @@ class TestHit:
     def test_another_name_is_the_same_question(self, tmp_path: Path) -> None:
         MappingCache(tmp_path).keep(ASKED, FOUND)
         renamed = machine().model_copy(update={"name": "other", "description": "too"})
-        other = Question(layer=replace(CONV, name="other"), machine=renamed)
+        other = replace(ASKED, layer=replace(CONV, name="other"), machine=renamed)
         assert MappingCache(tmp_path).find(other) == FOUND
 
     @pytest.mark.parametrize(
@@ -75,8 +75,9 @@ class TestHit:
             OTHER,
             replace(ASKED, machine=EYERISS),
             replace(ASKED, layer=CONV.at_bits(ifmap=8, weight=16, ofmap=16, psum=16)),
+            replace(ASKED, effort=9),
         ],
-        ids=["objective", "machine", "bits"],
+        ids=["objective", "machine", "bits", "effort"],
     )
     def test_another_question_is_a_miss(self, tmp_path: Path, other: Question) -> None:
         cache = MappingCache(tmp_path)

@@ -23,7 +23,7 @@ from tests.machines import machine
 from tests.test_imports import ROOT
 
 ASKED = [
-    Question(layer=Layer(name=f"l{k}", K=k, C=3, P=4, Q=5, R=2, S=3), machine=machine())
+    Question(layer=Layer(name=f"l{k}", K=k, C=3, P=4, Q=5, R=2, S=3), machine=machine(), effort=0)
     for k in (2, 3, 4, 5, 6)
 ]
 

@@ -163,7 +163,8 @@ def sums(
         derived = with_homes(found, made | read, {("GLB", "ifmap"): bits})
         wide = accumulated(layer, found)
         try:
-            cost = find(Question(layer=wide, machine=derived)).cost if derived else None
+            asked = Question(layer=wide, machine=derived, effort=0) if derived else None
+            cost = find(asked).cost if asked else None
         except MappingError:
             cost = None
         energy_pj += cost.energy_pj if cost else float("inf")

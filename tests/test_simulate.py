@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import InputError, MappingError
-from hwsim.hardware import Accelerator, Array
+from hwsim.hardware import Accelerator, Array, load_machine
 from hwsim.mapping import validate
 from hwsim.mapping_cache import VARIABLE
 from hwsim.objective import Objective, value
@@ -211,6 +211,21 @@ def test_results_come_in_order_and_each_as_if_alone() -> None:
     for each in result.layers:
         if each.fused_into is None:
             assert (each.mapping, each.cost) == best_mapping(each.layer, machine())
+
+
+def test_with_an_effort_no_layer_costs_more() -> None:
+    """Layers that the search of all mappings does not know are mapped as without."""
+    layers = Layer(name="depthwise", G=24, P=6, Q=5, R=3, S=3), replace(ADD, G=24, P=6, Q=5)
+    network = Network(
+        "both",
+        tuple(each.at_bits(ifmap=8, weight=8, ofmap=8, psum=32) for each in layers),
+        (("depthwise", "add"),),
+    )
+    array = load_machine("systolic_ws")
+    before, after = (simulate(network, array, effort=effort).layers for effort in (0, 100_000))
+    assert after[0].cost.energy_pj < before[0].cost.energy_pj
+    assert after[0].cost.cycles < before[0].cost.cycles
+    assert after[1] == before[1]
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)

@@ -1,0 +1,1 @@
+"""What `hwsim map` says, writes and refuses."""
