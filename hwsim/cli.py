@@ -90,10 +90,9 @@ def _run(
 ) -> None:
     from hwsim import experiment, report, table
     from hwsim.progress import shown
+    from hwsim.scenario_file import load_scenario
 
-    scenario = experiment.load_scenario(
-        name, weights=weights, images=images, seed=seed, effort=effort
-    )
+    scenario = load_scenario(name, weights=weights, images=images, seed=seed, effort=effort)
     folder = out or RESULTS / scenario.name
     with shown() as progress:
         found = experiment.run(

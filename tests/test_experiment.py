@@ -19,8 +19,9 @@ from data import fashion_mnist
 from hwsim import gallery, registry
 from hwsim.accuracy import one_thread, top1
 from hwsim.errors import InputError
-from hwsim.experiment import DENSITY_IMAGES, Scenario, load_scenario, run
+from hwsim.experiment import DENSITY_IMAGES, run
 from hwsim.report import Report, read
+from hwsim.scenario_file import Scenario, load_scenario
 from models import mobilenet_v1_fashion
 from models._weights import find_weights, load_weights
 

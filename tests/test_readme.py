@@ -13,10 +13,10 @@ from torch import nn
 from compressors._layers import weight_of
 from hwsim.config import parse
 from hwsim.constraints import Constraints, check
-from hwsim.experiment import Scenario
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.registry import names
 from hwsim.report import read
+from hwsim.scenario_file import Scenario
 from hwsim.table import digits
 
 ROOT = Path(__file__).parent.parent

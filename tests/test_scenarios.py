@@ -5,11 +5,12 @@ from inspect import signature
 
 import pytest
 
+from compressors import Plan
 from hwsim import registry
-from hwsim.config import load, parse
+from hwsim.config import load
 from hwsim.errors import InputError
-from hwsim.experiment import Scenario, load_scenario
 from hwsim.hardware import load_machine
+from hwsim.scenario_file import Scenario, load_scenario, plan_of
 
 SCENARIOS = registry.names("scenario")
 
@@ -44,11 +45,10 @@ def test_network_can_be_built(scenario: Scenario) -> None:
     assert all(size > 0 for size in file.INPUT_SHAPE)
 
 
-def test_compressor_takes_the_config(scenario: Scenario) -> None:
-    compressor = registry.module("compressor", scenario.compressed.compressor)
-    parse(scenario.compressed.config, compressor.Config, file="config")
-    registry.hook(compressor, "compress")
-    registry.hook(compressor, "lower")
+def test_the_plan_names_layers_of_the_network(scenario: Scenario) -> None:
+    plan = plan_of(scenario.compressed, file="scenario")
+    assert isinstance(plan, Plan)
+    plan.resolved(registry.module("network", scenario.network).build())
 
 
 def test_data_set_takes_what_it_is_given(scenario: Scenario) -> None:
