@@ -67,13 +67,9 @@ class Plan(Config):
         if not found:
             raise InputError(f"{type(model).__name__}: no convolution or linear layer to compress")
         for path in self.layers.keys() - found.keys() - {REST}:
-            raise InputError(
-                f"plan: layer {path!r}: not in the network: {', '.join(found)}"
-            )
+            raise InputError(f"plan: layer {path!r}: not in the network: {', '.join(found)}")
         for path in found.keys() - self.layers.keys() if REST not in self.layers else ():
-            raise InputError(
-                f"plan: layer {path!r}: not named; give it [] to leave it as it is"
-            )
+            raise InputError(f"plan: layer {path!r}: not named; give it [] to leave it as it is")
         rest = self.layers.get(REST, ())
         return Plan(layers={path: self.layers.get(path, rest) for path in found})
 
