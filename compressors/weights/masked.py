@@ -72,3 +72,16 @@ def mask_of(layer: nn.Module, tensor: str = "weight") -> Tensor | None:
     """Where a tensor may be non-zero; None where it has no mask."""
     found = masked_of(layer, tensor)
     return None if found is None else found.mask
+
+
+def unmasked(layer: nn.Module, tensor: str = "weight") -> Tensor:
+    """What a tensor would be if its mask let all through, without a gradient."""
+    found = masked_of(layer, tensor)
+    if found is None:
+        value: Tensor = getattr(layer, tensor)
+        return value.detach()
+    mask = found.mask
+    found.mask = torch.ones_like(mask)
+    value = getattr(layer, tensor).detach()
+    found.mask = mask
+    return value
