@@ -41,10 +41,7 @@ class Pruner:
         found = targets(model, layers)
         scores = self.criterion.scores(model, found, data)
         groups = [self._groups(*each) for each in zip(found, scores, strict=True)]
-        for target, stays in zip(found, kept(groups, sparsity, self.allocation), strict=True):
-            shape = tuple(target.value.shape)
-            mask = self.granularity.spread(stays, shape)
-            target.cut_(mask, self.granularity.stored_grid(shape))
+        cut_groups_(found, kept(groups, sparsity, self.allocation), self.granularity)
 
     def _groups(self, target: Target, scores: Tensor) -> Groups:
         alive = target.alive
@@ -55,3 +52,10 @@ class Pruner:
             alive=self.granularity.sums(alive) > 0,
             deviation=float(left.std()) if left.numel() > 1 else 0.0,
         )
+
+
+def cut_groups_(found: list[Target], stays: list[Tensor], granularity: Granularity) -> None:
+    """Mask every group of each target that does not stay; truth values [groups]."""
+    for target, groups in zip(found, stays, strict=True):
+        shape = tuple(target.value.shape)
+        target.cut_(granularity.spread(groups, shape), granularity.stored_grid(shape))
