@@ -15,7 +15,7 @@ from compressors.pruning.targets import Target
 from hwsim.config import Config
 
 
-class Criterion(Config, ABC):
+class Criterion(ABC):
     """How much the loss of a weight would hurt."""
 
     @abstractmethod
@@ -23,7 +23,7 @@ class Criterion(Config, ABC):
         """A score for every weight of each target, of the target's shape; none is negative."""
 
 
-class Magnitude(Criterion):
+class Magnitude(Config, Criterion):
     """The magnitude of a weight, or its square."""
 
     power: Literal[1, 2] = 1
@@ -32,7 +32,7 @@ class Magnitude(Criterion):
         return [target.value.abs() ** self.power for target in found]
 
 
-class Random(Criterion):
+class Random(Config, Criterion):
     """Any weight as good as another: what every other criterion must beat."""
 
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -90,3 +90,14 @@ def _product(layer: nn.Module, ifmap: Tensor, weight: Tensor) -> Tensor:
         ofmap: Tensor = layer._conv_forward(ifmap, weight, None)
         return ofmap
     return functional.linear(ifmap, weight)
+
+
+def lowered(layer: nn.Module, ifmap: Tensor) -> Tensor:
+    """What each output of a layer is a sum over: [N, G, inputs of a filter, places] (im2col)."""
+    if isinstance(layer, nn.Linear):
+        return ifmap.movedim(-1, 1).reshape(len(ifmap), 1, ifmap.shape[-1], -1)
+    assert isinstance(layer, nn.Conv1d | nn.Conv2d)
+    shape = weight_of(layer).shape[1:]
+    picks = torch.eye(shape.numel()).reshape(-1, *shape)  # a filter for each place in a window
+    columns = _product(layer, ifmap, picks.repeat(layer.groups, *[1] * len(shape)))
+    return columns.reshape(len(ifmap), layer.groups, shape.numel(), -1)

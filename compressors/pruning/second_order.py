@@ -12,11 +12,12 @@ from compressors._data import Data
 from compressors.pruning.criteria import Criterion
 from compressors.pruning.probe import Factors, slopes, softmax_factors
 from compressors.pruning.targets import Target
+from hwsim.config import Config
 
 IMAGES_AT_ONCE = 32
 
 
-class DiagonalHessian(Criterion):
+class DiagonalHessian(Config, Criterion):
     """h_kk w_k^2 / 2, from the first so many images; labels do not matter to it."""
 
     images: int = Field(default=256, ge=1)

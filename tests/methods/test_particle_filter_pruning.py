@@ -62,15 +62,18 @@ def test_errors_never_rise_and_the_best_mask_is_found() -> None:
     assert torch.equal(best[0], hidden)
 
 
+@pytest.mark.slow
 def test_beats_as_many_random_masks(cnn: nn.Module, training: Data) -> None:
-    """On the images that judge, at 64 masks each."""
-    searched = {"particles": 8, "generations": 7, "images": 300, "fit": {"epochs": 0}}
-    drawn = {"draws": 64, "images": 300, "fit": {"epochs": 0}}
-    judging = held_out(training, 300, seed=0)[1]
-    found = [
-        misclassified(compress(cnn, uniform(step, keep=["9"]), data=training), judging)
-        for step in (("particle_filter_pruning", searched), ("random_mask_pruning", drawn))
-    ]
+    """On the images that judge, at 64 masks each; the mean of three seeds."""
+    searched = {"particles": 4, "generations": 15}
+    steps = (("particle_filter_pruning", searched), ("random_mask_pruning", {"draws": 64}))
+    found = [0.0, 0.0]
+    for seed in range(3):
+        common = {"images": 300, "fit": {"epochs": 0}, "seed": seed}
+        judging = held_out(training, 300, seed=seed)[1]
+        for which, (method, settings) in enumerate(steps):
+            plan = uniform((method, settings | common), keep=["9"])
+            found[which] += misclassified(compress(cnn, plan, data=training), judging) / 3
     assert found[0] < found[1]
 
 
