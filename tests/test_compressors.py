@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import hwsim.config
 from compressors._compress import compress, compress_
 from compressors._data import Data, Needs
-from compressors._layers import WEIGHTED, weight_of, weighted_layers
+from compressors._layers import COMPRESSIBLE, weight_of, weighted_layers
 from compressors._plan import Plan, Step, uniform
 from compressors.codes._bytes import payload
 from compressors.weights._form import code_of
@@ -101,7 +101,7 @@ def test_what_a_file_says(method: ModuleType) -> None:
     assert method.Config.__doc__
     assert method.compress.__doc__
     assert method.NEEDS in Needs
-    assert set(method.TAKES) <= set(WEIGHTED)
+    assert set(method.TAKES) <= set(COMPRESSIBLE)
 
 
 def test_leaves_the_original_alone(plan: Plan, model: nn.Module, data: Data) -> None:

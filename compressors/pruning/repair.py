@@ -8,7 +8,7 @@ from torch import nn
 
 from compressors._data import Data
 from compressors._fit import Fit, Hook, fit
-from compressors._layers import WEIGHTED, weight_of, weighted_layers
+from compressors._layers import WEIGHTED, compressible_layers, weight_of
 from hwsim.config import Config
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
@@ -47,7 +47,7 @@ class Retrain(Repair):
 @contextmanager
 def frozen(model: nn.Module, layers: Iterable[str]) -> Iterator[None]:
     """The weights and biases of these layers held fast for a while."""
-    found = weighted_layers(model)
+    found = compressible_layers(model)
     held = [p for path in layers for p in found[path].parameters() if p.requires_grad]
     for parameter in held:
         parameter.requires_grad_(False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from compressors._layers import weight_names
 from compressors.pruning.granularity import Grid
 from compressors.weights.masked import mask_, mask_of
 
@@ -36,8 +37,9 @@ class Target:
 
 
 def targets(model: nn.Module, layers: Iterable[str]) -> list[Target]:
-    """The weights of the layers at these paths."""
-    return [Target(path, model.get_submodule(path)) for path in layers]
+    """The weights of the layers at these paths, all tensors of each."""
+    found = ((path, model.get_submodule(path)) for path in layers)
+    return [Target(path, layer, name) for path, layer in found for name in weight_names(layer)]
 
 
 def density(found: Iterable[Target]) -> float:
