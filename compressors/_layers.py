@@ -1,4 +1,4 @@
-"""The layers that methods compress: convolutions and linear layers, by module path."""
+"""The layers that methods compress, by module path: convolutions, linear and recurrent layers."""
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,12 @@ from hwsim.errors import InputError
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 LINEAR = (nn.Linear,)
 WEIGHTED = (*CONVOLUTIONS, *LINEAR)
+RECURRENT = (nn.LSTM,)
+COMPRESSIBLE = (*WEIGHTED, *RECURRENT)
 
 
 def weighted_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Every layer with weights by its path, in the order of the module."""
+    """Every convolution and linear layer by its path, in the order of the module."""
     return {path: part for path, part in model.named_modules() if isinstance(part, WEIGHTED)}
 
 
@@ -27,6 +29,25 @@ def weight_codes(model: nn.Module) -> dict[str, Code]:
     }
 
 
+def compressible_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every layer that a method may take, recurrent ones too, by its path in order."""
+    return {path: part for path, part in model.named_modules() if isinstance(part, COMPRESSIBLE)}
+
+
+def weight_names(layer: nn.Module) -> tuple[str, ...]:
+    """The names of a layer's weight tensors; those of an LSTM hold its four gates one by one."""
+    if not isinstance(layer, RECURRENT):
+        return ("weight",)
+    sides = ("", "_reverse") if layer.bidirectional else ("",)
+    kinds = ("ih", "hh", "hr") if layer.proj_size else ("ih", "hh")
+    return tuple(
+        f"weight_{kind}_l{depth}{side}"
+        for depth in range(layer.num_layers)
+        for side in sides
+        for kind in kinds
+    )
+
+
 def weight_of(layer: nn.Module) -> Tensor:
     """A layer's weight, [K, C, ...] or [K, C]."""
     weight: Tensor = layer.weight  # type: ignore[assignment]  # torch cannot say which it has
@@ -37,16 +58,18 @@ def check_layers(
     model: nn.Module, layers: list[str], *, method: str, takes: tuple[type[nn.Module], ...]
 ) -> None:
     """Raises InputError naming a layer that the method cannot take, or whose weights are broken."""
-    found, owners = weighted_layers(model), _owners(model)
+    found, owners = compressible_layers(model), _owners(model)
     for path in layers:
         layer = found[path]
         if not isinstance(layer, takes):
             kinds = ", ".join(kind.__name__ for kind in takes)
             kind = type(layer).__name__.removeprefix("Parametrized")
             raise InputError(f"layer {path!r}: {method} takes {kinds}, not {kind}")
-        if not torch.isfinite(weight_of(layer)).all():
+        names = weight_names(layer)
+        if not all(torch.isfinite(getattr(layer, name)).all() for name in names):
             raise InputError(f"layer {path!r}: {method}: its weights are not all finite")
-        others = [name for name in owners[id(latent_of(layer))] if name != path]
+        holders = [one for name in names for one in owners[id(latent_of(layer, name))]]
+        others = [one for one in holders if one != path]
         if others:
             raise InputError(f"layer {path!r}: {method}: its weights are also {others[0]!r}'s")
 
@@ -54,6 +77,7 @@ def check_layers(
 def _owners(model: nn.Module) -> dict[int, list[str]]:
     """The layers by the parameter that they hold."""
     owners: dict[int, list[str]] = {}
-    for path, layer in weighted_layers(model).items():
-        owners.setdefault(id(latent_of(layer)), []).append(path)
+    for path, layer in compressible_layers(model).items():
+        for name in weight_names(layer):
+            owners.setdefault(id(latent_of(layer, name)), []).append(path)
     return owners

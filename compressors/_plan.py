@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from compressors._layers import weighted_layers
+from compressors._layers import compressible_layers
 from hwsim import registry
 from hwsim.config import Config, FieldError, parse, read_yaml
 from hwsim.errors import InputError
@@ -63,9 +63,9 @@ class Plan(Config):
 
     def resolved(self, model: nn.Module) -> "Plan":
         """The plan with all layers of `model` by name. Raises InputError on one too many or few."""
-        found = weighted_layers(model)
+        found = compressible_layers(model)
         if not found:
-            raise InputError(f"{type(model).__name__}: no convolution or linear layer to compress")
+            raise InputError(f"{type(model).__name__}: no layer to compress")
         for path in self.layers.keys() - found.keys() - {REST}:
             raise InputError(f"plan: layer {path!r}: not in the network: {', '.join(found)}")
         for path in found.keys() - self.layers.keys() if REST not in self.layers else ():

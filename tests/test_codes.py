@@ -54,6 +54,11 @@ def examples(seed: int) -> list[Code]:
         for inner in (dense, plain[0], shared, sums)
         for places in ("relative_index", "bitmap")
     ]
+    sparse += [
+        Sparse(mask, dense, places=places, index_bits=2, grid=grid)
+        for grid in ((4, 3, 1, 1), (2, 2, 2, 3))
+        for places in ("relative_index", "bitmap")
+    ]
     plain_codes: list[Code] = [dense, *plain, shared, sums]
     return [*plain_codes, *sparse, *map(Huffman, [*plain_codes, *sparse])]
 
@@ -91,6 +96,15 @@ def test_relative_index_stores_the_published_number_of_zeros(gaps: list[int], bi
     fillers = sum(gap // 2**bits for gap in gaps)
     assert code.bits() == (len(gaps) + fillers) * (bits + 32)
     assert torch.equal(code.decode(), values)
+
+
+def test_places_of_blocks_take_a_bit_for_each() -> None:
+    """Kernels of 2 x 3: a table of connections, and the kernels that are left, whole."""
+    mask = torch.zeros(SHAPE, dtype=torch.bool)
+    mask[1, 2], mask[3, 0, 1, 2] = True, True
+    code = Sparse(mask, Dense(torch.ones(SHAPE)), places="bitmap", grid=(4, 3, 1, 1))
+    assert code.bits() == 4 * 3 + 2 * 6 * 32
+    assert torch.equal(code.decode(), mask.float())
 
 
 def test_zeros_cannot_be_left_out_of_signs() -> None:

@@ -18,7 +18,7 @@ import hwsim.config
 from compressors._compress import compress, compress_
 from compressors._data import Data, Needs
 from compressors._files import load, save
-from compressors._layers import WEIGHTED, weight_of, weighted_layers
+from compressors._layers import COMPRESSIBLE, weight_of, weighted_layers
 from compressors._lower import lower
 from compressors._plan import Plan, Step, uniform
 from compressors.codes._bytes import payload
@@ -104,7 +104,7 @@ def test_what_a_file_says(method: ModuleType) -> None:
     assert method.Config.__doc__
     assert method.compress.__doc__
     assert method.NEEDS in Needs
-    assert set(method.TAKES) <= set(WEIGHTED)
+    assert set(method.TAKES) <= set(COMPRESSIBLE)
 
 
 def test_leaves_the_original_alone(plan: Plan, model: nn.Module, data: Data) -> None:

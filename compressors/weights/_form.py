@@ -83,12 +83,32 @@ def set_form_(layer: nn.Module, form: Form, tensor: str = "weight") -> None:
     wrappers = [found for found in forms(layer, tensor) if isinstance(found, Wrapper)]
     strip_(layer, tensor)
     for one in (form, *wrappers):
-        parametrize.register_parametrization(layer, tensor, one)
+        _register(layer, one, tensor)
 
 
 def add_wrapper_(layer: nn.Module, wrapper: Wrapper, tensor: str = "weight") -> None:
     """Put a wrapper around what a tensor is."""
-    parametrize.register_parametrization(layer, tensor, wrapper)
+    _register(layer, wrapper, tensor)
+
+
+def _register(layer: nn.Module, form: nn.Module, tensor: str) -> None:
+    fresh = not parametrize.is_parametrized(layer)
+    parametrize.register_parametrization(layer, tensor, form)
+    if isinstance(layer, nn.RNNBase) and fresh:
+        layer.register_forward_pre_hook(_gather)
+        layer.register_forward_hook(_let_go, always_call=True)
+
+
+def _gather(layer: nn.Module, inputs: object) -> None:
+    """Recurrent layers read a list of their own, not their tensors."""
+    assert isinstance(layer, nn.RNNBase)
+    layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+
+
+def _let_go(layer: nn.Module, inputs: object, outputs: object) -> None:
+    """What a forward pass computed could not be copied with the layer."""
+    assert isinstance(layer, nn.RNNBase)
+    layer._flat_weights = [latent_of(layer, name) for name in layer._flat_weights_names]
 
 
 def strip_(layer: nn.Module, tensor: str = "weight") -> None:

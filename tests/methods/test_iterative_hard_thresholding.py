@@ -1,0 +1,71 @@
+"""Jin et al., arXiv:1607.05423. H_k is the nearest tensor with k non-zeros (Sec. 3)."""
+
+from itertools import combinations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import compressors.iterative_hard_thresholding as method
+from compressors._compress import compress
+from compressors._data import Data
+from compressors._fit import Fit, fit
+from compressors._layers import weight_of, weighted_layers
+from compressors._plan import uniform
+from compressors.pruning.pruner import Pruner
+from compressors.weights.masked import mask_
+from tests.methods.conftest import accuracy
+
+SMALL = {"sparse": {"epochs": 1}, "dense": {"epochs": 1}, "cycles": 1}
+
+
+def test_projects_to_the_nearest_sparse_tensor() -> None:
+    layer = nn.Linear(4, 2)
+    before = layer.weight.detach().clone()
+    for _ in range(2):  # the second time nothing is left to do
+        Pruner().cut_(nn.Sequential(layer), ["0"], 0.625, None)
+        error = float((layer.weight.detach() - before).square().sum())
+        others = [
+            float(before.flatten()[list(gone)].square().sum()) for gone in combinations(range(8), 5)
+        ]
+        assert int(layer.weight.count_nonzero()) == 3
+        assert error == pytest.approx(min(others))
+
+
+def test_phases_are_sparse_and_dense(
+    mlp: nn.Module, training: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """k non-zeros after each sparse training, all after each dense one."""
+    densities: list[float] = []
+
+    def watched(model: nn.Module, images: Tensor, labels: Tensor, settings: Fit) -> None:
+        fit(model, images, labels, settings)
+        weight = weight_of(model.get_submodule("1"))
+        densities.append(int(weight.count_nonzero()) / weight.numel())
+
+    monkeypatch.setattr("compressors.iterative_hard_thresholding.fit", watched)
+    short = Fit(epochs=0.3, learning_rate=0.05)
+    config = method.Config(sparsity=0.75, cycles=2, sparse=short, dense=short)
+    method.compress(mlp, ["1"], config, training)
+    assert densities[::2] == [0.25] * 3
+    assert all(density > 0.99 for density in densities[1::2])  # dead inputs stay at zero
+
+
+def test_an_earlier_mask_is_kept(mlp: nn.Module, training: Data) -> None:
+    mask_(mlp.get_submodule("1"), torch.arange(25600).reshape(100, 256) % 7 > 0)
+    pruned = compress(
+        mlp, uniform(("iterative_hard_thresholding", SMALL | {"sparsity": 0.5})), data=training
+    )
+    assert not weight_of(pruned.get_submodule("1")).flatten()[::7].any()
+
+
+def test_beats_one_shot_magnitudes(mlp: nn.Module, training: Data, testing: Data) -> None:
+    """At the same number of weights and of sparse epochs."""
+    two, one, six = ({"epochs": n, "learning_rate": 0.05} for n in (2, 1, 6))
+    wanted = {"sparsity": 0.95, "cycles": 2, "sparse": two, "dense": one}
+    skinny = compress(mlp, uniform(("iterative_hard_thresholding", wanted)), data=training)
+    layers = weighted_layers(skinny).values()
+    assert sum(int(weight_of(layer).count_nonzero()) for layer in layers) == 1555
+    once = {"sparsity": 0.95, "rounds": 1, "allocation": "layer", "fit": six}
+    pruned = compress(mlp, uniform(("magnitude_pruning", once)), data=training)
+    assert accuracy(skinny, testing) >= accuracy(pruned, testing)
