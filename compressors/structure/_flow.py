@@ -19,20 +19,27 @@ Place: TypeAlias = tuple[str, Side]
 Convolution: TypeAlias = nn.Conv1d | nn.Conv2d
 
 # Each channel of these depends on that channel alone, whatever its number.
-ALIKE = (
+ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
-    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Identity),
-    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.PReLU, nn.Upsample, nn.MaxPool1d, nn.MaxPool2d),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
-    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.ZeroPad1d, nn.ZeroPad2d),
-    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
+    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.PReLU),
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
 )
-SINGLE = {
+ALIKE = (
+    *ACTIVATIONS,
+    *(nn.Upsample, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d),
+    *(nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.ZeroPad1d),
+    *(nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
+)
+CURVES = {
     *("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hardtanh", "neg"),
     *("hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus", "clamp", "abs", "exp", "sqrt"),
-    *("dropout", "dropout2d", "interpolate", "max_pool1d", "max_pool2d", "avg_pool1d"),
-    *("avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
-    *("contiguous", "clone", "detach", "float", "square", "pow"),
+    *("dropout", "dropout2d", "square", "pow"),
+}
+SINGLE = {
+    *CURVES,
+    *("interpolate", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "contiguous"),
+    *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "clone", "detach"),
+    "float",
 }
 PAIRS = {
     *("add", "iadd", "sub", "isub", "mul", "imul", "truediv", "itruediv", "div"),
