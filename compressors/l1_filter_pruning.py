@@ -21,6 +21,7 @@ from compressors.structure._select import (
     fine_tuned,
     groups_of,
     keep_best,
+    one_by_one,
 )
 
 NAME = "l1_filter_pruning"
@@ -47,14 +48,12 @@ def compress(
     `layers`. The network's last layer keeps its width and is refused.
     """
     check_fit(config.fit, data, method=NAME)
-    groups = groups_of(model, layers, method=NAME)
     if config.selection == "independent":
-        sums = absolute_sums(model, layers)
+        groups, sums = groups_of(model, layers, method=NAME), absolute_sums(model, layers)
         keep = (keep_best(g, atom_scores(g, sums), share=config.keep) for g in groups)
         remove_(model, dict(zip(groups, keep, strict=True)))
     else:
-        for number in range(len(groups)):
-            group = groups_of(model, layers, method=NAME)[number]
+        for group in one_by_one(model, layers, method=NAME):
             scores = atom_scores(group, absolute_sums(model, layers))
             remove_(model, {group: keep_best(group, scores, share=config.keep)})
     return fine_tuned(model, config.fit, data)

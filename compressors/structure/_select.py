@@ -1,6 +1,6 @@
 """Which groups a plan gives up, and which of their channels stay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,12 @@ def groups_of(model: nn.Module, layers: Sequence[str], *, method: str) -> list[G
     return groups
 
 
+def one_by_one(model: nn.Module, layers: Sequence[str], *, method: str) -> Iterator[Group]:
+    """The groups of `groups_of`, each of the network as it is once those before are smaller."""
+    for number in range(len(groups_of(model, layers, method=method))):
+        yield groups_of(model, layers, method=method)[number]
+
+
 def atom_scores(group: Group, scores: Mapping[str, Tensor]) -> Tensor:
     """The mean score, [size], of all filters of each atom, from scores [K] of each layer."""
     total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size)
@@ -60,6 +66,22 @@ def keep_best(group: Group, scores: Tensor, *, share: float) -> Tensor:
         order = torch.argsort(scores[atoms], descending=True, stable=True)
         chosen[atoms[order[:count]]] = True
     return chosen
+
+
+def keep_most(scores: Mapping[Group, Tensor], *, share: float) -> dict[Group, Tensor]:
+    """Where the channels of highest score among all groups are: a share of the whole.
+
+    Every stratum keeps its best channel at least.
+    """
+    groups = list(scores)
+    best = [keep_best(group, scores[group], share=0.0) for group in groups]
+    spared = torch.cat(best)
+    ranked = torch.where(spared, torch.inf, torch.cat([scores[group] for group in groups]))
+    count = max(int(spared.sum()), round(share * len(ranked)))
+    chosen = torch.zeros_like(spared)
+    chosen[torch.argsort(ranked, descending=True, stable=True)[:count]] = True
+    parts = torch.split(chosen, [group.size for group in groups])
+    return dict(zip(groups, parts, strict=True))
 
 
 def check_fit(settings: Fit | None, data: Data | None, *, method: str) -> None:

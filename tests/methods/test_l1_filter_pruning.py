@@ -73,7 +73,7 @@ def test_residual_layers_lose_the_same_filters() -> None:
 
 
 def test_what_cannot_go_alone_is_refused(cnn: nn.Module) -> None:
-    with pytest.raises(InputError, match="'9': l1_filter_pruning: .* output: give it"):
+    with pytest.raises(InputError, match=r"'9': l1_filter_pruning: .* output: give it"):
         compress(cnn, uniform("l1_filter_pruning"))
     residual = resnet18.build(classes=7)
     keep = [path for path in weighted_layers(residual) if path != "layer1.1.conv2"]
