@@ -40,15 +40,15 @@ def test_theta_is_the_mean_of_gradient_times_activation(cnn: nn.Module, training
         )
     totals = dict.fromkeys(LAYERS, torch.zeros(()))
     for image, label in zip(few.images, few.labels, strict=True):
-        functional.cross_entropy(cnn(image[None]), label[None]).backward()
+        torch.autograd.backward(functional.cross_entropy(cnn(image[None]), label[None]))
         for path, value in maps.items():
             assert value.grad is not None
             theta = (value.grad * value).flatten(2).mean(2)[0].abs()
             totals[path] = totals[path] + theta.detach() / len(few.images)
     for path in LAYERS:
-        theta = found[path].taylor
-        assert theta is not None
-        assert torch.allclose(theta, totals[path], rtol=1e-3, atol=1e-7)
+        wanted = found[path].taylor
+        assert wanted is not None
+        assert torch.allclose(wanted, totals[path], rtol=1e-3, atol=1e-7)
 
 
 def test_ranks_more_like_the_oracle_than_cheaper_criteria(cnn: nn.Module, training: Data) -> None:
