@@ -142,7 +142,7 @@ class Flow:
             shape = name == "size" or rest == ["shape"]
             return self.entry(Sizes(first), rest if name == "size" else []) if shape else None
         if name in SINGLE:
-            return first
+            return first if _on_maps(name, first) else None
         view = VIEWS.get(name)
         return _call(view, [first, *rest], options) if view else None
 
@@ -169,7 +169,9 @@ class Flow:
             return self.after_padding(path, module, ifmap)
         if isinstance(module, nn.Flatten):
             return flatten(ifmap, module.start_dim, module.end_dim)
-        return ifmap if isinstance(module, ALIKE) else None
+        if not isinstance(module, ALIKE) or not _on_maps(type(module).__name__, ifmap):
+            return None
+        return ifmap
 
     def after_convolution(self, path: str, layer: Convolution, ifmap: Value) -> Channels:
         """Fresh channels; a depthwise convolution's go with those it reads."""
@@ -262,6 +264,13 @@ class Flow:
         else:
             self.atoms.tie(narrow.ids, wide.ids)
         return wide
+
+
+def _on_maps(name: str, ifmap: Channels) -> bool:
+    """Whether an operator that moves along maps, as its name says, has no channels there."""
+    if "ool" not in name and "Pad" not in name:
+        return True
+    return ifmap.axis == 1 and ifmap.rank == int(name[-2]) + 2
 
 
 def _blamed(node: fx.Node) -> str:

@@ -1,5 +1,7 @@
 """New weights for what reads channels, when some of these go."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -34,14 +36,14 @@ def mix_(model: nn.Module, group: Group, mix: Tensor) -> None:
     for member in group.readers:
         layer = model.get_submodule(member.path)
         weight, atoms = weight_of(layer).detach().clone(), columns_of(member, layer)
-        for where in _occurrences(atoms):
+        for where in occurrences(atoms):
             own = atoms[where]
             share = mix[own][:, own].to(weight)
             weight[:, where] = torch.einsum("ij,kj...->ki...", share, weight[:, where])
         rewrite_(layer, weight, path=member.path)
 
 
-def _occurrences(atoms: Tensor) -> list[Tensor]:
+def occurrences(atoms: Tensor) -> list[Tensor]:
     """Places of a list of atoms, each atom once in each: first occurrences, second ones, ..."""
     seen: dict[int, int] = {}
     places: list[list[int]] = []
@@ -54,11 +56,51 @@ def _occurrences(atoms: Tensor) -> list[Tensor]:
     return [torch.tensor(found) for found in places]
 
 
+def by_atom(rows: Tensor, atoms: Tensor, size: int) -> Tensor:
+    """Rows of channels, [channels, m], side by side for each atom, [size, turns * m]; 0 where an
+    atom has none.
+    """
+    parts = []
+    for where in occurrences(atoms):
+        part = rows.new_zeros(size, rows.shape[1])
+        part[atoms[where]] = rows[where]
+        parts.append(part)
+    return torch.cat(parts, dim=1)
+
+
+def read_weights(model: nn.Module, group: Group) -> Tensor:
+    """The weights by which all readers multiply each atom, float64 [size, m]."""
+    parts = []
+    for member in group.readers:
+        layer = model.get_submodule(member.path)
+        columns = weight_of(layer).detach().double().movedim(1, 0)
+        parts.append(by_atom(columns.flatten(1), columns_of(member, layer), group.size))
+    return torch.cat(parts, dim=1)
+
+
 def per_atom(values: Tensor, atoms: Tensor, size: int) -> Tensor:
     """Sums, [..., size], of the last axis of `values` over the entries of each atom."""
     own = atoms >= 0
     sums = values.new_zeros(*values.shape[:-1], size)
     return sums.index_add_(values.ndim - 1, atoms[own], values[..., own])
+
+
+def moments(
+    model: nn.Module, group: Group, columns: Mapping[str, Columns]
+) -> tuple[Tensor, Tensor]:
+    """Means, float64, of products of two atoms' values [size, size] and of the values [size]."""
+    products = torch.zeros(group.size, group.size, dtype=torch.float64)
+    sums, count = products.new_zeros(group.size), 0
+    for member in group.readers:
+        atoms = columns_of(member, model.get_submodule(member.path))
+        inputs = columns[member.path].inputs.double()
+        for where in occurrences(atoms):
+            rows = inputs[:, where].movedim(1, -1).flatten(0, 1)
+            own = atoms[where]
+            products[own[:, None], own] += rows.T @ rows
+            sums[own] += rows.sum(0)
+            count += len(rows)
+    return products / max(count, 1), sums / max(count, 1)
 
 
 def refit_(layer: nn.Module, columns: Columns, *, path: str) -> None:
