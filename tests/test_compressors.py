@@ -67,7 +67,7 @@ def data() -> Data:
 def plan(name: str, method: ModuleType, model: nn.Module) -> Plan:
     """The method on every layer that it takes."""
     keep = [p for p, layer in weighted_layers(model).items() if not isinstance(layer, method.TAKES)]
-    return uniform((name, small(name)), keep=keep)
+    return uniform((name, small(name)), keep=[*keep, *small_keep(name)])
 
 
 def small(name: str) -> dict[str, Any]:
@@ -76,6 +76,14 @@ def small(name: str) -> dict[str, Any]:
         return {}
     settings: dict[str, Any] = getattr(import_module(f"tests.methods.test_{name}"), "SMALL", {})
     return settings
+
+
+def small_keep(name: str) -> tuple[str, ...]:
+    """Layers of the network that a method must leave: `SMALL_KEEP` in its own tests."""
+    if not (METHODS / f"test_{name}.py").exists():
+        return ()
+    paths: tuple[str, ...] = getattr(import_module(f"tests.methods.test_{name}"), "SMALL_KEEP", ())
+    return paths
 
 
 def test_there_are_methods() -> None:

@@ -1,0 +1,1 @@
+"""The channels of a network: which go together, and a network without some of them."""
