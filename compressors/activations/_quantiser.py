@@ -14,8 +14,11 @@ class ActivationQuantiser(nn.Module, ABC):
     """Rounds a layer's ifmap; gradients pass by a rule of its own.
 
     `settings` are frozen and JSON-able and make the module again; what calibration finds lies in
-    buffers.
+    buffers. What is `binary` is -1 or 1, times a scale: beside binary weights, products of it are
+    exclusive nors. `terms` counts the numbers of which an activation is the sum.
     """
+
+    binary: bool = False
 
     def __init__(self, settings: Config) -> None:
         super().__init__()
@@ -25,6 +28,11 @@ class ActivationQuantiser(nn.Module, ABC):
     @abstractmethod
     def bits(self) -> int:
         """Bits of an activation as a machine stores it."""
+
+    @property
+    def terms(self) -> int:
+        """Numbers of which an activation is the sum; each takes a primitive of its own."""
+        return 1
 
     @abstractmethod
     def forward(self, ifmap: Tensor) -> Tensor:
