@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compressors._layers import weighted_layers
 from compressors.fixed.calibration import BATCH, Observation
 from hwsim.errors import InputError
 
@@ -34,11 +35,11 @@ def observe(
     return found
 
 
-def first_layer(model: nn.Module, layers: Sequence[str], image: Tensor) -> str:
-    """The path of the one of the layers that runs first; `image` 1 x ..."""
+def image_layer(model: nn.Module, layers: Sequence[str], images: Tensor) -> str | None:
+    """The path of the network's first layer with weights, if it is one of `layers`."""
     order: list[str] = []
-    run(model, layers, image, lambda path, _: order.append(path))
-    return order[0] if order else layers[0]
+    run(model, list(weighted_layers(model)), images[:1], lambda path, _: order.append(path))
+    return order[0] if order and order[0] in layers else None
 
 
 def run(model: nn.Module, layers: Sequence[str], images: Tensor, see: See) -> None:

@@ -38,6 +38,10 @@ class ActivationQuantiser(nn.Module, ABC):
     def forward(self, ifmap: Tensor) -> Tensor:
         """The rounded ifmap, same shape."""
 
+    def rescaled(self, layer: nn.Module, ofmap: Tensor) -> Tensor:
+        """What the layer's ofmap becomes, where rounding took off a scale of each position."""
+        return ofmap
+
 
 def quantise_input_(layer: nn.Module, quantiser: ActivationQuantiser) -> None:
     """Let a layer see its ifmap through a quantiser, in place of the one it had."""
@@ -45,6 +49,7 @@ def quantise_input_(layer: nn.Module, quantiser: ActivationQuantiser) -> None:
     layer.add_module(CHILD, quantiser)
     if fresh:
         layer.register_forward_pre_hook(_quantised)
+        layer.register_forward_hook(_rescaled)
 
 
 def input_quantiser(layer: nn.Module) -> ActivationQuantiser | None:
@@ -56,3 +61,8 @@ def input_quantiser(layer: nn.Module) -> ActivationQuantiser | None:
 def _quantised(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     quantiser = input_quantiser(layer)
     return inputs if quantiser is None else (quantiser(inputs[0]), *inputs[1:])
+
+
+def _rescaled(layer: nn.Module, _: tuple[Any, ...], ofmap: Tensor) -> Tensor:
+    quantiser = input_quantiser(layer)
+    return ofmap if quantiser is None else quantiser.rescaled(layer, ofmap)

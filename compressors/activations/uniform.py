@@ -30,7 +30,7 @@ class Settings(Config):
     keeps a sign even where nothing is negative; `stochastic` rounds at random while training.
     """
 
-    bits: Annotated[int, Field(ge=2, le=16)] = 8
+    bits: Annotated[int, Field(ge=1, le=16)] = 8
     rule: Rule = "max"
     percentile: Annotated[float, Field(gt=0, le=100)] = DEFAULT_PERCENTILE
     affine: bool = False

@@ -135,6 +135,11 @@ def test_integer_arithmetic(cnn: nn.Module, training: Data, path: str) -> None:
 
 
 def test_loses_less_than_a_point(cnn: nn.Module, training: Data, testing: Data) -> None:
-    """500 images, no labels."""
-    found = compress(cnn, uniform("tensorrt_int8_kl"), data=Data(images=training.images))
+    """500 images, no labels; the layer that reads the pictures stays in float.
+
+    More than half of a picture is plain background, one value: merging it with its neighbours looks
+    dear, so the divergence clips pictures at 0.4 of their range, which costs 1.6 points.
+    """
+    method = uniform("tensorrt_int8_kl", keep=["0"])
+    found = compress(cnn, method, data=Data(images=training.images))
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01
