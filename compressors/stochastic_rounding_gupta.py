@@ -30,8 +30,8 @@ NEEDS, TAKES = Needs.LABELS, WEIGHTED
 class Config(hwsim.config.Config):
     """Numbers of `bits` bits: weights and gradients with `fraction` of them behind the point.
 
-    Ifmaps have as many before the point as calibration asks for. Weights exist in this precision
-    alone: after a step, what was added is rounded too.
+    Ifmaps have as many before the point as calibration asks for. Weights and biases exist in this
+    precision alone: after a step, what was added is rounded too.
     """
 
     bits: Annotated[int, Field(ge=4, le=16)] = 16
@@ -72,11 +72,13 @@ def set_weights_(layer: nn.Module, config: Config) -> None:
 
 
 def rounding(layers: Sequence[nn.Module], weights: FixedPoint) -> Hook:
-    """After a step, rounds the weights: those of the latents that are not on the grid any more."""
+    """After a step, rounds what has moved: the weights, and the biases."""
 
     def onto_grid(_: int) -> None:
         with torch.no_grad():
             for layer in layers:
-                latent_of(layer).copy_(weights(latent_of(layer)))
+                for numbers in (latent_of(layer), getattr(layer, "bias", None)):
+                    if numbers is not None:
+                        numbers.copy_(weights(numbers))
 
     return onto_grid

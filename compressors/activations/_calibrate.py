@@ -11,6 +11,7 @@ from compressors._layers import weighted_layers
 from compressors.fixed.calibration import BATCH, Observation
 from hwsim.errors import InputError
 
+MOST_IMAGES = 1024
 See = Callable[[str, Tensor], None]
 
 
@@ -19,6 +20,7 @@ def observe(
 ) -> dict[str, Observation]:
     """What each of the layers reads, by path, before any quantiser of its own; images N x ...
 
+    Of more than MOST_IMAGES, evenly spaced ones serve.
     Raises InputError where the images do not fit, make a layer overflow, or do not reach it.
     """
     found: dict[str, Observation] = {}
@@ -28,7 +30,7 @@ def observe(
             raise InputError(f"layer {path!r}: {method}: calibration makes it overflow")
         found.setdefault(path, Observation()).add(ifmap)
 
-    run(model, layers, images, see)
+    run(model, layers, images[:: -(-len(images) // MOST_IMAGES)], see)
     for path in layers:
         if path not in found:
             raise InputError(f"layer {path!r}: {method}: no calibration image reaches it")

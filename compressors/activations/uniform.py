@@ -16,10 +16,12 @@ from compressors.activations._calibrate import observe
 from compressors.activations._quantiser import ActivationQuantiser, quantise_input_
 from compressors.activations._ranges import Range, Rule, ends
 from compressors.fixed.calibration import Observation
+from compressors.fixed.grid import sample
 from compressors.weights._form import straight_through
 from hwsim.config import Config
 
 SHRINKS = [1 - place / 50 for place in range(50)]  # of the range, tried for least squared error
+SAMPLE = 1 << 16  # numbers of which the squared error is taken
 DEFAULT_PERCENTILE = 99.99
 
 
@@ -95,7 +97,7 @@ def calibrated(settings: Settings, seen: Observation) -> Uniform:
     quantiser = Uniform(settings)
     found = ends(seen, settings.rule, percentile=settings.percentile, bits=settings.bits)
     if settings.rule == "mse":
-        found = _least_error(quantiser, found, seen.values)
+        found = _least_error(quantiser, found, sample(seen.values, at_most=SAMPLE, seed=0))
     quantiser.cover_(*found)
     return quantiser
 
