@@ -18,6 +18,7 @@ from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED, weight_of
 from compressors.activations._calibrate import image_layer, observe
 from compressors.activations._quantiser import quantise_input_
+from compressors.activations._ranges import ends
 from compressors.activations.uniform import Settings, Uniform
 from compressors.gradients._backward import rounded_gradients
 from compressors.gradients.dorefa import Dorefa
@@ -29,6 +30,7 @@ from compressors.weights.straight_through import StraightThrough
 
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
 METHOD = "dorefa_net"
+REACH = 99.0  # per cent of an ifmap that is not clipped, where it does not reach to 1
 Bits = Annotated[int, Field(ge=1, le=8)] | None
 
 
@@ -83,6 +85,7 @@ def clip_inputs_(
     image = image_layer(model, layers, data.images)
     rest = [path for path in layers if path != image]
     for path, seen in observe(model, rest, data.images, method=METHOD).items():
-        quantiser = Uniform(Settings(bits=bits, rule="percentile"))
-        quantiser.cover_(0.0, 1.0 if unit else float(torch.quantile(seen.values[:100000], 0.99)))
+        quantiser = Uniform(Settings(bits=bits))
+        reach = 1.0 if unit else ends(seen, "percentile", percentile=REACH, bits=bits)[1]
+        quantiser.cover_(0.0, max(reach, 0.0))
         quantise_input_(model.get_submodule(path), quantiser)

@@ -30,8 +30,8 @@ class Config(hwsim.config.Config):
     """
 
     bits: Annotated[int, Field(ge=2, le=8)] = 2
-    signal_bits: Annotated[int, Field(ge=1, le=8)] = 3
-    image_bits: Annotated[int, Field(ge=1, le=8)] = 8
+    signal_bits: Annotated[int, Field(ge=2, le=8)] = 3
+    image_bits: Annotated[int, Field(ge=2, le=8)] = 8
     fit: Fit = Fit(epochs=4.0, learning_rate=0.05, weight_decay=0.0)
 
 

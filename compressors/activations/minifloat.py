@@ -18,7 +18,7 @@ class Minifloat(ActivationQuantiser):
 
     def forward(self, ifmap: Tensor) -> Tensor:
         code = self.settings.project(ifmap.detach())
-        largest = float(code.levels.values[-1])
+        largest = code.levels.values[-1].float()
         return straight_through(code.decode(), ifmap.clamp(-largest, largest))
 
 

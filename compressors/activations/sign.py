@@ -49,6 +49,7 @@ class Sign(ActivationQuantiser):
     def forward(self, ifmap: Tensor) -> Tensor:
         centred = normalised(ifmap, self.norm, axis=self.settings.axis)
         if self.settings.scaled:
+            self.unscaled.clear()
             self.unscaled.append(centred)
         return sign(centred)
 

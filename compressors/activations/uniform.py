@@ -19,6 +19,7 @@ from compressors.fixed.calibration import Observation
 from compressors.fixed.grid import sample
 from compressors.weights._form import straight_through
 from hwsim.config import Config
+from hwsim.errors import InputError
 
 SHRINKS = [1 - place / 50 for place in range(50)]  # of the range, tried for least squared error
 SAMPLE = 1 << 16  # numbers of which the squared error is taken
@@ -78,9 +79,14 @@ class Uniform(ActivationQuantiser):
         return (rounded + self.zero).clamp(self.low, self.high)
 
     def cover_(self, least: float, largest: float) -> None:
-        """Let the levels reach from one number to the other, and hold zero exactly."""
+        """Let the levels reach from one number to the other, and hold zero exactly.
+
+        Raises InputError where a single bit would have to hold a sign too.
+        """
         least, largest, levels = min(least, 0.0), max(largest, 0.0), 2**self.bits - 1
         signed = not self.settings.affine and (least < 0 or self.settings.signed)
+        if signed and self.bits == 1:
+            raise InputError("activations: bits = 1: numbers of either sign need two bits or more")
         high = levels // 2 if signed else levels
         reach = largest - least if self.settings.affine else max(-least, largest)
         step = reach / high or 1.0

@@ -134,6 +134,36 @@ def test_integer_layers_follow_the_network(cnn: nn.Module, training: Data, path:
         assert np.array_equal(np.rint(layer(ifmap).double().numpy() / scale), total)
 
 
+def test_integers_alone_lead_from_layer_to_layer(mlp: nn.Module, training: Data) -> None:
+    """Bias at the accumulator's step, multiplier, zero point and clipping, which is the rectifier:
+    the codes that the next layer's quantiser finds in the float network, give or take one.
+    """
+    found = compress(mlp, uniform(METHOD), data=training.first(256))
+    layer, after = found.get_submodule("3"), quantiser_of(found.get_submodule("5"))
+    code, before = code_of(layer), quantiser_of(layer)
+    assert isinstance(code, Levels)
+    assert isinstance(before, Uniform)
+    assert isinstance(after, Uniform)
+    assert code.scales is not None
+    with torch.no_grad():
+        assert isinstance(found, nn.Sequential)
+        hidden = found[:3](training.images[:200])
+        wanted = after.codes(torch.relu(layer(hidden))).numpy()
+    step = code.scales.double().item() * before.step.double().item()
+    bias = np.rint(layer.get_parameter("bias").detach().double().numpy() / step).astype(np.int64)
+    weight_zero = -int(code.levels.values[0])
+    total = sums_of_products(
+        before.codes(hidden).numpy(),
+        weight_integers(layer) + weight_zero,
+        ifmap_zero=int(before.zero),
+        weight_zero=weight_zero,
+    )
+    multiplier = multiplier_of(step / after.step.double().item())
+    codes = requantised(total + bias, multiplier, zero=int(after.zero), low=int(after.zero))
+    assert np.abs(codes - wanted).max() <= 1
+    assert (codes != wanted).mean() < 0.01
+
+
 def test_averaged_ranges_follow_the_batches(cnn: nn.Module, training: Data) -> None:
     """After batches of 32: 0.9 of what was, 0.1 of what is seen."""
     images = training.first(96).images
