@@ -56,7 +56,24 @@ def _entropy_threshold(seen: Observation, *, bits: int) -> float:
     magnitudes = seen.values.abs()
     # Zero is exact on every grid: counting it, a rectified ifmap would seem to be nothing else.
     histogram = torch.histc(magnitudes[magnitudes > 0], BINS, min=0.0, max=seen.largest or 1.0)
-    return threshold(histogram.double().numpy(), levels=2 ** (bits - 1)) * seen.largest / BINS
+    counts = without_spikes(histogram.double().numpy())
+    return threshold(counts, levels=2 ** (bits - 1)) * seen.largest / BINS
+
+
+def without_spikes(histogram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """No bin higher than both of its neighbours among those that are not empty.
+
+    One value that comes very often, as that of a plain background, fills one bin. Any grid holds it
+    as well as what is beside it, but the divergence would pay dearly for merging them.
+    """
+    filled = histogram > 0
+    counts = histogram[filled]
+    if len(counts) < 2:
+        return histogram
+    padded = np.concatenate([counts[1:2], counts, counts[-2:-1]])
+    found = np.zeros_like(histogram)
+    found[filled] = np.minimum(counts, np.maximum(padded[:-2], padded[2:]))
+    return found
 
 
 def threshold(histogram: NDArray[np.float64], *, levels: int) -> float:
