@@ -4,9 +4,8 @@ import torch
 from torch import nn
 
 from compressors._data import Data
+from hwsim.accuracy import top1
 from hwsim.errors import InputError
-
-BATCH = 256
 
 
 def split(data: Data, *, share: float, seed: int) -> tuple[Data, Data]:
@@ -30,7 +29,4 @@ def _chosen(data: Data, rows: torch.Tensor) -> Data:
 def accuracy(model: nn.Module, data: Data) -> float:
     """Top-1 of the model in evaluation mode, 0 to 1."""
     assert data.labels is not None
-    model.eval()
-    with torch.no_grad():
-        found = [model(images).argmax(1) for images in torch.split(data.images, BATCH)]
-    return float((torch.cat(found) == data.labels).double().mean())
+    return top1(model.eval(), data.images, data.labels)

@@ -20,6 +20,7 @@ from compressors.activations import minifloat, uniform
 from compressors.activations._calibrate import observe
 from compressors.activations._quantiser import ActivationQuantiser, quantise_input_
 from compressors.fixed.calibration import Observation
+from compressors.fixed.grid import sample
 from compressors.projectors._projector import Projector
 from compressors.projectors.minifloat import Minifloat
 from compressors.projectors.powers import Powers
@@ -39,12 +40,14 @@ class Config(hwsim.config.Config):
 
     Top-1 on the `held_out` share of the data may fall by `margin`; a width counts only where all
     wider ones do. Powers of two as weights have four bits, beside dynamic fixed point.
+    `rounding` is that of the forward passes of `fit`; the paper's is stochastic.
     """
 
     format: Format = "dynamic_fixed_point"
     margin: Annotated[float, Field(ge=0, le=1)] = 0.01
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 8, 4)
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    rounding: Literal["stochastic", "nearest"] = "stochastic"
     fit: Fit = Fit(epochs=1.0, learning_rate=0.001)
 
     @field_validator("widths")
@@ -58,7 +61,7 @@ class Config(hwsim.config.Config):
 def compress(
     model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
 ) -> nn.Module:
-    """The layers and their ifmaps in the narrowest numbers, fine-tuned with stochastic rounding."""
+    """The layers and their ifmaps in the narrowest numbers, fine-tuned."""
     assert data is not None
     training, held_out = split(data, share=config.held_out, seed=config.fit.seed)
     seen = observe(model, layers, training.images, method="ristretto")
@@ -106,7 +109,7 @@ def quantise_(
         if group_of(layer) in widths:
             weight = weight_of(layer).detach()
             code = projector(config.format, weight, widths[group_of(layer)]).project(weight)
-            set_form_(layer, Rounded(code, stochastic=True))
+            set_form_(layer, Rounded(code, stochastic=config.rounding == "stochastic"))
         if "activations" in widths:
             quantise_input_(layer, quantiser(config.format, observation, widths["activations"]))
 
@@ -125,7 +128,8 @@ def projector(format: Format, weight: Tensor, bits: int) -> Uniform | Minifloat 
 def quantiser(format: Format, seen: Observation, bits: int) -> ActivationQuantiser:
     """The quantiser of a layer's ifmap; an integer length of its own for each layer."""
     if format == "minifloat":
-        return minifloat.Minifloat(best_minifloat(seen.values, bits))
+        values = sample(seen.values, at_most=uniform.SAMPLE, seed=0)
+        return minifloat.Minifloat(best_minifloat(values, bits))
     return uniform.calibrated(uniform.Settings(bits=bits, power_of_two=True), seen)
 
 

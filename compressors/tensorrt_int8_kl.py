@@ -1,7 +1,8 @@
 """TensorRT's INT8: ranges of activations that lose the least information, without training.
 
 Migacz, "8-bit Inference with TensorRT", GTC 2017. Weights: symmetric, the largest magnitude of each
-filter. Activations: symmetric, clipped where the Kullback-Leibler divergence is least.
+filter. Activations: symmetric, clipped where the Kullback-Leibler divergence is least; no one value
+counts for more than those beside it (`compressors.activations._ranges.without_spikes`).
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ is one comparison with a threshold for each channel (`threshold`).
 """
 
 from math import prod
+from threading import get_ident
 from typing import Annotated, Literal
 
 import torch
@@ -39,7 +40,7 @@ class Sign(ActivationQuantiser):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.unscaled: list[Tensor] = []  # from before the layer to after it
+        self.unscaled: dict[int, Tensor] = {}  # by thread, from before the layer to after it
         self.norm = nn.BatchNorm1d(settings.channels) if settings.channels else nn.Identity()
 
     @property
@@ -49,14 +50,13 @@ class Sign(ActivationQuantiser):
     def forward(self, ifmap: Tensor) -> Tensor:
         centred = normalised(ifmap, self.norm, axis=self.settings.axis)
         if self.settings.scaled:
-            self.unscaled.clear()
-            self.unscaled.append(centred)
+            self.unscaled[get_ident()] = centred
         return sign(centred)
 
     def rescaled(self, layer: nn.Module, ofmap: Tensor) -> Tensor:
         if not self.settings.scaled:
             return ofmap
-        scales = mean_magnitudes(layer, self.unscaled.pop())
+        scales = mean_magnitudes(layer, self.unscaled.pop(get_ident()))
         if getattr(layer, "bias", None) is None:
             return ofmap * scales
         bias: Tensor = layer.get_parameter("bias")

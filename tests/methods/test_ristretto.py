@@ -1,8 +1,7 @@
 """Gysel, Motamedi and Ghiasi, arXiv:1604.03168; Gysel, arXiv:1605.06402.
 
 The catalogue has fine-tuning recover half of the loss at four bits. Here four bits lose half a
-point, of which little can be had back, so the test has three; stochastic rounding recovers less
-than half of what they lose, within the epochs that a test has.
+point, of which little can be had back, so the test has three.
 """
 
 import copy
@@ -49,7 +48,8 @@ def test_integer_lengths_cover_the_largest_and_differ(cnn: nn.Module, training: 
         assert isinstance(quantiser, Uniform)
         assert code.scales is not None
         reach = 127 * code.scales.item()
-        assert reach >= float(weight_of(cnn.get_submodule(path)).abs().max()) > reach / 2
+        largest = float(weight_of(cnn.get_submodule(path)).detach().abs().max())
+        assert reach >= largest > reach / 2
         assert float(quantiser.high * quantiser.step) >= seen[path].largest
         lengths.append((code.scales.item(), float(quantiser.step)))
     assert len(set(lengths)) > 1
@@ -125,13 +125,15 @@ def test_shadow_weights_move_though_rounding_would_hide_it(cnn: nn.Module, train
 
 
 @pytest.mark.slow
-def test_fine_tuning_recovers_a_third_of_the_loss(
-    cnn: nn.Module, training: Data, testing: Data
+@pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
+def test_fine_tuning_recovers_half_of_the_loss(
+    cnn: nn.Module, training: Data, testing: Data, rounding: str
 ) -> None:
     """Weights and activations of three bits."""
     before, found = accuracy(cnn, testing), []
-    for epochs in (0, 6):
-        settings = {"widths": [3], "fit": {"epochs": epochs, "learning_rate": 0.02}}
+    for epochs in (0, 4):
+        fit = {"epochs": epochs, "learning_rate": 0.05, "weight_decay": 0}
+        settings = {"widths": [3], "rounding": rounding, "fit": fit}
         tuned = compress(cnn, uniform(("ristretto", settings)), data=training)
         found.append(accuracy(tuned, testing))
-    assert before - found[1] <= (before - found[0]) * 2 / 3
+    assert before - found[1] <= (before - found[0]) / 2

@@ -1,5 +1,7 @@
 """Rastegari, Ordonez, Redmon and Farhadi, ECCV 2016."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,16 @@ def test_exclusive_nors_and_two_scales_make_the_layer(
     shape = (1, -1, *[1] * (total.ndim - 2))
     scales = mean_magnitudes(layer, ifmap) * alpha.reshape(shape)
     assert torch.allclose(found, total * scales + bias.reshape(shape), atol=1e-5)
+
+
+def test_many_images_at_a_time_keep_their_own_scales() -> None:
+    """As accuracy is measured: batches side by side on one network."""
+    layer = binary(nn.Conv2d(3, 5, 3)).eval()
+    images = torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    images *= torch.linspace(0.1, 10, 64).reshape(-1, 1, 1, 1)
+    with torch.no_grad(), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(layer, torch.split(images, 1)))
+        assert torch.allclose(torch.cat(found), layer(images), rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_binary(cnn: nn.Module, training: Data) -> None:
