@@ -14,13 +14,14 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._layers import WEIGHTED, weight_of
 from compressors.activations._calibrate import image_layer
-from compressors.activations.uniform import Settings, quantise_inputs_
-from compressors.projectors.uniform import Uniform
-from compressors.weights._form import set_form_
+from compressors.activations._quantiser import input_quantiser
+from compressors.activations.uniform import Settings, Uniform, quantise_inputs_
+from compressors.projectors.uniform import Uniform as Levels
+from compressors.weights._form import code_of, set_form_
 from compressors.weights.rounded import Rounded
 
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
-WEIGHTS = Uniform(bits=8, narrow=True)
+WEIGHTS = Levels(bits=8, narrow=True)
 WORD_MOST = 32767  # of a signed word of 16 bits
 
 
@@ -41,7 +42,19 @@ def compress(
     for path in layers:
         layer = model.get_submodule(path)
         set_form_(layer, Rounded(WEIGHTS.project(weight_of(layer).detach())))
+        round_bias_(layer)
     return model
+
+
+def round_bias_(layer: nn.Module) -> None:
+    """Round a layer's bias to the step of its 32-bit sums, where both operands have one."""
+    code, quantiser = code_of(layer), input_quantiser(layer)
+    bias = getattr(layer, "bias", None)
+    if bias is None or not isinstance(quantiser, Uniform) or "scales" not in code.parts.tables:
+        return
+    step = code.parts.tables["scales"].double() * quantiser.step.double()
+    with torch.no_grad():
+        bias.copy_(torch.round(bias.double() / step).clamp(-(2**31), 2**31 - 1) * step)
 
 
 def may_saturate(weights: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from compressors.activations.uniform import Uniform
 from compressors.codes.levels import Levels
 from compressors.fixed.affine import multiplier_of, requantised, sums_of_products
 from compressors.projectors.affine import Affine
-from compressors.weights._form import code_of
+from compressors.weights._form import code_of, latent_of
 from hwsim.errors import InputError
 from tests.methods.conftest import accuracy
 from tests.methods.integer_reference import (
@@ -162,6 +162,18 @@ def test_integers_alone_lead_from_layer_to_layer(mlp: nn.Module, training: Data)
     codes = requantised(total + bias, multiplier, zero=int(after.zero), low=int(after.zero))
     assert np.abs(codes - wanted).max() <= 1
     assert (codes != wanted).mean() < 0.01
+
+
+def test_training_through_the_rounding_needs_labels(cnn: nn.Module, training: Data) -> None:
+    method = (METHOD, {"fit": {"epochs": 0.2, "learning_rate": 0.001}})
+    few = training.first(512)
+    with pytest.raises(InputError, match="needs labels"):
+        compress(cnn, uniform(method), data=Data(images=few.images))
+    layer = compress(cnn, uniform(method), data=few).get_submodule("6")
+    before = weight_of(cnn.get_submodule("6"))
+    assert not torch.equal(latent_of(layer), before)
+    assert torch.equal(code_of(layer).decode(), weight_of(layer))
+    assert code_of(layer).word_bits == 8
 
 
 def test_averaged_ranges_follow_the_batches(cnn: nn.Module, training: Data) -> None:

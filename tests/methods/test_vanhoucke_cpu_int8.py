@@ -44,6 +44,8 @@ def test_unsigned_times_signed_bytes_in_whole_numbers(mlp: nn.Module, training: 
         assert code.scales is not None
         assert code.scales.numel() == 1
         scale = code.scales.double().item() * step.item()
+        bias = layer.bias.detach().double().numpy() / scale
+        assert np.abs(bias - np.rint(bias)).max() < 1e-3
         with torch.no_grad():
             products = (layer(ifmap) - layer.bias).double().numpy()
         assert np.array_equal(np.rint(products / scale), total)
