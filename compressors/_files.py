@@ -104,8 +104,9 @@ def load(folder: Path, model: nn.Module) -> nn.Module:
     try:
         reshape_(loaded, found["geometry"])
         for noted in found["quantisers"]:
-            kind = import_module(f"compressors.activations.{noted['kind']}").QUANTISER
-            quantise_input_(loaded.get_submodule(noted["path"]), kind.of(noted["settings"]))
+            kind = import_module(f"compressors.activations.{noted['kind']}")
+            settings = kind.Settings.model_validate(noted["settings"])
+            quantise_input_(loaded.get_submodule(noted["path"]), kind.QUANTISER(settings))
         _hold(loaded, found["codes"], packed)
         _fill(loaded, rest)
     except (AttributeError, KeyError, RuntimeError) as fault:

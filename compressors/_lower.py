@@ -99,7 +99,15 @@ def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: in
         zeros=zeros if zeros.density < 1 else None,
         stored=tuple(stored(code, bits)),
     )
-    return replace(found, weight=exact, primitive=primitive(code, part), terms=code.terms)
+    became = primitive(code, part)
+    terms = 1 if became is Primitive.MULTIPLY_ADD else code.terms * ifmap_terms(part)
+    return replace(found, weight=exact, primitive=became, terms=terms)
+
+
+def ifmap_terms(layer: nn.Module) -> int:
+    """The numbers of which each word of a layer's ifmap is the sum."""
+    quantiser = input_quantiser(layer)
+    return quantiser.terms if quantiser else 1
 
 
 def stored(code: Code, bits: int) -> Iterator[Stored]:

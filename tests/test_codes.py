@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from compressors.codes._bytes import code_of_bytes, header, payload
 from compressors.codes._code import Code
-from compressors.codes._level_sets import Integers, Minifloats, Powers, Signs
+from compressors.codes._level_sets import Integers, Minifloats, Odds, Powers, Signs
 from compressors.codes.codebook import Codebook
 from compressors.codes.dense import Dense
 from compressors.codes.huffman import Huffman, code_lengths
@@ -29,12 +29,13 @@ LEVEL_SETS = [
     Powers(first=-7, last=-1),
     Minifloats(exponent_bits=3, mantissa_bits=2),
     Signs(),
+    Odds(bits=3),
 ]
 
 
 def levels(level_set: object, seed: int, blocks: tuple[int, ...] | None = None) -> Levels:
     draw = torch.Generator().manual_seed(seed)
-    assert isinstance(level_set, Integers | Powers | Minifloats | Signs)
+    assert isinstance(level_set, Integers | Powers | Minifloats | Signs | Odds)
     indices = torch.randint(len(level_set.values), SHAPE, generator=draw)
     scales = None if blocks is None else torch.rand(blocks, generator=draw) + 0.1
     return Levels(indices, level_set, scales)

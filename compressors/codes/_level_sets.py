@@ -91,6 +91,24 @@ class Signs(LevelSet):
         return (numbers >= 0).long()
 
 
+class Odds(LevelSet):
+    """The odd integers between -2^bits and 2^bits: 2^bits levels evenly spaced about zero.
+
+    DoReFa-Net's weights (Zhou et al., arXiv:1606.06160, eq. 9).
+    """
+
+    kind: Literal["odds"] = "odds"
+    bits: Annotated[int, Field(ge=1, le=16)]
+
+    def make_values(self) -> Tensor:
+        most = 2**self.bits - 1
+        return torch.arange(-most, most + 1, 2, dtype=torch.float64)
+
+    @property
+    def primitive(self) -> Primitive:
+        return Primitive.ADD if self.bits == 1 else Primitive.MULTIPLY_ADD
+
+
 class Powers(LevelSet):
     """Zero and, of either sign, 2^first to 2^last (arXiv:1706.02393, Sec. 3; arXiv:1702.03044)."""
 
@@ -135,5 +153,5 @@ class Minifloats(LevelSet):
         return Primitive.MULTIPLY_ADD
 
 
-AnyLevelSet = Annotated[Integers | Signs | Powers | Minifloats, Field(discriminator="kind")]
+AnyLevelSet = Annotated[Integers | Signs | Odds | Powers | Minifloats, Field(discriminator="kind")]
 LEVEL_SET: TypeAdapter[AnyLevelSet] = TypeAdapter(AnyLevelSet)

@@ -17,14 +17,16 @@ SAMPLES_PER_BATCH = 1 << 15
 
 @dataclass
 class Observation:
-    """The largest magnitude of an activation and a sample of its values."""
+    """The largest magnitude of an activation, each batch's ends, and a sample of its values."""
 
     largest: float = 0.0
     samples: list[Tensor] = field(default_factory=list)
+    ends: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, values: Tensor) -> None:
         """Take in one batch; samples at most SAMPLES_PER_BATCH values, at seeded places."""
-        self.largest = max(self.largest, float(values.abs().max()))
+        self.ends.append((float(values.min()), float(values.max())))
+        self.largest = max(self.largest, -self.ends[-1][0], self.ends[-1][1])
         drawn = sample(values, at_most=SAMPLES_PER_BATCH, seed=len(self.samples))
         self.samples.append(drawn.clone())
 

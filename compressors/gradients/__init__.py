@@ -1,0 +1,1 @@
+"""Gradients in low precision while training; one way of rounding a file."""
