@@ -1,11 +1,6 @@
-"""Where the non-zeros are, and an element-wise code of them alone.
+"""Where the non-zeros are, and an element-wise code of them alone; `_places` has the formats."""
 
-- relative_index: before each non-zero the run of zeros, `index_bits` wide; where a run is longer,
-  a zero is stored as if it were none (Han et al., ICLR 2016, Fig. 2).
-- bitmap: one bit an element.
-"""
-
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,9 +12,8 @@ from compressors.codes._code import (
     inner_code,
     inner_settings,
 )
+from compressors.codes._places import NAMES, Places, found_places, stored_places
 from hwsim.errors import InputError
-
-Places = Literal["relative_index", "bitmap"]
 
 
 class Sparse(Elementwise):
@@ -55,47 +49,34 @@ class Sparse(Elementwise):
         return torch.where(self.mask, self.inner.decode(), 0.0)
 
     def make_parts(self) -> Parts:
-        where, stored = self._stored()
+        where, stored = stored_places(self.mask, self.places, self.index_bits)
+        own = self.inner.parts
+        # What a code stores for blocks, such as their scales, is not of elements and stays whole.
+        whole = {n: s for n, s in own.streams.items() if len(s.symbols) != self.mask.numel()}
         # The symbol of a zero that fills a run too long for its field.
-        streams = {
+        cut = {
             name: Stream(torch.where(stored >= 0, s.symbols[stored.clamp(min=0)], 0), s.width)
-            for name, s in self.inner.parts.streams.items()
+            for name, s in own.streams.items()
+            if name not in whole
         }
         settings = {
             "places": self.places,
             "index_bits": self.index_bits,
             "inner": inner_settings(self.inner),
+            "whole": list(whole),
         }
-        return Parts(settings, {"places": where} | streams, self.inner.parts.tables)
-
-    def _stored(self) -> tuple[Stream, Tensor]:
-        """The stream of places, and which elements' symbols are stored, -1 for a filling zero."""
-        ends = self.mask.flatten().nonzero().flatten()
-        if self.places == "bitmap":
-            return Stream(self.mask.flatten().long(), 1), ends
-        reach = 1 << self.index_bits
-        gaps = torch.diff(ends, prepend=ends.new_tensor([-1])) - 1
-        at = torch.cumsum(gaps // reach + 1, 0) - 1
-        count = int(at[-1]) + 1 if len(at) else 0
-        runs = torch.full((count,), reach - 1)
-        runs[at] = gaps % reach
-        stored = torch.full((count,), -1)
-        stored[at] = ends
-        return Stream(runs, self.index_bits), stored
+        return Parts(settings, where | cut | whole, own.tables)
 
     @classmethod
     def of(cls, shape: tuple[int, ...], parts: Parts) -> Self:
         settings = parts.settings
-        places = parts.streams["places"].symbols
-        if settings["places"] == "bitmap":
-            at = places.nonzero().flatten()
-        else:
-            at = torch.cumsum(places + 1, 0) - 1
-        count = torch.Size(shape).numel()
+        at = found_places(parts.streams, settings["places"], shape)
         streams = {}
         for name, stored in parts.streams.items():
-            if name != "places":
-                symbols = torch.zeros(count, dtype=torch.int64)
+            if name in settings["whole"]:
+                streams[name] = stored
+            elif name not in NAMES:
+                symbols = torch.zeros(torch.Size(shape).numel(), dtype=torch.int64)
                 symbols[at] = stored.symbols
                 streams[name] = Stream(symbols, stored.width)
         inner = inner_code(settings["inner"], shape, Parts({}, streams, parts.tables))
