@@ -15,12 +15,14 @@ from compressors.codes.product import Product
 from compressors.projectors._projector import Projector
 
 MOST_ROUNDS = 100
+MOST_DISTANCES = 2**24  # in memory at a time
 
 
 class ProductKMeans(Projector):
     """Codebooks of at most 2^`bits` vectors of `length` input channels.
 
-    One for each run of channels, or one for all where `shared`. Clusters start from vectors drawn
+    One for each run of channels, or one for all where `shared`; there a last run that is not full
+    ends in zeros. Clusters start from vectors drawn
     far apart (k-means++) with `seed`.
     """
 
@@ -34,16 +36,13 @@ class ProductKMeans(Projector):
         runs = -(-channels // self.length)
         length = -(-channels // runs)
         vectors = self._vectors(weight.double(), runs, length)
-        found = [clusters(one, 2**self.bits, seed=self.seed) for one in vectors]
-        count = max(len(table) for table, _ in found)
-        tables = [functional.pad(table, (0, 0, 0, count - len(table))) for table, _ in found]
-        table = torch.cat(tables, 1)[:, : length if self.shared else channels]
-        indices = torch.stack([members for _, members in found])
-        window = weight.shape[2:]
-        if self.shared:
-            indices = indices.reshape(runs, -1)
-        shaped = indices.reshape(runs, len(weight), *window).movedim(0, 1)
-        return Product(shaped, table, channels=channels, length=length)
+        count = min(2**self.bits, vectors.shape[1])
+        together = max(1, MOST_DISTANCES // (vectors.shape[1] * count))
+        found = [clusters(part, count, seed=self.seed) for part in torch.split(vectors, together)]
+        tables, members = (torch.cat(parts) for parts in zip(*found, strict=True))
+        table = tables.movedim(0, 1).flatten(1)[:, : length if self.shared else channels]
+        indices = members.reshape(runs, len(weight), *weight.shape[2:]).movedim(0, 1)
+        return Product(indices, table, channels=channels, length=length)
 
     def _vectors(self, weight: Tensor, runs: int, length: int) -> Tensor:
         """All sub-vectors as [codebooks, vectors, length], zeros where channels run out."""
@@ -53,40 +52,41 @@ class ProductKMeans(Projector):
 
 
 def clusters(vectors: Tensor, count: int, *, seed: int) -> tuple[Tensor, Tensor]:
-    """At most `count` centres [centres, d] float64 of vectors [n, d], and each one's nearest [n].
+    """`count` centres float64 of each of many sets of vectors, and each vector's nearest.
 
-    Lloyd's iteration; a centre that no vector is nearest to takes the vector that is worst off.
+    Vectors are [sets, vectors, length] float64, centres [sets, count, length], nearest ones
+    [sets, vectors]. Lloyd's iteration, all sets at once; centres are float32 numbers.
     """
-    distinct, members = torch.unique(vectors, dim=0, return_inverse=True)
-    if len(distinct) <= count:
-        return distinct, members
     centres = far_apart(vectors, count, seed=seed)
     for _ in range(MOST_ROUNDS):
-        squares, members = squared_distances(vectors, centres).min(1)
-        mass = torch.bincount(members, minlength=count)
-        sums = torch.zeros_like(centres).index_add_(0, members, vectors)
-        moved = (sums / mass.clamp(min=1)[:, None]).float().double()
-        empty = (mass == 0).nonzero().flatten()
-        moved[empty] = vectors[squares.argsort(descending=True, stable=True)[: len(empty)]]
+        members = nearest(vectors, centres)
+        mass = torch.zeros(centres.shape[:2]).double()
+        mass.scatter_add_(1, members, torch.ones_like(members).double())
+        owners = members[:, :, None].expand_as(vectors)
+        sums = torch.zeros_like(centres).scatter_add_(1, owners, vectors)
+        means = (sums / mass.clamp(min=1)[:, :, None]).float().double()
+        moved = torch.where(mass[:, :, None] > 0, means, centres)
         if torch.equal(moved, centres):
             break
         centres = moved
-    return centres, squared_distances(vectors, centres).argmin(1)
+    return centres, nearest(vectors, centres)
 
 
 def far_apart(vectors: Tensor, count: int, *, seed: int) -> Tensor:
-    """Vectors drawn with odds that grow with the square of the distance to those before."""
+    """Vectors drawn with odds that grow with the square of the distance to those before.
+
+    Arthur and Vassilvitskii, "k-means++", 2007. Where all are taken, any are.
+    """
     draw = torch.Generator().manual_seed(seed)
-    chosen = [int(torch.randint(len(vectors), (1,), generator=draw))]
-    squares = squared_distances(vectors, vectors[chosen])[:, 0]
-    while len(chosen) < count:
-        chosen.append(int(torch.multinomial(squares, 1, generator=draw)))
-        squares = squares.minimum(squared_distances(vectors, vectors[chosen[-1:]])[:, 0])
-    return vectors[chosen]
+    squares, chosen = torch.ones(vectors.shape[:2]).double(), list[Tensor]()
+    for _ in range(count):
+        odds = torch.where(squares.sum(1, keepdim=True) > 0, squares, 1.0)
+        place = torch.multinomial(odds, 1, generator=draw)[:, :, None]
+        chosen.append(vectors.gather(1, place.expand(-1, 1, vectors.shape[2])))
+        squares = squares.minimum((vectors - chosen[-1]).square().sum(2))
+    return torch.cat(chosen, 1).float().double()
 
 
-def squared_distances(vectors: Tensor, centres: Tensor) -> Tensor:
-    """[vectors, centres], never below zero."""
-    products = vectors @ centres.T
-    squares = vectors.square().sum(1)[:, None] - 2 * products + centres.square().sum(1)
-    return squares.clamp(min=0)
+def nearest(vectors: Tensor, centres: Tensor) -> Tensor:
+    """The nearest centre of each vector of each set."""
+    return (centres.square().sum(2)[:, None] - 2 * vectors @ centres.mT).argmin(2)

@@ -28,7 +28,8 @@ class ResidualSigns(Projector):
 
     def project(self, weight: Tensor) -> Sums:
         targets = rows(weight.double(), self.scope)
-        rest, planes, scales = targets, [], []
+        rest, planes = targets, []
+        scales: list[Tensor] = []
         for _ in range(self.terms):
             planes.append(Signs().nearest(rest))
             signs = torch.stack(planes, 2).double() * 2 - 1
@@ -52,6 +53,5 @@ class ResidualSigns(Projector):
 def least_squares(signs: Tensor, targets: Tensor) -> Tensor:
     """Scales [rows, planes]; planes that repeat others, as of a row all equal, get none."""
     normal = signs.transpose(1, 2) @ signs
-    return (
-        torch.linalg.pinv(normal, hermitian=True) @ signs.transpose(1, 2) @ targets[:, :, None]
-    )[:, :, 0]
+    inverse: Tensor = torch.linalg.pinv(normal, hermitian=True)
+    return (inverse @ (signs.transpose(1, 2) @ targets[:, :, None]))[:, :, 0]

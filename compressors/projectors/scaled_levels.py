@@ -58,7 +58,7 @@ class ScaledLevels(Projector):
     @property
     def ladder(self) -> Tensor:
         """Zero and the positive levels."""
-        return self.levels.values[self.levels.zero :]
+        return self.levels.values[self.last + 1 :]
 
 
 def best_scales(magnitudes: Tensor, ladder: Tensor) -> Tensor:

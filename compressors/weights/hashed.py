@@ -4,7 +4,7 @@ Chen et al., ICML 2015, eq. 12: a value's gradient is the sum of its weights' gr
 signs. Shi, Feng and Zhu, arXiv:1605.06560, Sec. 3.2.
 """
 
-from math import prod
+import math
 
 import torch
 from torch import Tensor, nn
@@ -34,16 +34,12 @@ class HashedTable(Form):
     ) -> None:
         super().__init__()
         self.shape, self.count, self.seed, self.fetches = shape, count, seed, fetches
-        buckets, signs = hashes(prod(shape), count, seed, fetches)
+        buckets, signs = hashes(math.prod(shape), count, seed, fetches)
         self.register_buffer("buckets", buckets, persistent=False)
         self.register_buffer("signs", signs, persistent=False)
-        self.draw = torch.Generator().manual_seed(seed)
         pairs = sizes(fetches, hidden) if hidden or fetches > 1 else []
-        self.matrices = nn.ParameterList(self._drawn(o, i) for i, o in pairs)
+        self.matrices = nn.ParameterList(drawn(o, i, seed=seed) for i, o in pairs)
         self.biases = nn.ParameterList(torch.zeros(o) for _, o in pairs)
-
-    def _drawn(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.draw) / shape[-1] ** 0.5
 
     @property
     def network(self) -> Matrices:
@@ -63,7 +59,7 @@ class HashedTable(Form):
 
     def _fitted_spread(self, weight: Tensor) -> Tensor:
         """Random values; the last matrix is scaled so that weights vary as much as `weight`."""
-        values = torch.randn(self.count, generator=self.draw)
+        values = drawn(self.count, 1, seed=self.seed)[:, 0]
         with torch.no_grad():
             found = reconstructed(values, self.buckets, self.signs, self.network)
             self.matrices[-1] *= weight.std(correction=0) / found.std(correction=0).clamp(min=1e-9)
@@ -73,3 +69,9 @@ class HashedTable(Form):
         return Hashed(
             self.shape, latent, seed=self.seed, fetches=self.fetches, matrices=self.network
         )
+
+
+def drawn(outputs: int, inputs: int, *, seed: int) -> Tensor:
+    """A random matrix that keeps the variance of what it multiplies."""
+    draw = torch.Generator().manual_seed(seed + outputs)
+    return torch.randn(outputs, inputs, generator=draw) / math.sqrt(inputs)

@@ -3,6 +3,8 @@
 Zhu, Han, Mao and Dally, "Trained Ternary Quantization", ICLR 2017, Sec. 3.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,19 +16,29 @@ class TrainedTernary(Form):
     """Scales [2], of what exceeds `threshold` times the largest magnitude, and of what falls below
     its negative; between the two, weights are zero.
 
-    A latent's gradient is its weight's, times the scale of its sign where it is not zero (eq. 8).
+    A scale's gradient is the sum of its weights' gradients (eq. 7), a latent's is its weight's,
+    times the scale of its sign where it is not zero (eq. 8). What trains are `roots`, the scales
+    times the square root of the number of weights: by them, a step moves a scale by the mean of
+    its weights' gradients, where their sum would throw it about.
     """
 
     def __init__(self, threshold: float) -> None:
         super().__init__()
         self.threshold = threshold
-        self.scales = nn.Parameter(torch.ones(2))
+        self.roots = nn.Parameter(torch.ones(2))
+        self.count = 1
+
+    @property
+    def scales(self) -> Tensor:
+        """The scale of the positive, and of the negative weights."""
+        return self.roots / math.sqrt(self.count)
 
     def forward(self, latent: Tensor) -> Tensor:
         positive, negative = self._signs(latent)
         up, down = self.scales
         gate = torch.where(positive, up, torch.where(negative, down, 1.0)).detach()
-        return up * positive - down * negative + gate * (latent - latent.detach())
+        weight: Tensor = up * positive - down * negative
+        return weight + gate * (latent - latent.detach())
 
     def _signs(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         limit = self.threshold * latent.detach().abs().max()
@@ -34,9 +46,10 @@ class TrainedTernary(Form):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The weight itself; the scales start from the means of what they stand for."""
-        with torch.no_grad():
-            for scale, chosen in zip(self.scales, self._signs(weight), strict=True):
-                scale.copy_((weight.abs() * chosen).sum() / chosen.sum().clamp(min=1))
+        chosen = torch.stack(self._signs(weight)).flatten(1)
+        sums = (weight.detach().abs().flatten() * chosen).sum(1)
+        self.count = weight.numel()
+        self.roots.data = sums / chosen.sum(1).clamp(min=1) * math.sqrt(self.count)
         return weight
 
     def code(self, latent: Tensor) -> SignedScales:
