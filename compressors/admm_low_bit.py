@@ -30,8 +30,8 @@ class Config(hwsim.config.Config):
 
     last: Annotated[int, Field(ge=0, le=4)] = 0
     scope: Scope = "layer"
-    rho: Annotated[float, Field(gt=0)] = 0.02
-    period: Annotated[int, Field(ge=1)] = 4
+    rho: Annotated[float, Field(gt=0)] = 2.0
+    period: Annotated[int, Field(ge=1)] = 8
     extragradient: bool = True
     fit: Fit = Fit(epochs=3.0, learning_rate=0.05, momentum=0.0)
 

@@ -34,7 +34,7 @@ class Config(hwsim.config.Config):
     fetches: Annotated[int, Field(ge=1, le=16)] = 4
     hidden: tuple[Positive, ...] = (8,)
     seed: Annotated[int, Field(ge=0, lt=2**16)] = 0
-    fit: Fit = Fit(epochs=3.0, learning_rate=5e-3)
+    fit: Fit = Fit(epochs=5.0, learning_rate=0.1)
 
 
 def compress(

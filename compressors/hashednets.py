@@ -23,14 +23,11 @@ NEEDS, TAKES = Needs.LABELS, WEIGHTED
 
 
 class Config(hwsim.config.Config):
-    """Stored values as a share of a layer's weights, the hash's seed, and the training.
-
-    A value's gradient is a sum over all its weights, so that the rate is low.
-    """
+    """Stored values as a share of a layer's weights, the hash's seed, and the training."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 1 / 8
     seed: Annotated[int, Field(ge=0, lt=2**16)] = 0
-    fit: Fit = Fit(epochs=3.0, learning_rate=5e-3)
+    fit: Fit = Fit(epochs=5.0, learning_rate=0.05)
 
 
 def compress(

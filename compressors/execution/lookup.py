@@ -30,7 +30,8 @@ def work(code: Product, *, inputs: int, outputs: int) -> Work:
 
 def looked_up(code: Product, patches: Tensor) -> Tensor:
     """Responses [outputs, K] of patches [outputs, C x places], C before places, float64."""
-    table, indices = code.table.double(), code.indices.flatten(2)
+    table = code.table.double()
+    indices = code.indices.reshape(*code.indices.shape[:2], -1)
     runs = patches.double().reshape(len(patches), code.shape[1], -1).mT
     total = torch.zeros(len(patches), code.shape[0]).double()
     for run in range(indices.shape[1]):

@@ -76,7 +76,7 @@ def patches(layer: nn.Module, ifmap: Tensor) -> Tensor:
 
 def corrected(code: Product, wanted: Response, *, rounds: int) -> Product:
     """A code whose responses are nearer; every step finds the best of what it moves."""
-    table, indices = code.table.double(), code.indices.flatten(2).clone()
+    table, indices = code.table.double(), code.indices.reshape(*code.indices.shape[:2], -1).clone()
     weight = wanted.grouped(code.decode())
     for _ in range(rounds):
         for run in range(indices.shape[1]):

@@ -6,7 +6,10 @@ signs. Shi, Feng and Zhu, arXiv:1605.06560, Sec. 3.2.
 
 import math
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import lsqr
 from torch import Tensor, nn
 
 from compressors.codes.hashed import Hashed, Matrices, hashes, reconstructed, sizes
@@ -16,8 +19,10 @@ from compressors.weights._form import Form
 class HashedTable(Form):
     """A weight of `shape` from a table of `count` values; `hidden` are the network's layers.
 
-    One fetch and nothing hidden is the plain hashing trick, which starts from each bucket's mean
-    of what it stands for; otherwise values and matrices start at random, from `seed`.
+    One fetch and nothing hidden is the plain hashing trick. Matrices start at random, from `seed`,
+    values where they are nearest to the weight, to first order: with one fetch, at the mean of each
+    bucket. Matrices and biases are kept times the square root of the number of weights, so that
+    a step moves them by the mean of what each weight asks for, not by the sum.
     """
 
     buckets: Tensor
@@ -37,33 +42,31 @@ class HashedTable(Form):
         buckets, signs = hashes(math.prod(shape), count, seed, fetches)
         self.register_buffer("buckets", buckets, persistent=False)
         self.register_buffer("signs", signs, persistent=False)
+        self.root = math.sqrt(math.prod(shape))
         pairs = sizes(fetches, hidden) if hidden or fetches > 1 else []
-        self.matrices = nn.ParameterList(drawn(o, i, seed=seed) for i, o in pairs)
+        self.matrices = nn.ParameterList(self.root * drawn(o, i, seed=seed) for i, o in pairs)
         self.biases = nn.ParameterList(torch.zeros(o) for _, o in pairs)
 
     @property
     def network(self) -> Matrices:
         """The matrices and biases."""
-        return tuple(zip(self.matrices, self.biases, strict=True))
+        pairs = zip(self.matrices, self.biases, strict=True)
+        return tuple((matrix / self.root, bias / self.root) for matrix, bias in pairs)
 
     def forward(self, latent: Tensor) -> Tensor:
         return reconstructed(latent, self.buckets, self.signs, self.network).reshape(self.shape)
 
+    @torch.no_grad()
     def right_inverse(self, weight: Tensor) -> Tensor:
-        if len(self.matrices):
-            return self._fitted_spread(weight)
-        sums = torch.zeros(self.count).index_add_(
-            0, self.buckets[:, 0], weight.flatten() * self.signs[:, 0]
-        )
-        return sums / torch.bincount(self.buckets[:, 0], minlength=self.count).clamp(min=1)
-
-    def _fitted_spread(self, weight: Tensor) -> Tensor:
-        """Random values; the last matrix is scaled so that weights vary as much as `weight`."""
-        values = drawn(self.count, 1, seed=self.seed)[:, 0]
-        with torch.no_grad():
-            found = reconstructed(values, self.buckets, self.signs, self.network)
-            self.matrices[-1] *= weight.std(correction=0) / found.std(correction=0).clamp(min=1e-9)
-        return values
+        slopes = torch.eye(self.fetches)
+        for matrix, _ in self.network:
+            slopes = matrix @ slopes
+        entries = (self.signs * slopes[0]).flatten().double().numpy()
+        rows = np.repeat(np.arange(weight.numel()), self.fetches)
+        places = (rows, self.buckets.flatten().numpy())
+        linear = csr_matrix((entries, places), shape=(weight.numel(), self.count))
+        target = weight.detach().flatten().double().numpy()
+        return torch.from_numpy(lsqr(linear, target, atol=1e-9, btol=1e-9)[0]).float()
 
     def code(self, latent: Tensor) -> Hashed:
         return Hashed(

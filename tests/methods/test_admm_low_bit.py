@@ -1,4 +1,6 @@
-"""Leng et al., "Extremely Low Bit Neural Network: Squeeze the Last Bit Out with ADMM", AAAI 2018."""
+"""Leng et al., "Extremely Low Bit Neural Network", AAAI 2018."""
+
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ def test_alternation_never_raises_the_error() -> None:
                 levels = ladder[gaps.argmin(1)]
                 errors.append(((weights - alpha * levels) ** 2).sum())
                 alpha = (weights @ levels) / (levels @ levels)
-            assert all(b <= a + 1e-12 for a, b in zip(errors, errors[1:], strict=False))
+            assert all(b <= a + 1e-12 for a, b in pairwise(errors))
 
 
 def test_projects_onto_itself() -> None:
@@ -70,8 +72,8 @@ def test_updates_are_the_published_ones() -> None:
 def test_weights_come_to_the_set(cnn: nn.Module, training: Data) -> None:
     """The primal residual falls as the multipliers push."""
     paths = ["0", "3", "6", "9"]
-    solver = Admm(cnn, paths, ScaledLevels(last=0), rho=0.05, period=4, extragradient=False)
-    settings = Fit(epochs=4, learning_rate=0.05, momentum=0.0, schedule="constant")
+    solver = Admm(cnn, paths, ScaledLevels(last=0), rho=2.0, period=8, extragradient=False)
+    settings = Fit(epochs=3, learning_rate=0.05, momentum=0.0)
     tune(cnn, training, settings, penalty=solver.penalty, after_step=solver.after_step)
     print("residuals:", *(f"{gap:.3f}" for gap in solver.gaps[:: len(solver.gaps) // 6]))
     assert solver.gaps[-1] < 0.5 * solver.gaps[0]
@@ -83,4 +85,4 @@ def test_trains_to_a_ternary_network(cnn: nn.Module, training: Data, testing: Da
     assert code.primitive is Primitive.ADD
     assert len(torch.unique(weight_of(compressed.get_submodule("3")))) <= 3
     print(f"admm: {accuracy(cnn, testing):.3f} -> {accuracy(compressed, testing):.3f}")
-    assert accuracy(compressed, testing) > accuracy(cnn, testing) - 0.06
+    assert accuracy(compressed, testing) > accuracy(cnn, testing) - 0.05

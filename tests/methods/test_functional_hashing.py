@@ -15,9 +15,11 @@ from tests.methods.conftest import accuracy
 
 def test_one_hash_and_nothing_hidden_is_hashednets(mlp: nn.Module, training: Data) -> None:
     """To the bit, training and all."""
-    some, alone = training.first(512), {"fetches": 1, "hidden": []}
+    some = training.first(512)
+    same = {"fit": {"epochs": 1}}
+    alone = {"fetches": 1, "hidden": [], **same}
     functional = compress(mlp, uniform(("functional_hashing", alone)), data=some)
-    hashed = compress(mlp, uniform("hashednets"), data=some)
+    hashed = compress(mlp, uniform(("hashednets", same)), data=some)
     for path in ("1", "3", "5"):
         layers = functional.get_submodule(path), hashed.get_submodule(path)
         assert torch.equal(*map(weight_of, layers))
@@ -40,11 +42,11 @@ def test_weights_are_what_the_small_network_says() -> None:
 
 def test_more_weights_than_values(mlp: nn.Module, training: Data, testing: Data) -> None:
     """And no more memory than HashedNets of the same share."""
-    compressed = compress(mlp, uniform("functional_hashing"), data=training.first(3000))
+    compressed = compress(mlp, uniform("functional_hashing"), data=training)
     layer = compressed.get_submodule("1")
     code = code_of(layer)
     assert isinstance(code, Hashed)
     assert code.bits() == 32 * 3200
     assert len(torch.unique(weight_of(layer).abs())) > 3200
     print(f"funhash: {accuracy(mlp, testing):.3f} -> {accuracy(compressed, testing):.3f}")
-    assert accuracy(compressed, testing) > accuracy(mlp, testing) - 0.12
+    assert accuracy(compressed, testing) > accuracy(mlp, testing) - 0.03

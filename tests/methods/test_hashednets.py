@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from compressors._compress import compress
 from compressors._data import Data
@@ -54,13 +55,13 @@ def test_gradient_is_the_published_one() -> None:
     set_form_(layer, HashedTable((5, 12), 7, seed=1))
     weight = layer.weight
     weight.retain_grad()
-    torch.autograd.backward(layer(torch.randn(3, 12)).square().sum())
+    torch.autograd.backward(functional.linear(torch.randn(3, 12), weight).square().sum())
     assert weight.grad is not None
     buckets, signs = hashes(60, 7, 1, 1)
     wanted = torch.zeros(7)
     for place in range(60):
         wanted[buckets[place, 0]] += weight.grad.flatten()[place] * signs[place, 0]
-    assert torch.allclose(latent_of(layer).grad, wanted, rtol=1e-4)  # type: ignore[arg-type]
+    assert torch.allclose(latent_of(layer).grad, wanted, atol=1e-4)  # type: ignore[arg-type]
 
 
 def test_starts_from_the_least_squares() -> None:
@@ -74,21 +75,21 @@ def test_starts_from_the_least_squares() -> None:
 
 
 def test_stores_the_values_alone(mlp: nn.Module, training: Data, testing: Data) -> None:
-    compressed = compress(mlp, uniform("hashednets"), data=training.first(3000))
+    compressed = compress(mlp, uniform("hashednets"), data=training)
     layer = compressed.get_submodule("1")
     code = code_of(layer)
     assert isinstance(code, Hashed)
     assert code.bits() == 32 * 3200
     assert len(torch.unique(weight_of(layer).abs())) <= 3200
     print(f"hashednets: {accuracy(mlp, testing):.3f} -> {accuracy(compressed, testing):.3f}")
-    assert accuracy(compressed, testing) > accuracy(mlp, testing) - 0.06
+    assert accuracy(compressed, testing) > accuracy(mlp, testing) - 0.02
 
 
 @pytest.mark.slow
 def test_better_than_a_small_network_of_equal_memory(training: Data, testing: Data) -> None:
     """Table 1: at 1/16 of the weights, against as many weights stored."""
     assert training.labels is not None
-    settings = Fit(epochs=20, learning_rate=0.01)
+    settings = Fit(epochs=20, learning_rate=0.05)
     torch.manual_seed(0)
     wide = nn.Sequential(nn.Flatten(), nn.Linear(256, 400), nn.ReLU(), nn.Linear(400, 10))
     small = nn.Sequential(nn.Flatten(), nn.Linear(256, 25), nn.ReLU(), nn.Linear(25, 10))

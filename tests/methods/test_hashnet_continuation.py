@@ -17,8 +17,9 @@ SMALL = {"pairs_of": 4}
 
 
 def mean_average_precision(codes: Tensor, labels: Tensor, queries: int) -> float:
-    """Of the first `queries` codes [n, bits] against the rest, nearest in Hamming distance first."""
-    order = (codes[:queries] @ codes[queries:].T).argsort(1, descending=True, stable=True)  # type: ignore[call-overload]
+    """Of the first `queries` codes [n, bits] against the rest, by Hamming distance."""
+    products = codes[:queries] @ codes[queries:].T
+    order = products.argsort(stable=True, dim=1, descending=True)
     hits = (labels[queries:][order] == labels[:queries, None]).double()
     precision = hits.cumsum(1) / torch.arange(1, hits.shape[1] + 1)
     return float(((precision * hits).sum(1) / hits.sum(1)).mean())

@@ -1,5 +1,7 @@
 """Wu, Leng, Wang, Hu and Cheng, "Quantized Convolutional Neural Networks", CVPR 2016."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -52,7 +54,7 @@ def test_correction_lowers_the_error_round_by_round(number: int) -> None:
     errors = [wanted.error(corrected(code, wanted, rounds=n).decode()) for n in range(4)]
     assert errors[0] == pytest.approx(wanted.error(code.decode()))
     assert errors[1] < 0.95 * errors[0]
-    for earlier, later in zip(errors, errors[1:], strict=False):
+    for earlier, later in pairwise(errors):
         assert later <= earlier + 1e-4
 
 
