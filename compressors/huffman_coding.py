@@ -10,8 +10,7 @@ from torch import nn
 import hwsim.config
 from compressors._data import Data, Needs
 from compressors._layers import WEIGHTED
-from compressors.weights._form import add_wrapper_
-from compressors.weights.entropy_coded import EntropyCoded
+from compressors.weights.entropy_coded import entropy_code_
 
 NEEDS, TAKES = Needs.NOTHING, WEIGHTED
 
@@ -25,5 +24,5 @@ def compress(
 ) -> nn.Module:
     """The same network, stored in fewer bits."""
     for path in layers:
-        add_wrapper_(model.get_submodule(path), EntropyCoded())
+        entropy_code_(model.get_submodule(path))
     return model

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from compressors._data import Data, Needs
+from compressors._fit import Fit
 from compressors._layers import WEIGHTED, weight_of
 from compressors.projectors.kmeans import KMeans
+from compressors.training.tuning import has_labels, tune
 from compressors.weights._form import set_form_
 from compressors.weights.shared import Shared
 
@@ -17,7 +19,13 @@ NEEDS, TAKES = Needs.NOTHING, WEIGHTED
 
 
 class Config(KMeans):
-    """How many values a layer may have; weights that are zero already stay zero."""
+    """How many values a layer may have, where they start, and the training of the codebooks.
+
+    Weights that are zero already stay zero. Without labels nothing is trained. A value's gradient
+    is a sum over all its weights, so that the rate is low.
+    """
+
+    fit: Fit = Fit(epochs=1.0, learning_rate=1e-3)
 
 
 def compress(
@@ -27,4 +35,4 @@ def compress(
     for path in layers:
         layer = model.get_submodule(path)
         set_form_(layer, Shared(config.project(weight_of(layer).detach())))
-    return model
+    return tune(model, data, config.fit) if has_labels(data) else model

@@ -13,10 +13,15 @@ from hypothesis import given, settings
 from compressors.codes._bytes import code_of_bytes, header, payload
 from compressors.codes._code import Code
 from compressors.codes._level_sets import Integers, Minifloats, Odds, Powers, Signs
+from compressors.codes._places import Places
 from compressors.codes.codebook import Codebook
 from compressors.codes.dense import Dense
+from compressors.codes.hashed import Hashed
 from compressors.codes.huffman import Huffman, code_lengths
 from compressors.codes.levels import Levels
+from compressors.codes.product import Product
+from compressors.codes.scaled import Scaled
+from compressors.codes.signed_scales import SignedScales
 from compressors.codes.sparse import Sparse
 from compressors.codes.sums import Sums
 from hwsim.errors import InputError
@@ -50,18 +55,38 @@ def examples(seed: int) -> list[Code]:
     table = torch.cat([torch.zeros(1), torch.randn(6, generator=draw)])
     shared = Codebook(torch.randint(7, SHAPE, generator=draw), table)
     sums = Sums((levels(LEVEL_SETS[3], seed), levels(LEVEL_SETS[3], seed + 1)))
+    ternary = SignedScales(torch.randint(3, SHAPE, generator=draw), torch.tensor([0.5, 0.25]))
+    eighths = Levels(torch.randint(256, (4, 2, 1, 3), generator=draw), Integers(low=0, high=255))
+    scaled = Scaled(levels(Integers(low=-1, high=1), seed), eighths)
+    places: tuple[Places, ...] = ("relative_index", "bitmap", "csr")
     sparse: list[Code] = [
-        Sparse(mask, inner, places=places, index_bits=2)
-        for inner in (dense, plain[0], shared, sums)
-        for places in ("relative_index", "bitmap")
+        Sparse(mask, inner, places=one, index_bits=2)
+        for inner in (dense, plain[0], shared, sums, ternary, scaled)
+        for one in places
     ]
     sparse += [
-        Sparse(mask, dense, places=places, index_bits=2, grid=grid)
+        Sparse(mask, dense, places=one, index_bits=2, grid=grid)
         for grid in ((4, 3, 1, 1), (2, 2, 2, 3))
-        for places in ("relative_index", "bitmap")
+        for one in places
     ]
-    plain_codes: list[Code] = [dense, *plain, shared, sums]
+    plain_codes: list[Code] = [dense, *plain, shared, sums, ternary, scaled, *vectors(seed)]
     return [*plain_codes, *sparse, *map(Huffman, [*plain_codes, *sparse])]
+
+
+def vectors(seed: int) -> list[Code]:
+    """Codes that have no symbol for every element."""
+    draw = torch.Generator().manual_seed(seed)
+    indices = torch.randint(5, (4, 2, 2, 3), generator=draw)
+    products = [
+        Product(indices, torch.randn(5, columns, generator=draw), channels=3, length=2)
+        for columns in (2, 3)
+    ]
+    sizes = [(4, 2), (1, 4)]
+    matrices = [(torch.randn(s, generator=draw), torch.randn(s[0], generator=draw)) for s in sizes]
+    values = torch.randn(9, generator=draw)
+    hashed = Hashed(SHAPE, values, seed=seed)
+    functional = Hashed(SHAPE, values, seed=seed, fetches=2, matrices=tuple(matrices))
+    return [*products, Sums(tuple(products)), hashed, functional]
 
 
 def test_every_kind_has_an_example() -> None:

@@ -2,7 +2,7 @@
 
 Huffman, "A Method for the Construction of Minimum-Redundancy Codes", 1952; stage three of Deep
 Compression (Han et al., ICLR 2016, Sec. 4). A stream is preceded by the length of each symbol's
-code word; one whose symbols are too wide to tabulate stays as it is.
+code word; one whose symbols are too wide to tabulate, or that is no smaller coded, stays as it is.
 """
 
 from heapq import heapify, heappop, heappush
@@ -46,11 +46,12 @@ class Huffman(Code):
             if stream.width > WIDEST:
                 streams[name] = stream
                 continue
-            symbols = stream.symbols.numpy()
-            lengths = code_lengths(np.bincount(symbols, minlength=1 << stream.width))
-            streams[f"{name}.lengths"] = Stream(torch.from_numpy(lengths), LENGTH_BITS)
-            streams[f"{name}.words"] = Stream(torch.from_numpy(encode(symbols, lengths)), 1)
-            counts[name] = [len(symbols), stream.width]
+            coded = _coded(stream)
+            if sum(part.bits for part in coded.values()) >= stream.bits:
+                streams[name] = stream
+                continue
+            streams |= {f"{name}.{part}": own for part, own in coded.items()}
+            counts[name] = [len(stream.symbols), stream.width]
         settings = {"inner": inner_settings(self.inner), "counts": counts}
         return Parts(settings, streams, self.inner.parts.tables)
 
@@ -67,6 +68,15 @@ class Huffman(Code):
                 symbols = decode(stream.symbols.numpy(), lengths, count)
                 streams[own] = Stream(torch.from_numpy(symbols), width)
         return cls(inner_code(parts.settings["inner"], shape, Parts({}, streams, parts.tables)))
+
+
+def _coded(stream: Stream) -> dict[str, Stream]:
+    symbols = stream.symbols.numpy()
+    lengths = code_lengths(np.bincount(symbols, minlength=1 << stream.width))
+    return {
+        "lengths": Stream(torch.from_numpy(lengths), LENGTH_BITS),
+        "words": Stream(torch.from_numpy(encode(symbols, lengths)), 1),
+    }
 
 
 def code_lengths(counts: Lengths) -> Lengths:

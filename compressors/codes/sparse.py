@@ -1,15 +1,12 @@
-"""Where the non-zeros are, and an element-wise code of them alone.
+"""Where the non-zeros are, and an element-wise code of them alone; `_places` has the formats.
 
 Blocks of a grid can stand in for elements: all of a block that has a non-zero is stored, in C order
 of blocks and within them, and a place is that of a block (Mao et al., arXiv:1705.08922, Sec. 5).
-
-- relative_index: before each non-zero the run of zeros, `index_bits` wide; where a run is longer,
-  a zero is stored as if it were none (Han et al., ICLR 2016, Fig. 2).
-- bitmap: one bit an element.
+What a code stores for blocks of its own, such as their scales, stays whole.
 """
 
 from math import prod
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -22,9 +19,8 @@ from compressors.codes._code import (
     inner_code,
     inner_settings,
 )
+from compressors.codes._places import NAMES, Places, found_places, place_streams
 from hwsim.errors import InputError
-
-Places = Literal["relative_index", "bitmap"]
 
 
 class Sparse(Elementwise):
@@ -64,52 +60,46 @@ class Sparse(Elementwise):
         return torch.where(self.mask, self.inner.decode(), 0.0)
 
     def make_parts(self) -> Parts:
-        where = self._where()
-        stored = _elements(_at(where, self.places), self.grid, self.shape)
-        kept = self.mask.flatten()[stored]
-        streams = {
-            name: Stream(torch.where(kept, s.symbols[stored], 0), s.width)
-            for name, s in self.inner.parts.streams.items()
+        kept, own = self._kept(), self.inner.parts
+        where = place_streams(kept, self.places, self.index_bits)
+        at = found_places(where, self.places, tuple(kept.shape))
+        stored = _elements(at, self.grid, self.shape)
+        filled = ~self.mask.flatten()[stored]  # zeros that are stored as if they were none
+        whole = {n: s for n, s in own.streams.items() if len(s.symbols) != self.mask.numel()}
+        cut = {
+            name: Stream(s.symbols[stored].masked_fill(filled, 0), s.width)
+            for name, s in own.streams.items()
+            if name not in whole
         }
         settings = {
             "places": self.places,
             "index_bits": self.index_bits,
             "grid": None if self.grid is None else list(self.grid),
             "inner": inner_settings(self.inner),
+            "whole": list(whole),
         }
-        return Parts(settings, {"places": where} | streams, self.inner.parts.tables)
-
-    def _where(self) -> Stream:
-        """The stream of places: of all that is kept, and of zeros that fill runs too long."""
-        kept = self._kept()
-        if self.places == "bitmap":
-            return Stream(kept.long(), 1)
-        ends = kept.nonzero().flatten()
-        reach = 1 << self.index_bits
-        gaps = torch.diff(ends, prepend=ends.new_tensor([-1])) - 1
-        at = torch.cumsum(gaps // reach + 1, 0) - 1
-        runs = torch.full((int(at[-1]) + 1 if len(at) else 0,), reach - 1)
-        runs[at] = gaps % reach
-        return Stream(runs, self.index_bits)
+        return Parts(settings, where | cut | whole, own.tables)
 
     def _kept(self) -> Tensor:
-        """Which elements, or blocks, have a non-zero: truth values of one axis."""
+        """Which elements, or blocks, have a non-zero: truth values of the shape, or the grid."""
         if self.grid is None:
-            return self.mask.flatten()
+            return self.mask
         kept = torch.zeros(prod(self.grid), dtype=torch.bool)
         kept[block_numbers(self.grid, self.shape)[self.mask]] = True
-        return kept
+        return kept.reshape(self.grid)
 
     @classmethod
     def of(cls, shape: tuple[int, ...], parts: Parts) -> Self:
         settings = parts.settings
         grid = None if settings["grid"] is None else tuple(settings["grid"])
-        at = _elements(_at(parts.streams["places"], settings["places"]), grid, shape)
-        count = prod(shape)
+        at = found_places(parts.streams, settings["places"], grid or shape)
+        at = _elements(at, grid, shape)
         streams = {}
         for name, stored in parts.streams.items():
-            if name != "places":
-                symbols = torch.zeros(count, dtype=torch.int64)
+            if name in settings["whole"]:
+                streams[name] = stored
+            elif name not in NAMES:
+                symbols = torch.zeros(prod(shape), dtype=torch.int64)
                 symbols[at] = stored.symbols
                 streams[name] = Stream(symbols, stored.width)
         inner = inner_code(settings["inner"], shape, Parts({}, streams, parts.tables))
@@ -121,13 +111,6 @@ class Sparse(Elementwise):
             index_bits=settings["index_bits"],
             grid=grid,
         )
-
-
-def _at(where: Stream, places: Places) -> Tensor:
-    """The elements, or blocks, that a stream of places speaks of, ascending."""
-    if places == "bitmap":
-        return where.symbols.nonzero().flatten()
-    return torch.cumsum(where.symbols + 1, 0) - 1
 
 
 def _elements(at: Tensor, grid: tuple[int, ...] | None, shape: tuple[int, ...]) -> Tensor:

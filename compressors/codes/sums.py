@@ -7,7 +7,14 @@ from typing import Self, TypeVar
 
 from torch import Tensor
 
-from compressors.codes._code import Elementwise, Parts, Stream, inner_code, inner_settings
+from compressors.codes._code import (
+    Code,
+    Elementwise,
+    Parts,
+    Stream,
+    inner_code,
+    inner_settings,
+)
 from compressors.codes._level_sets import Powers
 from compressors.codes.levels import Levels
 
@@ -15,9 +22,9 @@ Part = TypeVar("Part", Stream, Tensor)
 
 
 class Sums(Elementwise):
-    """Element-wise codes of one shape, added from the first on in float64."""
+    """Codes of one shape, added from the first on in float64."""
 
-    def __init__(self, codes: tuple[Elementwise, ...]) -> None:
+    def __init__(self, codes: tuple[Code, ...]) -> None:
         self.codes = codes
         self.shape = codes[0].shape
         self.primitive = codes[0].primitive
@@ -38,7 +45,7 @@ class Sums(Elementwise):
 
     @property
     def holds_zero(self) -> bool:
-        return all(code.holds_zero for code in self.codes)
+        return all(isinstance(c, Elementwise) and c.holds_zero for c in self.codes)
 
     def decode(self) -> Tensor:
         return reduce(add, (code.decode().double() for code in self.codes)).float()
@@ -56,9 +63,7 @@ class Sums(Elementwise):
         codes = []
         for index, noted in enumerate(parts.settings["codes"]):
             own = Parts({}, _of_term(parts.streams, index), _of_term(parts.tables, index))
-            code = inner_code(noted, shape, own)
-            assert isinstance(code, Elementwise)
-            codes.append(code)
+            codes.append(inner_code(noted, shape, own))
         return cls(tuple(codes))
 
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from compressors.codes._code import Code, Elementwise
-from compressors.codes.sparse import Places, Sparse
+from compressors.codes._places import Places
+from compressors.codes.sparse import Sparse
 from compressors.weights._form import Wrapper, add_wrapper_, forms, straight_through
 from hwsim.errors import InputError
 

@@ -1,5 +1,6 @@
 """Han, Mao and Dally, "Deep Compression", ICLR 2016, Sec. 3."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -8,7 +9,7 @@ from compressors._compress import compress
 from compressors._data import Data
 from compressors._layers import weight_of
 from compressors._plan import uniform
-from compressors.projectors.kmeans import KMeans
+from compressors.projectors.kmeans import KMeans, centroids, starts
 from compressors.weights._form import code_of, latent_of
 from tests.methods.conftest import accuracy
 
@@ -53,6 +54,33 @@ def test_zeros_stay_zeros() -> None:
     code = KMeans(bits=2).project(weights)
     assert code.holds_zero
     assert torch.equal(code.decode() == 0, weights == 0)
+
+
+@pytest.mark.parametrize("start", ["linear", "density", "random"])
+def test_starts_are_the_published_ones(start: str) -> None:
+    """Even steps, even steps of the distribution, and weights drawn at random (Fig. 6)."""
+    weights = torch.randn(1000, generator=torch.Generator().manual_seed(0)).double()
+    found = starts(weights, 8, start=start)  # type: ignore[arg-type]
+    if start == "linear":
+        assert torch.allclose(found.diff(), (weights.max() - weights.min()) / 7)
+    elif start == "density":
+        shares = (weights[:, None] < found).double().mean(0)
+        assert torch.allclose(shares, (torch.arange(8) + 0.5).double() / 8, atol=1e-3)
+    else:
+        assert set(found.tolist()) < set(weights.tolist())
+        assert not torch.equal(found, starts(weights, 8, start="random", seed=1))
+    centres = centroids(weights, 8, start=found)
+    assert len(centres) == 8
+
+
+def test_training_helps_where_values_are_few(mlp: nn.Module, training: Data, testing: Data) -> None:
+    found = {}
+    for start in ("linear", "density"):
+        plan = uniform(("kmeans_weight_sharing", {"bits": 2, "start": start}))
+        found[start] = accuracy(compress(mlp, plan, data=training.first(3000)), testing)
+    untrained = accuracy(compress(mlp, uniform(("kmeans_weight_sharing", {"bits": 2}))), testing)
+    print(f"four values: {untrained:.3f} untrained, trained", found)
+    assert found["linear"] > untrained + 0.01
 
 
 def test_four_bits_lose_less_than_a_point(mlp: nn.Module, testing: Data) -> None:

@@ -1,0 +1,91 @@
+"""Han, Mao and Dally, "Deep Compression", ICLR 2016."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from compressors._compress import compress
+from compressors._data import Data
+from compressors._fit import Fit, fit
+from compressors._layers import weight_of, weighted_layers
+from compressors._plan import uniform
+from compressors.codes._bytes import code_of_bytes, header, payload
+from compressors.codes.huffman import Huffman
+from compressors.codes.sparse import Sparse
+from compressors.weights._form import code_of
+from data import fashion_mnist
+from tests.methods.conftest import accuracy
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of all weights as they are coded."""
+    return sum(len(payload(code_of(layer))) for layer in weighted_layers(model).values())
+
+
+def dense_bytes(model: nn.Module) -> int:
+    """Bytes of all weights in float32."""
+    return sum(4 * weight_of(layer).numel() for layer in weighted_layers(model).values())
+
+
+def test_files_decode_to_the_same_network(cnn: nn.Module, training: Data, testing: Data) -> None:
+    compressed = compress(cnn, uniform("deep_compression"), data=training.first(1000))
+    for path, layer in weighted_layers(compressed).items():
+        code = code_of(layer)
+        read = code_of_bytes(json.loads(json.dumps(header(code))), payload(code))
+        weight_of(cnn.get_submodule(path)).data.copy_(read.decode())
+        assert torch.equal(read.decode(), weight_of(layer))
+    for kept in ("1", "4"):  # batch normalisation was trained, too
+        cnn.get_submodule(kept).load_state_dict(compressed.get_submodule(kept).state_dict())
+    for path in ("6", "9"):
+        bias = compressed.get_submodule(path).get_parameter("bias")
+        cnn.get_submodule(path).get_parameter("bias").data.copy_(bias)
+    assert torch.equal(cnn(testing.images[:50]), compressed(testing.images[:50]))
+
+
+def test_stages_are_the_published_ones(cnn: nn.Module, training: Data) -> None:
+    settings = {"linear_keep": 0.2, "pruning_fit": {"epochs": 0.2}, "sharing_fit": {"epochs": 0.2}}
+    compressed = compress(cnn, uniform(("deep_compression", settings)), data=training.first(1000))
+    for path, keep, bits in (("3", 0.35, 8), ("9", 0.2, 5)):
+        code = code_of(compressed.get_submodule(path))
+        assert isinstance(code, Huffman)
+        assert isinstance(code.inner, Sparse)
+        size = code.decode().numel()
+        assert int((code.decode() != 0).sum()) <= round(keep * size)
+        assert len(code.decode().unique()) <= 2**bits  # type: ignore[no-untyped-call]
+        parts = code.parts
+        assert code.bits() == sum(s.bits for s in parts.streams.values()) + 32 * sum(
+            table.numel() for table in parts.tables.values()
+        )
+        assert code.bits() <= code.inner.bits()
+
+
+def test_small_network_loses_little(mlp: nn.Module, training: Data, testing: Data) -> None:
+    settings = {"pruning_fit": {"epochs": 2, "learning_rate": 0.05}}
+    compressed = compress(mlp, uniform(("deep_compression", settings)), data=training)
+    ratio = dense_bytes(mlp) / weight_bytes(compressed)
+    found = accuracy(compressed, testing)
+    print(f"deep compression: {accuracy(mlp, testing):.3f} -> {found:.3f}, {ratio:.1f} x")
+    assert ratio > 25
+    assert found > accuracy(mlp, testing) - 0.015
+
+
+@pytest.mark.slow
+def test_lenet_300_100() -> None:
+    """Published: 40 x without loss, on digits; clothes are harder."""
+    some = fashion_mnist.load(limit=14000)
+    training = Data(images=some.images[:12000], labels=some.labels[:12000])
+    testing = Data(images=some.images[12000:], labels=some.labels[12000:])
+    assert training.labels is not None
+    torch.manual_seed(0)
+    layers = (nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+    model = nn.Sequential(nn.Flatten(), *layers)
+    fit(model, training.images, training.labels, Fit(epochs=6, learning_rate=0.05))
+    settings = {"linear_keep": 0.08, "pruning_fit": {"epochs": 2, "learning_rate": 0.05}}
+    compressed = compress(model, uniform(("deep_compression", settings)), data=training)
+    ratio = dense_bytes(model) / weight_bytes(compressed)
+    found = accuracy(compressed, testing)
+    print(f"LeNet-300-100: {accuracy(model, testing):.3f} -> {found:.3f}, {ratio:.1f} x")
+    assert ratio > 35
+    assert found > accuracy(model, testing) - 0.005

@@ -1,0 +1,94 @@
+"""Guo, Yao, Zhao and Chen, "Network Sketching", CVPR 2017."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from compressors._compress import compress
+from compressors._data import Data
+from compressors._layers import weight_of
+from compressors._plan import uniform
+from compressors.codes.levels import Levels
+from compressors.codes.sums import Sums
+from compressors.execution.associative import associative
+from compressors.projectors.residual_signs import ResidualSigns
+from compressors.weights._form import code_of
+from hwsim.errors import InputError
+from hwsim.workload import Primitive
+from tests.methods.conftest import accuracy
+
+WEIGHTS = torch.randn(6, 5, 3, 2, generator=torch.Generator().manual_seed(0))
+
+
+def planes(code: Sums) -> np.ndarray:
+    """Signs [filters, terms, elements]."""
+    terms = [term.indices.flatten(1) * 2 - 1 for term in code.codes if isinstance(term, Levels)]
+    return torch.stack(terms, 1).numpy()
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_error_is_bounded(refined: bool) -> None:
+    """|E|^2 <= |W|^2 (1 - 1 / t)^m for filters of t weights and m terms (Theorem 1)."""
+    size = WEIGHTS[0].numel()
+    for terms in range(1, 6):
+        code = ResidualSigns(terms=terms, refined=refined).project(WEIGHTS)
+        errors = (code.decode() - WEIGHTS).flatten(1).square().sum(1)
+        bound = WEIGHTS.flatten(1).square().sum(1) * (1 - 1 / size) ** terms
+        assert torch.all(errors <= bound)
+
+
+def test_refined_scales_are_those_of_least_squares() -> None:
+    direct = ResidualSigns(terms=4, refined=False).project(WEIGHTS).decode()
+    code = ResidualSigns(terms=4).project(WEIGHTS)
+    for k, signs in enumerate(planes(code)):
+        target = WEIGHTS[k].flatten().double().numpy()
+        scales = np.linalg.lstsq(signs.T.astype(float), target, rcond=None)[0]
+        assert np.allclose(code.decode()[k].flatten().numpy(), signs.T @ scales, atol=1e-6)
+    assert float((code.decode() - WEIGHTS).square().sum()) < float(
+        (direct - WEIGHTS).square().sum()
+    )
+
+
+def test_direct_scales_are_the_mean_agreement() -> None:
+    code = ResidualSigns(terms=3, refined=False).project(WEIGHTS)
+    rest = WEIGHTS.double().flatten(1).numpy()
+    for term, signs in enumerate(np.moveaxis(planes(code), 1, 0)):
+        assert np.array_equal(signs, np.where(rest >= 0, 1, -1))
+        means = np.abs(rest).mean(1, keepdims=True)
+        found = code.codes[term].decode().double().flatten(1).numpy()
+        assert np.allclose(found, signs * means)
+        rest = rest - found
+
+
+def test_shared_additions_give_the_same_sums() -> None:
+    """Of a layer's binary tensors, and with fewer additions than without sharing."""
+    code = ResidualSigns(terms=3).project(WEIGHTS)
+    signs = planes(code).reshape(-1, WEIGHTS[0].numel()).astype(np.int8)
+    plan = associative(signs)
+    ifmap = np.random.default_rng(0).normal(size=(signs.shape[1], 7))
+    assert np.allclose(plan.sums(ifmap), signs @ ifmap)
+    tree = [(v, p) for v, p in enumerate(plan.parents) if p >= 0]
+    counted = sum(int((signs[v] != signs[p]).sum()) + 1 for v, p in tree)
+    assert plan.additions == counted + signs.shape[1] - 1 < signs.size - len(signs)
+    assert associative(signs[:1]).additions == signs.shape[1] - 1
+    assert associative(signs[[0, 0]]).additions == signs.shape[1]
+
+
+def test_layers_add_once_a_term(mlp: nn.Module, testing: Data) -> None:
+    found = []
+    for terms in (1, 2, 3):
+        compressed = compress(mlp, uniform(("network_sketching", {"terms": terms})))
+        code = code_of(compressed.get_submodule("1"))
+        assert (code.primitive, code.terms, code.word_bits) == (Primitive.ADD, terms, terms)
+        assert code.bits() == terms * (256 * 100 + 100 * 32)
+        found.append(accuracy(compressed, testing))
+    print("float, 1, 2, 3 terms:", accuracy(mlp, testing), *found)
+    assert found == sorted(found)
+    assert found[2] > accuracy(mlp, testing) - 0.03
+
+
+def test_refuses_pruned_layers(mlp: nn.Module) -> None:
+    assert weight_of(mlp.get_submodule("1")).all()
+    with pytest.raises(InputError, match="'1': network_sketching: is pruned"):
+        compress(mlp, uniform("relative_index_sparse_coding", "network_sketching"))
