@@ -31,10 +31,11 @@ Density = Annotated[float, Field(ge=0, le=1)]
 class Config(hwsim.config.Config):
     """`train` with `strength` times the `norm` of the weights, up to `rounds` times.
 
-    After each, the layers that are denser than where zeros pay are freed of the penalty for good;
-    the zeros of the others stay while `fit` goes on without it. Where zeros pay is the density in
-    `break_even`, by layer or in a CSV file (layer, density), or else where the simulator has
-    `machine` cost less than `dense_machine`, which has no use for zeros, under the `objective`.
+    After each, layers that have not half of the zeros that would pay are freed of the penalty for
+    good, after the last all that have too few; the zeros of the others stay while `fit` goes on
+    without it. The density from which on zeros pay is in `break_even`, by layer or in a CSV file
+    (layer, density), or else where the simulator has `machine` cost less than `dense_machine`,
+    which has no use for zeros, under the `objective`.
     """
 
     norm: Norm = "l1"
@@ -57,19 +58,21 @@ def compress(
     for path in layers:
         free_(model.get_submodule(path))
     found = [target for target in targets(model, layers) if limits[target.path] > 0]
-    for _ in range(config.rounds):
+    for left in reversed(range(config.rounds)):
         penalties = [Penalty(one, PROX[config.norm], config.strength) for one in found]
         train_(model, data, config.train, penalties)
-        found = [target for target in found if pays(target, limits)]
+        needed = 0.5 if left else 1.0
+        found = [one for one in found if pays(one, limits[one.path], needed)]
     for target in found:
         target.cut_(target.value != 0)
     Retrain(fit=config.fit).mend_(model, data, None)
     return model
 
 
-def pays(target: Target, limits: dict[str, float]) -> bool:
-    """Whether a layer has zeros, and enough of them."""
-    return density([target]) < min(1.0, limits[target.path] + 1e-12)
+def pays(target: Target, limit: float, needed: float) -> bool:
+    """Whether a layer has zeros, and the share `needed` of those that make it pay."""
+    zeros = 1 - density([target])
+    return zeros > 0 and zeros >= needed * (1 - limit)
 
 
 def limits_of(
