@@ -65,7 +65,9 @@ class Plan(Config):
         """The plan with all layers of `model` by name. Raises InputError on one too many or few."""
         found = compressible_layers(model)
         if not found:
-            raise InputError(f"{type(model).__name__}: no layer to compress")
+            raise InputError(
+                f"{type(model).__name__}: no convolution or linear layer or LSTM to compress"
+            )
         for path in self.layers.keys() - found.keys() - {REST}:
             raise InputError(f"plan: layer {path!r}: not in the network: {', '.join(found)}")
         for path in found.keys() - self.layers.keys() if REST not in self.layers else ():

@@ -16,7 +16,7 @@ from compressors.codes._blocks import block_numbers
 from hwsim.config import Config
 
 Grid = tuple[int, ...]
-Unit = Literal["weight", "row", "column", "kernel", "filter", "channel", "shape", "block"]
+Unit = Literal["weight", "row", "column", "kernel", "filter", "channel", "shape", "block", "layer"]
 Size = Annotated[int, Field(ge=1)]
 
 
@@ -27,6 +27,7 @@ class Granularity(Config):
     - kernel: R x S, 2-D; filter: C x R x S, 3-D;
     - channel: all that reads one input channel, K x R x S;
     - shape: the same place (c, r, s) of all filters, which is a column of the im2col matrix;
+    - layer: all of it;
     - block: at most `block` filters x channels, whole kernels; equal blocks as far as it goes.
     """
 
@@ -47,8 +48,14 @@ class Granularity(Config):
                 return (1, *shape[1:])
             case "block":
                 return (-(-K // self.block[0]), -(-C // self.block[1]), *[1] * len(window))
-        filters, channels = {"kernel": (K, C), "filter": (K, 1), "channel": (1, C)}[self.unit]
-        return (filters, channels, *[1] * len(window))
+            case "kernel":
+                return (K, C, *[1] * len(window))
+            case "filter":
+                return (K, *[1] * len(shape[1:]))
+            case "channel":
+                return (1, C, *[1] * len(window))
+            case "layer":
+                return (1,) * len(shape)
 
     def stored_grid(self, shape: tuple[int, ...]) -> Grid | None:
         """The grid for a code; None where groups are single weights."""
