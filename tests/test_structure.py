@@ -19,7 +19,7 @@ from compressors.weights._form import code_of, forms
 from compressors.weights.masked import mask_, mask_of
 from hwsim.errors import InputError
 from models import mobilenet_v2, resnet18, resnet50
-from tests.structured_networks import CLASSES, COLOURS, IMAGE, networks
+from tests.structured_networks import CLASSES, COLOURS, IMAGE, Gate, networks
 from tests.torch_modules import Functional, flop_counter_macs
 
 
@@ -132,6 +132,15 @@ def test_depthwise_goes_with_what_it_reads() -> None:
     by_name = {group.producers: group for group in groups}
     tied = by_name["features.2.conv.0.0", "features.2.conv.1.0"]
     assert [member.path for member in tied.readers] == ["features.2.conv.2"]
+
+
+def test_gates_go_with_what_they_gate() -> None:
+    """Squeeze and excitation: by the view to the shape of the maps, and by the product."""
+    groups = channel_groups(nn.Sequential(nn.Conv2d(2, 6, 1), Gate(6), nn.Conv2d(6, 3, 1)))
+    assert groups[0].producers == ("0", "1.excite")
+    assert groups[1].producers == ("1.squeeze",)
+    assert [group.fixed for group in groups[:2]] == [None, None]
+    assert [member.path for member in groups[0].readers] == ["1.squeeze", "2"]
 
 
 def test_what_cannot_go_says_why() -> None:

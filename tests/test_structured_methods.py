@@ -1,0 +1,74 @@
+"""Methods that remove channels, on networks in which channels are tied in every way."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from compressors._compress import compress
+from compressors._data import Data
+from compressors._layers import weighted_layers
+from compressors._plan import uniform
+from compressors.structure._groups import channel_groups
+from tests.fixed_point_networks import randomise
+from tests.structured_networks import COLOURS, Gate, Joined, PaddedShortcut, Residual, depthwise
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "l1_filter_pruning": {"selection": "greedy"},
+    "taylor_pruning": {"rounds": 2},
+    "apoz_network_trimming": {"deviations": 0.0},
+    "entropy_pruning": {"bins": 8},
+    "thinet": {},
+    "channel_pruning_lasso": {},
+    "oracle_pruning": {},
+    "inbound_pruning": {"mode": "reduce_and_reuse"},
+    "data_free_neuron_pruning": {},
+    "maxout_neuron_pruning": {"fit": {"epochs": 1, "batch": 8, "learning_rate": 0.001}},
+    "lda_pruning": {"trace": True},
+}
+
+
+def head(channels: int) -> tuple[nn.Module, ...]:
+    """Maps of 2 x 3, flattened, into classes."""
+    return nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(channels * 6, 3)
+
+
+def stem(channels: int) -> nn.Sequential:
+    conv = nn.Conv2d(COLOURS, channels, (3, 2), bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+NETWORKS = {
+    "residual": (stem(6), Residual(6, 4), Residual(6, 5), *head(6)),
+    "padded": (stem(6), PaddedShortcut(6, 10), PaddedShortcut(10, 12), *head(12)),
+    "joined": (stem(6), Joined(6, 4, 6), nn.Conv2d(10, 8, 1), nn.ReLU(), *head(8)),
+    "depthwise": (stem(6), depthwise(6, 1), nn.Conv2d(6, 8, 1), nn.ReLU6(), *head(8)),
+    "gated": (stem(6), Gate(6), nn.Conv2d(6, 8, 1), nn.ReLU(), *head(8)),
+}
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    draw = torch.Generator().manual_seed(1)
+    images = torch.randn(24, COLOURS, 10, 9, generator=draw)
+    return Data(images=images, labels=torch.randint(3, (24,), generator=draw))
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_method_takes_every_network(name: str, network: str, data: Data) -> None:
+    """The network is smaller, still one network, and gives logits of the same shape."""
+    if (name, network) == ("maxout_neuron_pruning", "joined"):
+        pytest.skip("batch-norm behind a concatenation tells joined channels apart: refused")
+    model = randomise(nn.Sequential(*NETWORKS[network]), seed=3)
+    last = list(weighted_layers(model))[-1]
+    smaller = compress(model, uniform((name, SETTINGS[name]), keep=[last]), data=data)
+    with torch.no_grad():
+        logits: Tensor = smaller(data.images)
+    assert logits.shape == (24, 3)
+    assert logits.isfinite().all()
+    assert parameters(smaller) < parameters(model)
+    assert len(channel_groups(smaller)) == len(channel_groups(model))
