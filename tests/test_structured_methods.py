@@ -9,6 +9,7 @@ from compressors._data import Data
 from compressors._layers import weighted_layers
 from compressors._plan import uniform
 from compressors.structure._groups import channel_groups
+from hwsim.errors import InputError
 from tests.fixed_point_networks import randomise
 from tests.structured_networks import COLOURS, Gate, Joined, PaddedShortcut, Residual, depthwise
 
@@ -72,3 +73,21 @@ def test_every_method_takes_every_network(name: str, network: str, data: Data) -
     assert logits.isfinite().all()
     assert parameters(smaller) < parameters(model)
     assert len(channel_groups(smaller)) == len(channel_groups(model))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_layers_keep_a_channel(name: str, data: Data) -> None:
+    """Down to one by one method after another, and then no further."""
+    first = (nn.Conv2d(COLOURS, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 3), nn.ReLU())
+    model = randomise(nn.Sequential(*first, *head(1)), seed=3)
+    step = (name, SETTINGS[name])
+    smaller = compress(model, uniform(step, step, keep=["6"]), data=data)
+    assert len(smaller.get_parameter("0.weight")) <= 2
+    assert len(smaller.get_parameter("2.weight")) == 1
+
+
+def test_filters_that_only_go_together_are_refused(data: Data) -> None:
+    """One filter in each group: none can go without all."""
+    model = nn.Sequential(nn.Conv2d(COLOURS, 4, 3), nn.Conv2d(4, 2, 1, groups=2), *head(2))
+    with pytest.raises(InputError, match=r"'1': l1_filter_pruning: .* all together"):
+        compress(model, uniform("l1_filter_pruning", keep=["0", "4"]), data=data)
