@@ -6,9 +6,11 @@ from torch import Tensor, nn
 
 from compressors._compress import compress
 from compressors._data import Data
-from compressors._layers import weighted_layers
+from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors.structure._groups import channel_groups
+from compressors.weights._form import code_of
+from compressors.weights.masked import mask_of
 from hwsim.errors import InputError
 from tests.fixed_point_networks import randomise
 from tests.structured_networks import COLOURS, Gate, Joined, PaddedShortcut, Residual, depthwise
@@ -91,3 +93,22 @@ def test_filters_that_only_go_together_are_refused(data: Data) -> None:
     model = nn.Sequential(nn.Conv2d(COLOURS, 4, 3), nn.Conv2d(4, 2, 1, groups=2), *head(2))
     with pytest.raises(InputError, match=r"'1': l1_filter_pruning: .* all together"):
         compress(model, uniform("l1_filter_pruning", keep=["0", "4"]), data=data)
+
+
+def test_methods_nest(data: Data) -> None:
+    """Kernels masked, channels removed, weights shared and coded: each keeps what it finds."""
+    model = randomise(nn.Sequential(*NETWORKS["residual"]), seed=3)
+    steps = ("inbound_pruning", "thinet", "kmeans_weight_sharing", "huffman_coding")
+    small = compress(model, uniform(*steps, keep=["5"]), data=data)
+    for path, layer in weighted_layers(small).items():
+        if path != "5":
+            mask, weight = mask_of(layer), weight_of(layer)
+            assert mask is None or torch.equal(mask, weight != 0)
+            assert weight_of(layer).shape[0] < weight_of(model.get_submodule(path)).shape[0]
+            assert code_of(layer).kind == "huffman"
+            assert torch.equal(code_of(layer).decode(), weight_of(layer))
+    with pytest.raises(InputError, match="weight is Shared"):
+        compress(small, uniform("thinet", keep=["5"]), data=data)
+    assert any(mask_of(layer) is not None for layer in weighted_layers(small).values())
+    l1 = compress(small, uniform("l1_filter_pruning", keep=["5"]))
+    assert parameters(l1) < parameters(small)
