@@ -24,6 +24,7 @@ from compressors.structure._select import (
     fine_tuned,
     groups_of,
     keep_best,
+    remaining_groups,
 )
 
 NAME = "apoz_network_trimming"
@@ -52,10 +53,11 @@ def compress(
     """
     assert data is not None
     check_fit(config.fit, data, method=NAME)
+    groups_of(model, layers, method=NAME)
     for _ in range(config.rounds):
         maps = feature_maps(model, layers, data.first(config.images))
         zeros = {path: found.zeros for path, found in maps.items()}
-        groups = groups_of(model, layers, method=NAME)
+        groups = remaining_groups(model, layers, method=NAME)
         remove_(model, {g: in_use(g, atom_scores(g, zeros), config.deviations) for g in groups})
         model = fine_tuned(model, config.fit, data)
     return model

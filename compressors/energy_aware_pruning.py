@@ -13,13 +13,14 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 import hwsim.config
 from compressors._data import Data, Needs, check_data
 from compressors._fit import Fit
 from compressors._layers import WEIGHTED, weight_of
 from compressors._probe import Columns, batches, read_columns
+from compressors._thinning import fitted, largest, restore_
 from compressors.structure._cost import layer_energies_pj
 from compressors.structure._repair import rewrite_
 from compressors.structure._select import check_fit, fine_tuned
@@ -29,7 +30,6 @@ from hwsim.accuracy import one_thread
 NAME = "energy_aware_pruning"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
 SIMULATED = 4  # images whose zeros the simulator sees
-RIDGE, TINY = 1e-6, 1e-30  # the ridge is relative to the inputs' sum of squares
 TRIALS = 5
 
 
@@ -111,42 +111,6 @@ def thin_(layer: nn.Module, columns: Columns, config: Config, *, share: float, p
         row[:] = fitted(row * stays, stays, inputs, wanted)
     rewrite_(layer, rows.reshape(weight.shape).to(weight), path=path)
     mask_(layer, kept.reshape(weight.shape))
-
-
-def largest(values: Tensor, count: int) -> Tensor:
-    """Where, bool of its shape, the `count` largest of each row are."""
-    order = torch.argsort(values, dim=1, descending=True, stable=True)[:, :count]
-    return torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order, True)
-
-
-def restore_(
-    stays: Tensor, may: Tensor, row: Tensor, inputs: Tensor, wanted: Tensor, *, count: int
-) -> None:
-    """Add to `stays` the weights of a filter that, each alone, lower the absolute error most."""
-    candidates = (may & ~stays).nonzero().flatten()
-    error = wanted - inputs @ (row * stays)
-    parts = inputs[:, candidates] * row[candidates]
-    gains = error.abs().sum() - (error[:, None] - parts).abs().sum(0)
-    stays[candidates[torch.argsort(gains, descending=True, stable=True)[:count]]] = True
-
-
-def fitted(row: Tensor, stays: Tensor, inputs: Tensor, wanted: Tensor) -> Tensor:
-    """A filter of least squared error with the weights that stay, never of more than `row` has.
-
-    A slight ridge around `row` keeps what the samples do not tell as it was.
-    """
-    some = inputs[:, stays]
-    error = wanted - inputs @ row
-    ridge = RIDGE * some.square().sum(0).mean() + TINY
-    if some.shape[1] <= len(some):
-        products = some.T @ some + ridge * torch.eye(some.shape[1], dtype=some.dtype)
-        step = torch.linalg.solve(products, some.T @ error)
-    else:
-        products = some @ some.T + ridge * torch.eye(len(some), dtype=some.dtype)
-        step = some.T @ torch.linalg.solve(products, error)
-    found = row.clone()
-    found[stays] += step
-    return found
 
 
 def _held_out(data: Data, seed: int) -> tuple[Data, Data]:

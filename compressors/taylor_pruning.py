@@ -19,7 +19,13 @@ from compressors._probe import feature_maps
 from compressors.structure._cost import layer_energies_pj, layer_macs
 from compressors.structure._groups import Group
 from compressors.structure._remove import remove_
-from compressors.structure._select import atom_scores, fine_tuned, groups_of, keep_most
+from compressors.structure._select import (
+    atom_scores,
+    fine_tuned,
+    groups_of,
+    keep_most,
+    remaining_groups,
+)
 
 NAME = "taylor_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
@@ -69,7 +75,8 @@ def saliencies(
     for path, found in maps.items():
         assert found.taylor is not None
         scores[path] = normalised(found.taylor) - config.cost * costs.get(path, 0.0)
-    return {g: atom_scores(g, scores) for g in groups_of(model, layers, method=NAME)}
+    groups = remaining_groups(model, layers, method=NAME)
+    return {group: atom_scores(group, scores) for group in groups}
 
 
 def normalised(theta: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Joined(nn.Module):
     def __init__(self, c_in: int, left: int, right: int) -> None:
         super().__init__()
         self.left = nn.Conv2d(c_in, left, 3, padding=1)
-        self.right = nn.Sequential(nn.Conv2d(c_in, right, 1), nn.ReLU())
+        self.right = nn.Sequential(nn.Conv2d(c_in, right, 1), nn.PReLU(right))
         self.norm = norm_act(left + right)
 
     def forward(self, ifmap: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A network without some of its channels, for any network: what goes together, and what is left."""
 
 import copy
+import json
 from types import ModuleType
 
 import pytest
@@ -15,11 +16,12 @@ from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors.structure._groups import Group, channel_groups
 from compressors.structure._remove import remove_, silenced
+from compressors.structure._widths import set_widths_, widths_of
 from compressors.weights._form import code_of, forms
 from compressors.weights.masked import mask_, mask_of
 from hwsim.errors import InputError
 from models import mobilenet_v2, resnet18, resnet50
-from tests.structured_networks import CLASSES, COLOURS, IMAGE, networks
+from tests.structured_networks import CLASSES, COLOURS, IMAGE, Gate, networks
 from tests.torch_modules import Functional, flop_counter_macs
 
 
@@ -72,6 +74,28 @@ def test_the_smaller_network_computes_what_the_masked_one_does(data: st.DataObje
         assert group.fixed or group.size <= max(g.size for g in keep)
     first = weighted_layers(smaller)["0"]
     assert first.in_channels == COLOURS
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_widths_make_a_like_network(data: st.DataObject) -> None:
+    """By way of JSON, a network as built becomes one that the smaller one's tensors fit."""
+    model = data.draw(networks())
+    smaller = copy.deepcopy(model)
+    remove_(smaller, drawn_keep(data, channel_groups(model)))
+    set_widths_(model, json.loads(json.dumps(widths_of(smaller))))
+    model.load_state_dict(smaller.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model(images()), smaller(images()))
+
+
+def test_widths_of_other_networks_are_refused() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    with pytest.raises(InputError, match="'1': the network has no such module"):
+        set_widths_(model, {"1": {"in_features": [3], "out_features": [3]}})
+    mask_(model[0], torch.ones(4, 3, dtype=torch.bool))
+    with pytest.raises(InputError, match="'0': its weights have a form"):
+        set_widths_(model, {"0": {"in_features": [3], "out_features": [3]}})
 
 
 @settings(max_examples=25, deadline=None)
@@ -132,6 +156,15 @@ def test_depthwise_goes_with_what_it_reads() -> None:
     by_name = {group.producers: group for group in groups}
     tied = by_name["features.2.conv.0.0", "features.2.conv.1.0"]
     assert [member.path for member in tied.readers] == ["features.2.conv.2"]
+
+
+def test_gates_go_with_what_they_gate() -> None:
+    """Squeeze and excitation: by the view to the shape of the maps, and by the product."""
+    groups = channel_groups(nn.Sequential(nn.Conv2d(2, 6, 1), Gate(6), nn.Conv2d(6, 3, 1)))
+    assert groups[0].producers == ("0", "1.excite")
+    assert groups[1].producers == ("1.squeeze",)
+    assert [group.fixed for group in groups[:2]] == [None, None]
+    assert [member.path for member in groups[0].readers] == ["1.squeeze", "2"]
 
 
 def test_what_cannot_go_says_why() -> None:

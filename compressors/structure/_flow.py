@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase as Norm
 from compressors._layers import WEIGHTED
 from compressors.structure._atoms import Atoms
 from compressors.structure._values import Channels, Size, Sizes, Value
-from compressors.structure._views import VIEWS, flatten
+from compressors.structure._views import VIEWS, flatten, reshape
 from hwsim.errors import InputError
 
 Side: TypeAlias = Literal["out", "in", "depth", "each", "pad"]
@@ -144,7 +144,25 @@ class Flow:
         if name in SINGLE:
             return first if _on_maps(name, first) else None
         view = VIEWS.get(name)
+        if view is reshape:
+            rest = self.agreed(first, rest)
         return _call(view, [first, *rest], options) if view else None
+
+    def agreed(self, ifmap: Channels, sizes: list[Value]) -> list[Value]:
+        """Sizes of a view; as many channels as another tensor has means the same ones as it has."""
+        return [
+            self.same_size(ifmap, size)
+            for size in (sizes[0] if sizes and isinstance(sizes[0], tuple) else sizes)
+        ]
+
+    def same_size(self, ifmap: Channels, size: Value) -> Value:
+        """The size as one of `ifmap` itself, to whose channels the other tensor's are tied."""
+        if not isinstance(size, Size) or not size.counts_channels or ifmap.spread:
+            return size
+        if len(size.of.ids) != len(ifmap.ids):
+            return size
+        self.atoms.tie(size.of.ids, ifmap.ids)
+        return Size(ifmap, ifmap.axis)
 
     def entry(self, sizes: Sizes, keys: list[Value]) -> Value:
         """A whole shape, or an entry of it."""

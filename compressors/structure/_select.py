@@ -14,9 +14,26 @@ from hwsim.errors import InputError
 def groups_of(model: nn.Module, layers: Sequence[str], *, method: str) -> list[Group]:
     """The groups of the filters of `layers`, in the order of execution.
 
-    Raises InputError naming a layer whose filters cannot go, or not without those of another
-    layer that is not in `layers`.
+    Raises InputError naming a layer whose filters cannot go: none of them, not without those of
+    another layer that is not in `layers`, or, tied by its groups, only all at once. A layer of one
+    filter keeps it.
     """
+    groups = remaining_groups(model, layers, method=method)
+    for group in groups:
+        if all(len(atoms) == 1 for atoms in group.strata) and _many_filters(group):
+            raise InputError(
+                f"layer {group.producers[0]!r}: {method}: its channels only go all together: "
+                f"give it [] in the plan"
+            )
+    return groups
+
+
+def _many_filters(group: Group) -> bool:
+    return any(len(member.atoms) > len(set(member.atoms.tolist())) for member in group.on("out"))
+
+
+def remaining_groups(model: nn.Module, layers: Sequence[str], *, method: str) -> list[Group]:
+    """`groups_of` a network that may have lost channels already, and have one left of some."""
     wanted = set(layers)
     groups = [group for group in channel_groups(model) if wanted & set(group.producers)]
     for group in groups:
@@ -31,13 +48,7 @@ def groups_of(model: nn.Module, layers: Sequence[str], *, method: str) -> list[G
                     f"layer {layer!r}: {method}: its channels go with those of {other!r}: "
                     f"give both the same steps"
                 )
-        if not any(len(atoms) > 1 for atoms in group.strata):
-            raise InputError(
-                f"layer {layer!r}: {method}: its channels only go all together: give it [] in "
-                f"the plan"
-            )
-    missing = wanted - {path for group in groups for path in group.producers}
-    for path in sorted(missing):
+    for path in sorted(wanted - {path for group in groups for path in group.producers}):
         raise InputError(f"layer {path!r}: {method}: the network does not call it")
     return groups
 
@@ -45,7 +56,7 @@ def groups_of(model: nn.Module, layers: Sequence[str], *, method: str) -> list[G
 def one_by_one(model: nn.Module, layers: Sequence[str], *, method: str) -> Iterator[Group]:
     """The groups of `groups_of`, each of the network as it is once those before are smaller."""
     for number in range(len(groups_of(model, layers, method=method))):
-        yield groups_of(model, layers, method=method)[number]
+        yield remaining_groups(model, layers, method=method)[number]
 
 
 def atom_scores(group: Group, scores: Mapping[str, Tensor]) -> Tensor:

@@ -15,13 +15,15 @@ from hwsim.errors import InputError
 
 @singledispatch
 def without(form: nn.Module, latent: Tensor, dim: int, kept: Tensor) -> nn.Module | None:
-    """The form of the weights that remain; None for a form whose values would change."""
-    return None
+    """The form of the weights that remain; None where they need none."""
+    raise TypeError(f"{type(form).__name__}: weights that remain would change: check_forms first")
 
 
 @without.register
-def _(form: Masked, latent: Tensor, dim: int, kept: Tensor) -> nn.Module:
+def _(form: Masked, latent: Tensor, dim: int, kept: Tensor) -> nn.Module | None:
     mask = form.mask.index_select(dim, kept)
+    if bool(mask.all()):
+        return None  # of a code without zeros there would be nothing to leave out
     return Masked(mask, places=form.places, index_bits=form.index_bits)
 
 
@@ -59,5 +61,5 @@ def keep_slices_(layer: nn.Module, tensor: str, dim: int, kept: Tensor) -> None:
     strip_(layer, tensor)
     setattr(layer, tensor, nn.Parameter(fewer, requires_grad=latent.requires_grad))
     for form in remaining:
-        assert form is not None
-        parametrize.register_parametrization(layer, tensor, form)
+        if form is not None:
+            parametrize.register_parametrization(layer, tensor, form)

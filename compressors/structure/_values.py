@@ -46,9 +46,10 @@ class Size:
     of: Channels
     axis: int
 
-    def width_of(self, other: Channels) -> bool:
-        """Whether this is how many channels `other` has, and will be when some are gone."""
-        return self.of.ids == other.ids and self.axis % self.of.rank == self.of.axis
+    @property
+    def counts_channels(self) -> bool:
+        """Whether this is how many channels there are, and will be when some are gone."""
+        return self.axis % self.of.rank == self.of.axis and not self.of.spread
 
 
 Value = object

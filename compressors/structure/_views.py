@@ -29,7 +29,7 @@ def reshape(ifmap: Channels, *sizes: Value) -> Channels | None:
         return None
     if len(shape) == 2 and shape[1] == -1:
         return flatten(ifmap, 1)
-    own = shape[1].width_of(ifmap) if isinstance(shape[1], Size) else False
+    own = isinstance(shape[1], Size) and shape[1].counts_channels and shape[1].of.ids == ifmap.ids
     if ifmap.spread or not (own or (shape[1] == -1 and ifmap.rank == 2)):
         return None
     # Only maps of one element have as many elements as this.

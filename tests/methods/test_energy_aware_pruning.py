@@ -13,6 +13,7 @@ from compressors._data import Data
 from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors._probe import read_columns
+from compressors._thinning import fitted, largest, restore_
 from compressors.structure._cost import layer_energies_pj
 from compressors.weights._form import code_of
 from compressors.weights.masked import mask_, mask_of
@@ -42,7 +43,7 @@ def test_each_step_lowers_the_error(cnn: nn.Module, training: Data) -> None:
     columns = read_columns(cnn, ["3"], training.first(100), positions=10, seed=0)["3"]
     inputs, wanted = columns.inputs.flatten(1).double(), columns.sums[:, 3].double()
     row = weight_of(cnn.get_submodule("3")).detach()[3].flatten().double()
-    stays = method.largest(row.abs()[None], 18)[0]
+    stays = largest(row.abs()[None], 18)[0]
     errors = [float((wanted - inputs @ (row * stays)).abs().sum())]
     single = []
     for place in (~stays).nonzero().flatten():
@@ -50,11 +51,11 @@ def test_each_step_lowers_the_error(cnn: nn.Module, training: Data) -> None:
         more[place] = True
         single.append((float((wanted - inputs @ (row * more)).abs().sum()), int(place)))
     before = stays.clone()
-    method.restore_(stays, torch.ones(72, dtype=torch.bool), row, inputs, wanted, count=4)
+    restore_(stays, torch.ones(72, dtype=torch.bool), row, inputs, wanted, count=4)
     assert set((stays & ~before).nonzero().flatten().tolist()) == {p for _, p in sorted(single)[:4]}
     errors.append(float((wanted - inputs @ (row * stays)).abs().sum()))
     assert errors[1] < errors[0]
-    found = method.fitted(row * stays, stays, inputs, wanted)
+    found = fitted(row * stays, stays, inputs, wanted)
     assert found[~stays].count_nonzero() == 0
     best, *_ = np.linalg.lstsq(inputs[:, stays].numpy(), wanted.numpy(), rcond=None)
     least = np.square(inputs[:, stays].numpy() @ best - wanted.numpy()).sum()
@@ -70,7 +71,7 @@ def test_fits_with_fewer_samples_than_weights() -> None:
         torch.randn(5, generator=draw).double(),
     )
     row = torch.randn(9, generator=draw).double()
-    found = method.fitted(row, torch.ones(9, dtype=torch.bool), inputs, wanted)
+    found = fitted(row, torch.ones(9, dtype=torch.bool), inputs, wanted)
     assert torch.allclose(inputs @ found, wanted, atol=1e-4)
 
 
@@ -90,7 +91,7 @@ def by_magnitude(cnn: nn.Module, share: float) -> nn.Module:
     masked = copy.deepcopy(cnn)
     for layer in weighted_layers(masked).values():
         rows = weight_of(layer).detach().flatten(1).abs()
-        keep = method.largest(rows, max(1, round(share * rows.shape[1])))
+        keep = largest(rows, max(1, round(share * rows.shape[1])))
         mask_(layer, keep.reshape(weight_of(layer).shape))
     return masked
 
