@@ -87,8 +87,9 @@ def plan_for(method: str, model: nn.Module, seed: int) -> Plan:
     takes = taken(model) if taken else [p for p, x in layers.items() if isinstance(x, file.TAKES)]
     keys = file.Config.model_fields.keys()
     config: dict[str, Any] = {"seed": seed} if "seed" in keys else {}
-    if "fit" in keys:
-        config["fit"] = file.Config().fit.model_dump() | {"seed": seed}
+    own = getattr(file.Config(), "fit", None)
+    if own is not None:
+        config["fit"] = own.model_dump() | {"seed": seed}
     return uniform((method, config), keep=[path for path in layers if path not in takes])
 
 
@@ -123,7 +124,7 @@ def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | N
     if not any(one.requires_grad for one in trained.parameters()) or labels is None:
         return None
     own = None if method == NONE else registry.module("compressor", method).Config()
-    rate = getattr(own, "fit", FINE_TUNING).learning_rate
+    rate = (getattr(own, "fit", None) or FINE_TUNING).learning_rate
     settings = FINE_TUNING.model_copy(update={"seed": seed, "learning_rate": rate})
     fit(trained, found.training.images, labels, settings)
     return found.accuracy(trained)
