@@ -10,6 +10,7 @@ from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 # Features of an option, as logarithms: its share in the monomials from the array inwards, and in
 # the tiles of the pads.
@@ -19,29 +20,37 @@ IFMAP, WEIGHT, OFMAP = range(3)
 # Columns of what a dimension does: its places, the tile of a PE, those of the pads.
 PLACES, CHUNK, PADS = 0, 1, 2
 WIDTH = PADS + INNER
+# Ways to split the same places between x and y, at most.
+SPLITS = 32
 
 
 class Options(NamedTuple):
-    """What an axis may do from the array inwards.
+    """What an axis may do from the array inwards, and which tiles it may not have above.
 
     `features` [used column, option], logarithms; `columns` [used] which features they are, others
-    being 0 for all; `ways` [option, 2, WIDTH] what its dimensions do; `spread` [option] the number
-    of its places in `splits` [spread, 32, 2], (x, y) that make them, of which `split_counts`; `key`
-    [option] the number of its range of tiles above the array in `keys` [key, 4]: first tile that
-    needs no loop before the array and the end, of both dimensions.
+    being 0 for all; `number` [option] its row in `ways` [row, 2, WIDTH], what its dimensions do;
+    `spread` [option] the number of its places in `splits` [spread, SPLITS, 2], (x, y) that make
+    them, of which `split_counts`; `ends` [spread, 2, 2] logarithms of those that are longest along
+    y and along x, numbers `end_splits` [spread, 2]; `key` [option] the number of its range of tiles
+    above the array in `keys` [key, 4]: first tile that needs no loop before the array and the end,
+    of both dimensions. `barred` [store, tile, tile]: tiles left out.
     """
 
     features: Floats
     columns: Ints
+    number: Ints
     ways: Ints
     spread: Ints
     splits: Ints
     split_counts: Ints
+    ends: Floats
+    end_splits: Ints
     key: Ints
     keys: Ints
+    barred: Flags
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def tiles_of(bound: int, tile: int) -> Any:
     """How many tiles make up a bound."""
     return (bound + tile - 1) // tile
@@ -139,7 +148,7 @@ def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
     stride, dilation = n.steps[axis]
@@ -161,7 +170,9 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
     splits, split_counts = _pairs_of_splits(n, d, e, spread_of)
     key_of = {(0, 0, 0, 0): 0}
-    count, out = 0, np.zeros(FEATURES)
+    count, out, spans = 0, np.zeros(FEATURES), np.ones((other.shape[0], 2), np.int64)
+    for j in range(other.shape[0]):
+        spans[j] = span(n, e, other[j])
     for i in range(one.shape[0]):
         lo0, hi0 = span(n, d, one[i])
         for j in range(other.shape[0]):
@@ -170,21 +181,43 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
             out[:] = 0.0
             if spread[count] < 0 or not _describe(n, f, axis, ways[count], out):
                 continue
-            lo1, hi1 = span(n, e, other[j])
+            lo1, hi1 = spans[j]
             key[count] = key_of.setdefault((lo0, hi0, lo1, hi1), len(key_of))
             features[:, count] = out
             count += 1
     kept, columns = _used(features, count)
+    ends, end_splits = _ends(splits, split_counts)
+    most0, most1 = n.counts[d], n.counts[e] if e >= 0 else 1
     return Options(
         kept,
         columns,
+        np.arange(count),
         ways[:count].copy(),
         spread[:count].copy(),
         splits,
         split_counts,
+        ends,
+        end_splits,
         key[:count].copy(),
         _listed(key_of),
+        np.zeros((OUTER, most0, most1), np.bool_),
     )
+
+
+@njit(cache=True)
+def _ends(splits: Ints, counts: Ints) -> Any:
+    """Logarithms of the splits that are longest along y and along x [spread, 2, 2], and their
+    numbers [spread, 2]: at any prices one of both is the cheapest."""
+    logs, numbers = np.zeros((counts.size, 2, 2)), np.zeros((counts.size, 2), np.int64)
+    for at in range(counts.size):
+        for k in range(counts[at]):
+            if splits[at, k, 0] < splits[at, numbers[at, 0], 0]:
+                numbers[at, 0] = k
+            if splits[at, k, 0] > splits[at, numbers[at, 1], 0]:
+                numbers[at, 1] = k
+        for end in range(2):
+            logs[at, end] = np.log(splits[at, numbers[at, end]])
+    return logs, numbers
 
 
 @njit(cache=True)
@@ -213,7 +246,7 @@ def _listed(key_of: dict[tuple[int, int, int, int], int]) -> Any:
 def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
     """Places of both dimensions along x and y, by their numbers; fills in the number of each."""
     one, other = splits_of(n, d), splits_of(n, e)
-    found = np.zeros((one.shape[0] * other.shape[0], 32, 2), np.int64)
+    found = np.zeros((one.shape[0] * other.shape[0], SPLITS, 2), np.int64)
     counts = np.zeros(one.shape[0] * other.shape[0], np.int64)
     total = 0
     for i in range(one.shape[0]):
@@ -229,7 +262,7 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
             known = False
             for k in range(counts[at]):
                 known |= found[at, k, 0] == x and found[at, k, 1] == y
-            if not known and counts[at] < 32:
+            if not known and counts[at] < SPLITS:
                 found[at, counts[at], 0], found[at, counts[at], 1] = x, y
                 counts[at] += 1
     return found[:total].copy(), counts[:total].copy()
@@ -264,7 +297,7 @@ def _largest(bound: int, tile: int) -> Any:
     return bound if tiles == 1 else (bound - 1) // (tiles - 1)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     """Fills in an option's features; whether its tiles fit."""
     pads = f.inner_tensors.size
@@ -276,25 +309,25 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
         tile = tile_share(n, t, axis, way[0, PADS + j], way[1, PADS + j])
         if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
             return False
-        out[SHARES + j] = np.log(tile)
+        out[SHARES + j] = n.logs[tile]
     if f.risen >= 0:
         t = f.tensors[f.risen]
         out[2 * INNER] = _risen_places(n, f, t, axis, way)
         tile = tile_share(n, t, axis, way[0, CHUNK], way[1, CHUNK])
         if tile * f.bits[OUTER + INNER] > n.room[f.memory[OUTER + INNER]]:
             return False
-        out[SHARES + INNER] = np.log(tile)
+        out[SHARES + INNER] = n.logs[tile]
     for t in range(3):
         if f.macs[t]:
             out[2 * INNER + 1 + t] = _mac_words(n, t, axis, way)
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0:
-            out[SHARES - 1] += np.log(tiles_of(n.bounds[d], way[k, PLACES]))
+            out[SHARES - 1] += n.logs[tiles_of(n.bounds[d], way[k, PLACES])]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     """What the axis contributes to the elements of a tile."""
     if axis < 2 and t == IFMAP:
@@ -308,13 +341,13 @@ def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     return tile
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def rows(n: Numbers, axis: int, x: int, y: int) -> Any:
     """The logarithm of the ifmap rows (columns) sent, at least, in x by y tiles."""
     return n.rows_h[x, y] if axis == 0 else n.rows_w[x, y]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
     """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
     if axis < 2 and t == IFMAP:
@@ -324,13 +357,13 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
             places, tile = way[k, PLACES], way[k, PADS + j]
-            times = np.log(tiles_of(n.bounds[d], places * tile))
+            times = n.logs[tiles_of(n.bounds[d], places * tile)]
             together += times
-            summed += times + np.log(places) if n.shared[t] else np.log(tiles_of(n.bounds[d], tile))
+            summed += times + n.logs[places] if n.shared[t] else n.logs[tiles_of(n.bounds[d], tile)]
     return together, summed
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
     d, e = n.first[axis], n.second[axis]
@@ -360,7 +393,7 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     return together, summed
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     """What places multiply the words of a pad that rose by, summed over them."""
     d, e = n.first[axis], n.second[axis]
@@ -376,11 +409,11 @@ def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
-            found += np.log(way[k, PLACES])
+            found += n.logs[way[k, PLACES]]
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
     """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
     one word does not serve all."""
@@ -393,7 +426,7 @@ def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
         return rows(n, axis, x, y)
     found = 0.0
     if n.lacks[t, d]:
-        found += np.log(x)
+        found += n.logs[x]
     if e >= 0 and n.lacks[t, e]:
-        found += np.log(y)
+        found += n.logs[y]
     return found
