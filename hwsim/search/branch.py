@@ -10,7 +10,7 @@ from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, visit_weight
 from hwsim.search.problem import MONOMIALS, OUTER, Form, Numbers
-from hwsim.search.scores import PLACES, TAKEN, price_all, Picks, LEAF
+from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, price_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -132,11 +132,9 @@ def _fill(
             t.features[row, o.columns[c]] = o.features[c, pick]
         t.ways[row] = o.ways[o.number[pick]]
         t.places[row], t.place_counts[row] = o.splits[spread], o.split_counts[spread]
-        t.spans[row] = o.keys[key]
-        if free0:
-            t.spans[row, 0] = 0
-        if free1:
-            t.spans[row, 2] = 0
+        i, j = o.keys[key]
+        t.spans[row, 0], t.spans[row, 1] = 0 if free0 else i, i + 1
+        t.spans[row, 2], t.spans[row, 3] = 0 if free1 else j, j + 1
 
 
 @njit(cache=True)
@@ -188,9 +186,9 @@ def _to_go(
     togo = np.full((stores + 1, c0, c1), BIG)
     free0, free1 = _free(n, f, axis, stores)
     for pick in order:
-        lo0, hi0, lo1, hi1 = o.keys[o.key[pick]]
-        for i in range(0 if free0 else lo0, hi0):
-            for j in range(0 if free1 else lo1, hi1):
+        last0, last1 = o.keys[o.key[pick]]
+        for i in range(0 if free0 else last0, last0 + 1):
+            for j in range(0 if free1 else last1, last1 + 1):
                 togo[stores, i, j] = min(togo[stores, i, j], costs[pick])
     for k in range(stores - 1, -1, -1):
         free0, free1 = _free(n, f, axis, k)

@@ -17,9 +17,11 @@ Flags = NDArray[np.bool_]
 SHARES = MONOMIALS - OUTER
 FEATURES = SHARES + INNER + 1
 IFMAP, WEIGHT, OFMAP = range(3)
-# Columns of what a dimension does: its places, the tile of a PE, those of the pads.
+# Columns of what a dimension does: its places, the tile of a PE, those of the pads, and the number
+# of the tile above the array.
 PLACES, CHUNK, PADS = 0, 1, 2
-WIDTH = PADS + INNER
+ABOVE = PADS + INNER
+WIDTH = ABOVE + 1
 # Ways to split the same places between x and y, at most.
 SPLITS = 32
 
@@ -31,9 +33,8 @@ class Options(NamedTuple):
     being 0 for all; `number` [option] its row in `ways` [row, 2, WIDTH], what its dimensions do;
     `spread` [option] the number of its places in `splits` [spread, SPLITS, 2], (x, y) that make
     them, of which `split_counts`; `ends` [spread, 2, 2] logarithms of those that are longest along
-    y and along x, numbers `end_splits` [spread, 2]; `key` [option] the number of its range of tiles
-    above the array in `keys` [key, 4]: first tile that needs no loop before the array and the end,
-    of both dimensions. `barred` [store, tile, tile]: tiles left out.
+    y and along x, numbers `end_splits` [spread, 2]; `key` [option] the number of its tiles above the
+    array, of both dimensions, in `keys` [key, 2]. `barred` [store, tile, tile]: tiles left out.
     """
 
     features: Floats
@@ -78,21 +79,37 @@ def splits_of(n: Numbers, d: int) -> Any:
 @njit(cache=True)
 def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
     """Rows of WIDTH: every way of a dimension that may be worth it."""
-    chains = _chains(n, f, d)
     if d < 0:
-        return np.ones((1, WIDTH), np.int64)
-    splits = splits_of(n, d)
-    found, count, before = np.ones((chains.shape[0] * splits.shape[0], WIDTH), np.int64), 0, 0
+        found = np.ones((1, WIDTH), np.int64)
+        found[0, ABOVE] = 0
+        return found
+    chains, splits = _chains(n, f, d), splits_of(n, d)
+    found, count, before = np.ones((64, WIDTH), np.int64), 0, 0
     for at in range(splits.shape[0]):
         places = splits[at, 0] * splits[at, 1]
         if places == before:
             continue
         before = places
         for row in range(chains.shape[0]):
-            if places == 1 or (places - 1) * chains[row, 0] < n.bounds[d] + chains[row, 0]:
-                found[count, PLACES], found[count, CHUNK:] = places, chains[row]
+            lo, hi = _span(n, d, splits, places, chains[row, 0])
+            for above in range(lo, hi):
+                if count == found.shape[0]:
+                    found = np.concatenate((found, found))
+                found[count, PLACES], found[count, CHUNK:ABOVE] = places, chains[row]
+                found[count, ABOVE] = above
                 count += 1
     return found[:count]
+
+
+@njit(cache=True)
+def fewest(splits: Ints, places: int, chunk: int) -> Any:
+    """The least tile above the array that would not do with fewer places along either axis."""
+    least = places * chunk
+    for at in range(splits.shape[0]):
+        x, y = splits[at]
+        if x * y == places:
+            least = min(least, max((x - 1) * y, x * (y - 1)) * chunk + 1)
+    return max(least, chunk)
 
 
 @njit(cache=True)
@@ -149,6 +166,14 @@ def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
 
 
 @njit(cache=True, forceinline=True)
+def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
+    """In how many steps all tiles of PEs are gone through, a step for each tile above the array at
+    least."""
+    bound = n.bounds[d]
+    return max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, n.sizes[d, way[ABOVE]]))
+
+
+@njit(cache=True, forceinline=True)
 def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
     stride, dilation = n.steps[axis]
@@ -169,20 +194,17 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     spread, key = np.zeros(most, np.int64), np.zeros(most, np.int64)
     spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
     splits, split_counts = _pairs_of_splits(n, d, e, spread_of)
-    key_of = {(0, 0, 0, 0): 0}
-    count, out, spans = 0, np.zeros(FEATURES), np.ones((other.shape[0], 2), np.int64)
-    for j in range(other.shape[0]):
-        spans[j] = span(n, e, other[j])
+    key_of = {(0, 0): 0}
+    count, out = 0, np.zeros(FEATURES)
     for i in range(one.shape[0]):
-        lo0, hi0 = span(n, d, one[i])
         for j in range(other.shape[0]):
             ways[count, 0], ways[count, 1] = one[i], other[j]
             spread[count] = spread_of[one[i, PLACES], other[j, PLACES]]
             out[:] = 0.0
             if spread[count] < 0 or not _describe(n, f, axis, ways[count], out):
                 continue
-            lo1, hi1 = spans[j]
-            key[count] = key_of.setdefault((lo0, hi0, lo1, hi1), len(key_of))
+            tiles = one[i, ABOVE], other[j, ABOVE]
+            key[count] = key_of.setdefault(tiles, len(key_of))
             features[:, count] = out
             count += 1
     kept, columns = _used(features, count)
@@ -234,11 +256,11 @@ def _used(features: Floats, count: int) -> Any:
 
 
 @njit(cache=True)
-def _listed(key_of: dict[tuple[int, int, int, int], int]) -> Any:
-    """The keys by their numbers [key, 4]."""
-    keys = np.zeros((len(key_of), 4), np.int64)
+def _listed(key_of: dict[tuple[int, int], int]) -> Any:
+    """The keys by their numbers [key, 2]."""
+    keys = np.zeros((len(key_of), 2), np.int64)
     for name, at in key_of.items():
-        keys[at, 0], keys[at, 1], keys[at, 2], keys[at, 3] = name
+        keys[at, 0], keys[at, 1] = name
     return keys
 
 
@@ -269,32 +291,37 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
 
 
 @njit(cache=True)
-def span(n: Numbers, d: int, way: Ints) -> Any:
-    """Numbers of the tiles above the array that an option goes with: the largest that needs no
-    loop before the array, and the end."""
-    if d < 0:
-        return 0, 1
-    bound, places, chunk = n.bounds[d], way[PLACES], way[CHUNK]
-    least = bound
-    for x in range(1, min(n.x, places) + 1):
-        if places % x == 0 and places // x <= n.y:
-            least = min(least, (x - 1) * ((places // x - 1) * chunk + 1) + 1)
-            least = max(least, chunk)
-    hi = n.counts[d]
-    # Tiles are the smallest of their number: the largest of it must keep all places busy.
-    while hi > 1 and _largest(bound, n.sizes[d, hi - 1]) < least:
-        hi -= 1
-    lo = 0
+def _span(n: Numbers, d: int, splits: Ints, places: int, chunk: int) -> Any:
+    """Numbers of the tiles above the array, from the largest that so many places and tiles of a PE
+    cover, to the end.
+
+    A nest whose tile would do with fewer places has the option of those: its tiles are sent no
+    less often than they would be then.
+    """
+    least, lo, hi = fewest(splits, places, chunk), 0, n.counts[d]
     while n.sizes[d, lo] > places * chunk:
         lo += 1
-    return lo, max(hi, lo + 1)
+    # Tiles are the smallest of their number: the largest of it must keep all places busy.
+    while hi > lo and largest(n.bounds[d], n.sizes[d, hi - 1]) < least:
+        hi -= 1
+    return lo, hi
 
 
 @njit(cache=True)
-def _largest(bound: int, tile: int) -> Any:
+def largest(bound: int, tile: int) -> Any:
     """The largest tile of the same number of tiles."""
     tiles = tiles_of(bound, tile)
     return bound if tiles == 1 else (bound - 1) // (tiles - 1)
+
+
+@njit(cache=True)
+def slides_over(n: Numbers, axis: int, way: int, tile: int) -> bool:
+    """Whether ifmap tiles that follow each other along the first (second) dimension of an axis may
+    share rows, given their tile of the other one."""
+    other, step = n.second[axis], n.steps[axis, 0]
+    if way == 1:
+        other, step = n.first[axis], n.steps[axis, 1]
+    return largest(n.bounds[other], tile) > (step if n.steps[axis, 1 - way] == 1 else 1)
 
 
 @njit(cache=True, forceinline=True)
@@ -323,7 +350,7 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0:
-            out[SHARES - 1] += n.logs[tiles_of(n.bounds[d], way[k, PLACES])]
+            out[SHARES - 1] += n.logs[groups(n, d, way[k], 1)]
     return True
 
 
@@ -357,7 +384,7 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
             places, tile = way[k, PLACES], way[k, PADS + j]
-            times = n.logs[tiles_of(n.bounds[d], places * tile)]
+            times = n.logs[groups(n, d, way[k], tile)]
             together += times
             summed += times + n.logs[places] if n.shared[t] else n.logs[tiles_of(n.bounds[d], tile)]
     return together, summed
@@ -367,17 +394,16 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
 def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
     d, e = n.first[axis], n.second[axis]
-    places = way[0, PLACES], way[1, PLACES]
     p, r = way[0, PADS + j], way[1, PADS + j]
     slides = f.slides[f.tensors.size + j] == axis
-    x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * r)
+    x, y = groups(n, d, way[0], p), groups(n, e, way[1], r)
     u, v = tiles_of(n.bounds[d], p), tiles_of(n.bounds[e], r)
     together, summed = rows(n, axis, x, y), rows(n, axis, u, v)
-    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p:
+    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p and slides_over(n, axis, 0, r):
         before = way[0, PADS + j - 1]
-        z, w = tiles_of(n.bounds[d], places[0] * before), tiles_of(n.bounds[d], before)
+        z, w = groups(n, d, way[0], before), tiles_of(n.bounds[d], before)
         least = rows(n, axis, z, y)
-        if places[1] == 1:
+        if way[1, PLACES] == 1:
             # Neighbours' tiles overlap when first sent, and never as they slide on.
             overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
             least = max(
@@ -385,9 +411,9 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
             )
         together = min(together, least)
         summed = min(summed, rows(n, axis, w, v))
-    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r:
+    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r and slides_over(n, axis, 1, p):
         before = way[1, PADS + j - 1]
-        x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * before)
+        x, y = groups(n, d, way[0], p), groups(n, e, way[1], before)
         together = min(together, rows(n, axis, x, y))
         summed = min(summed, rows(n, axis, u, tiles_of(n.bounds[e], before)))
     return together, summed
@@ -402,8 +428,9 @@ def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
         places = way[0, PLACES], way[1, PLACES]
         u, v = tiles_of(n.bounds[d], way[0, CHUNK]), tiles_of(n.bounds[e], way[1, CHUNK])
         found = rows(n, axis, u, v)
-        if f.slides[f.risen] == axis:
+        if f.slides[f.risen] == axis and slides_over(n, axis, 0, way[1, CHUNK]):
             found = min(found, rows(n, axis, min(places[0], u), v))
+        if f.slides[f.risen] == axis and slides_over(n, axis, 1, way[0, CHUNK]):
             found = min(found, rows(n, axis, u, min(places[1], v)))
         return found
     for k in range(2):
@@ -418,10 +445,9 @@ def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
     """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
     one word does not serve all."""
     d, e = n.first[axis], n.second[axis]
-    x = n.bounds[d] if d >= 0 else 1
-    y = n.bounds[e] if e >= 0 else 1
+    x, y = n.bounds[d], n.bounds[e] if e >= 0 else 1
     if n.shared[t]:
-        x, y = tiles_of(x, way[0, PLACES]), tiles_of(y, way[1, PLACES])
+        x, y = groups(n, d, way[0], 1), groups(n, e, way[1], 1) if e >= 0 else 1
     if axis < 2 and t == IFMAP:
         return rows(n, axis, x, y)
     found = 0.0

@@ -35,7 +35,7 @@ from hwsim.search.problem import (
     windows,
 )
 from hwsim.search.structures import Structure, structures
-from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, Walk, search, walk
+from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 from hwsim.workload import Layer
 
 AXES = range(6)

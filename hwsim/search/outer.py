@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, rows, tile_share, tiles_of
+from hwsim.search.inner import IFMAP, rows, slides_over, tile_share, tiles_of
 from hwsim.search.problem import OUTER, RISEN, Form, Numbers
 
 Ints = NDArray[np.int64]
@@ -23,7 +23,8 @@ class Scratch(NamedTuple):
     before one, by the tiles at the last of them; `back` likewise: the number i * most + j of the
     tiles before; `rests` [key] and `spreads` [spread]: the least of the stores above the array, and
     of places. `times` [tensor, tile, tile]: logarithms of how often such tiles are sent, unless the
-    ifmap slides, and `shares` likewise of what the axis contributes to their elements.
+    ifmap slides, and `shares` likewise of what the axis contributes to their elements. `overlaps` [2,
+    tile of the other dimension]: whether ifmap tiles share rows as they slide along either one.
     """
 
     scores: Floats
@@ -33,6 +34,7 @@ class Scratch(NamedTuple):
     spreads: Floats
     times: Floats
     shares: Floats
+    overlaps: Flags
 
 
 @njit(cache=True)
@@ -47,6 +49,12 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
                 a, b = n.sizes[d, i], n.sizes[e, j] if e >= 0 else 1
                 times[t, i, j] = _times(n, axis, t, a, b)
                 shares[t, i, j] = np.log(tile_share(n, t, axis, a, b))
+    overlaps = np.zeros((2, max(c0, c1)), np.bool_)
+    if axis < 2:
+        for j in range(c1):
+            overlaps[0, j] = slides_over(n, axis, 0, n.sizes[e, j])
+        for i in range(c0):
+            overlaps[1, i] = slides_over(n, axis, 1, n.sizes[d, i])
     return Scratch(
         np.zeros(options),
         np.zeros((OUTER + 1, c0, c1)),
@@ -55,6 +63,7 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
         np.zeros(spreads),
         times,
         shares,
+        overlaps,
     )
 
 
@@ -80,9 +89,9 @@ def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> 
     t, (u, v), (i, j) = f.tensors[k], before, at
     found = own.times[t, i, j]
     if f.slides[k] == axis:
-        if u < i:
+        if u < i and own.overlaps[0, j]:
             found = min(found, own.times[t, u, j])
-        if v < j:
+        if v < j and own.overlaps[1, i]:
             found = min(found, own.times[t, i, v])
     return found
 

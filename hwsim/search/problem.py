@@ -37,9 +37,10 @@ class Numbers(NamedTuple):
     `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `logs` of
     whole numbers as large as any tile or place; `sizes` [8, most] tile sizes, largest first, of
     which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap
-    rows (columns) that are sent at least in so many tiles along either dimension; `steps` [2, 2] stride and dilation; `span` [2] padded ifmap size; `x`,
-    `y` places along the array's axes; `room` [memory] bits; `shared` [3] whether one word serves
-    all places; `lacks` [3, 8] whether a tensor lacks a dimension.
+    rows (columns) that are sent at least in so many tiles along either dimension; `steps` [2, 2]
+    stride and dilation; `span` [2] padded ifmap size; `x`, `y` places along the array's axes;
+    `room` [memory] bits; `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a
+    tensor lacks a dimension.
     """
 
     first: Ints

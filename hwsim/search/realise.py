@@ -67,7 +67,8 @@ class _Nest:
         chunk = self._raise(dim, way[CHUNK], inside)
         self.within[0][dim] = chunk
         places = self.places[dim]
-        inside = min(chunk * places[0] * places[1], self.layer.bounds[dim])
+        full = min(chunk * places[0] * places[1], self.layer.bounds[dim])
+        inside = full if self.raised else min(full, max(tiles[len(self.structure.outer)], chunk))
         self.above[-1][dim] = inside
         for slot in range(len(self.structure.outer), 0, -1):
             tile = tiles[slot]

@@ -68,10 +68,9 @@ def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     d, e = n.first[axis], n.second[axis]
     last = f.tensors.size
     free0, free1 = f.masks[last, d], e >= 0 and f.masks[last, e]
-    lo0, hi0, lo1, hi1 = key
     least, pi, pj = BIG, 0, 0
-    for i in range(0 if free0 else lo0, hi0):
-        for j in range(0 if free1 else lo1, hi1):
+    for i in range(0 if free0 else key[0], key[0] + 1):
+        for j in range(0 if free1 else key[1], key[1] + 1):
             if best[i, j] < least:
                 least, pi, pj = best[i, j], i, j
     return least, pi, pj
