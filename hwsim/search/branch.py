@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, visit_weight
-from hwsim.search.problem import MONOMIALS, OUTER, Form, Numbers
+from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, price_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 # The cut that parts the best option from all others; what differs less is the same.
 BEST, ROUNDING = -1, 1e-9
+# Columns of what options use: tiles of pads, of one that rose, places along x, along y, and both.
+X = INNER + 1
+Y, BOTH, USES = X + 1, X + 2, X + 3
 
 
 @njit(cache=True)
@@ -58,23 +61,69 @@ def narrowed(
     scratch: tuple[Scratch, ...],
     limit: float,
 ) -> tuple[Options, ...]:
-    """Those of the options that a nest below `limit` may have."""
+    """Those of the options that a nest below `limit` may have, and that may fit with some of every
+    other axis; perhaps none."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
     slack = max(limit - a.const[0] - price_all(n, f, options, a.weights, scratch, picks), 0.0)
+    least = np.zeros((6, USES))
+    for axis in range(6):
+        least[axis] = _least_uses(options[axis])
+    rest, most = least.sum(axis=0) - least, _most_uses(n, f, least.sum(axis=0))
     return (
-        _near(options[0], scratch[0].scores, slack),
-        _near(options[1], scratch[1].scores, slack),
-        _near(options[2], scratch[2].scores, slack),
-        _near(options[3], scratch[3].scores, slack),
-        _near(options[4], scratch[4].scores, slack),
-        _near(options[5], scratch[5].scores, slack),
+        _near(options[0], scratch[0].scores, slack, most - rest[0]),
+        _near(options[1], scratch[1].scores, slack, most - rest[1]),
+        _near(options[2], scratch[2].scores, slack, most - rest[2]),
+        _near(options[3], scratch[3].scores, slack, most - rest[3]),
+        _near(options[4], scratch[4].scores, slack, most - rest[4]),
+        _near(options[5], scratch[5].scores, slack, most - rest[5]),
     )
 
 
 @njit(cache=True)
-def _near(o: Options, scores: Floats, slack: float) -> Options:
+def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
+    """The options of an axis that are within `slack` of the best and use no more than `most`."""
     own = scores[: o.key.size]
-    return chosen(o, np.nonzero(own <= own.min() + slack)[0])
+    keep = own <= own.min() + slack
+    for c in range(o.columns.size):
+        if o.columns[c] >= SHARES:
+            keep &= o.features[c] <= most[o.columns[c] - SHARES]
+    for i in range(keep.size):
+        ends = o.ends[o.spread[i]]
+        keep[i] &= ends[0, 0] <= most[X] and ends[1, 1] <= most[Y] and ends[0].sum() <= most[BOTH]
+    return chosen(o, np.nonzero(keep)[0])
+
+
+@njit(cache=True)
+def _least_uses(o: Options) -> Floats:
+    """Logarithms of the least that options use of each pad and of the array [USES]."""
+    found = np.full(USES, BIG)
+    found[:X] = 0.0
+    for c in range(o.columns.size):
+        if o.columns[c] >= SHARES:
+            found[o.columns[c] - SHARES] = o.features[c].min()
+    for at in o.spread:
+        found[X] = min(found[X], o.ends[at, 0, 0])
+        found[Y] = min(found[Y], o.ends[at, 1, 1])
+        found[BOTH] = min(found[BOTH], o.ends[at, 0].sum())
+    return found
+
+
+@njit(cache=True)
+def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
+    """Logarithms of what there is of each pad, beside the least of others in the same memory, and
+    of the array [USES]."""
+    found = np.full(USES, BIG)
+    for j in range(X):
+        memory = f.memory[OUTER + j]
+        if memory >= 0:
+            room = n.room[memory]
+            for other in range(X):
+                if other != j and f.memory[OUTER + other] == memory:
+                    room -= f.bits[OUTER + other] * np.exp(least[other])
+            found[j] = np.log(max(room, ROUNDING) / f.bits[OUTER + j]) + ROUNDING
+    found[X], found[Y] = np.log(n.x) + ROUNDING, np.log(n.y) + ROUNDING
+    found[BOTH] = found[X] + found[Y]
+    return found
 
 
 @njit(cache=True)

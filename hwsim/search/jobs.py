@@ -142,6 +142,9 @@ class Part:
                 break
             args = (room.numbers, job.form, options, self.ascent, room.scratch)
             options = narrowed(*args, limit)
+            if not all(own.key.size for own in options):
+                self.least = limit
+                break
         self.rows = tuple(own.number for own in options)
         return work
 
