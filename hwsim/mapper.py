@@ -27,7 +27,10 @@ from hwsim.search.realise import mappings
 from hwsim.search.structures import most_stores
 
 # Rounds that move weights: of every structure first, of one that stays, of half a part.
-FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 100, 10
+FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 10
+# How far below the best known a bound is that they raise again, and how near to the lowest one that
+# a part is gone on with; both as logarithms.
+FAR, NEAR = 0.15, 0.05
 # Options of all axes, multiplied, which are walked through, trying at most so many.
 FEW, SHORT = 3e4, 20_000
 
@@ -79,8 +82,11 @@ class _Search:
         self._begin()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
             part: Part | None = heappop(self.queue)[2]
-            while part and self._goes_on():
-                part = self._gone_on(part)
+            if part.rounds < MORE_ROUNDS:
+                self._raise(part, MORE_ROUNDS - part.rounds)
+            if not self.queue or part.least < self.queue[0][0] + NEAR:
+                while part and self._goes_on():
+                    part = self._gone_on(part)
             if part:
                 self._push(part)
         least = exp(min(self.floor, self.queue[0][0] if self.queue else inf, self._limit()))
@@ -106,6 +112,8 @@ class _Search:
             part = job.whole()
             part.learn(known)
             self._raise(part, FIRST_ROUNDS)
+            if part.least < self._limit() - FAR:
+                self._raise(part, FIRST_ROUNDS)
             part.teach(known)
             self._push(part)
 
@@ -120,8 +128,6 @@ class _Search:
 
     def _gone_on(self, part: Part) -> Part | None:
         """Walks through what is small, and cuts what is not in two; the lower half, if any."""
-        if part.rounds < MORE_ROUNDS:
-            self._raise(part, MORE_ROUNDS - part.rounds)
         if part.least >= self._limit() or self._closed(part):
             return None
         halves = part.halves(self.room)
