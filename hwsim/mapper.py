@@ -2,9 +2,10 @@
 
 Every nest has a form that costs no more: stores rise past the loops that their tensors lack and
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
-says what its nests cost at least (`search.dual`), and those whose bound is not above the best known
-are walked through (`search.walk`). The bounds take tiles to be even and leave out the first and
-last tiles' wait; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
+says what its nests cost at least (`search.dual`); those whose bound is not above the best known are
+cut in two where the relaxation wavers (`search.branch`), the lowest first, and small parts walked
+through (`search.walk`). The bounds take tiles to be even and leave out the first and last tiles'
+wait; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
 """
 
 from collections.abc import Iterable
@@ -81,13 +82,12 @@ class _Search:
         """The best mapping when the effort is spent, or the gap closed."""
         self._begin()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
-            part: Part | None = heappop(self.queue)[2]
+            part = heappop(self.queue)[2]
             if part.rounds < MORE_ROUNDS:
                 self._raise(part, MORE_ROUNDS - part.rounds)
             if not self.queue or part.least < self.queue[0][0] + NEAR:
-                while part and self._goes_on():
-                    part = self._gone_on(part)
-            if part:
+                self._plunge(part)
+            else:
                 self._push(part)
         least = exp(min(self.floor, self.queue[0][0] if self.queue else inf, self._limit()))
         return replace(
@@ -125,6 +125,13 @@ class _Search:
     def _raise(self, part: Part, rounds: int) -> None:
         self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
         self._judge(part)
+
+    def _plunge(self, part: Part | None) -> None:
+        """Goes on with the lower half of a part, and again, down to single nests."""
+        while part and self._goes_on():
+            part = self._gone_on(part)
+        if part:
+            self._push(part)
 
     def _gone_on(self, part: Part) -> Part | None:
         """Walks through what is small, and cuts what is not in two; the lower half, if any."""

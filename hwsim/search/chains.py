@@ -7,14 +7,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import FEATURES, SPLITS, WIDTH, Options
+from hwsim.search.inner import FEATURES, SPLITS, Options
 from hwsim.search.outer import BIG, Pair, Scratch, visit_weight, visits
 from hwsim.search.problem import OUTER, Form, Numbers
 from hwsim.search.scores import LEAF, TAKEN, Picks, Weights, price_all
+from hwsim.search.ways import WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 # Columns of a chain: the logarithms of visits of each store, and of its tiles there.
 VISITS, CHAIN = 0, 2 * OUTER
 
@@ -82,7 +82,7 @@ def _table(
         least[axis] = scores[order[0]]
         order = _undominated(o, order[scores[order] <= least[axis] + slack])
         togo = _to_go(n, f, axis, o, scores - own.rests[o.key], order, w, own)
-        found = _near_best(n, f, axis, togo, o.barred, w, own, least[axis] + slack)
+        found = _near_best(n, f, axis, o, togo, w, own, least[axis] + slack)
         picks.append(order)
         chains.append(found)
         option_starts[axis + 1] = option_starts[axis] + order.size
@@ -207,8 +207,8 @@ def _near_best(
     n: Numbers,
     f: Form,
     axis: int,
+    o: Options,
     togo: Floats,
-    barred: Flags,
     w: Weights,
     own: Scratch,
     most: float,
@@ -218,7 +218,8 @@ def _near_best(
     costs, chain = np.zeros(1), np.zeros((1, CHAIN))
     tiles = np.zeros((1, OUTER + 1, 2), np.int64)
     for k in range(f.tensors.size):
-        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, togo[k + 1], barred[k], w, own, most)
+        left = np.where(o.barred[k], BIG, togo[k + 1])
+        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, left, w, own, most)
         costs, chain, tiles = costs[parents], chain[parents], tiles[parents]
         for row in range(parents.size):
             costs[row] += seen[row, 0]
@@ -237,7 +238,6 @@ def _longer(
     costs: Floats,
     tiles: Ints,
     togo: Floats,
-    barred: Flags,
     w: Weights,
     own: Scratch,
     most: float,
@@ -252,7 +252,7 @@ def _longer(
         u, v = tiles[row, k]
         for i in range(u, c0 if free0 else u + 1):
             for j in range(v, c1 if free1 else v + 1):
-                if togo[i, j] >= BIG or barred[i, j]:
+                if togo[i, j] >= BIG:
                     continue
                 step = _step(f, axis, k, (u, v), (i, j), w, own)
                 if costs[row] + step[0] + togo[i, j] > most + 1e-12:

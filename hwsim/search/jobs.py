@@ -131,8 +131,8 @@ class Part:
         that it took."""
         job, options, work = self.job, self.options, 0
         for turns in [STRIDE] * (rounds // STRIDE):
-            args = (room.numbers, job.form, job.goal, options, self.ascent, room.scratch)
-            found = bound(*args, limit, turns)
+            place = room.numbers, job.form, job.goal, options
+            found = bound(*place, self.ascent, room.scratch, limit, turns)
             work += EACH_ROUND + turns * sum(own.key.size for own in options) // SWIFTER
             self.least = max(self.least, min(found, limit))
             self.rounds += turns
@@ -140,8 +140,7 @@ class Part:
                 self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
             if self.least >= limit:
                 break
-            args = (room.numbers, job.form, options, self.ascent, room.scratch)
-            options = narrowed(*args, limit)
+            options = narrowed(room.numbers, job.form, options, self.ascent, room.scratch, limit)
             if not all(own.key.size for own in options):
                 self.least = limit
                 break
@@ -159,7 +158,7 @@ class Part:
             own = side(form, options[axis], room.scratch[axis], column, at, above)
             rows, barred = list(self.rows), list(self.barred)
             rows[axis], barred[axis] = own.number, own.barred
-            start = Ascent(*map(deepcopy, self.ascent))
+            start = deepcopy(self.ascent)
             found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
         return found
 

@@ -6,8 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, rows, slides_over, tile_share, tiles_of
+from hwsim.search.inner import rows, slides_over, tile_share
 from hwsim.search.problem import OUTER, RISEN, Form, Numbers
+from hwsim.search.ways import IFMAP, tiles_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,8 +24,8 @@ class Scratch(NamedTuple):
     before one, by the tiles at the last of them; `back` likewise: the number i * most + j of the
     tiles before; `rests` [key] and `spreads` [spread]: the least of the stores above the array, and
     of places. `times` [tensor, tile, tile]: logarithms of how often such tiles are sent, unless the
-    ifmap slides, and `shares` likewise of what the axis contributes to their elements. `overlaps` [2,
-    tile of the other dimension]: whether ifmap tiles share rows as they slide along either one.
+    ifmap slides, and `shares` likewise of what the axis contributes to their elements. `overlaps`
+    [2, tile of the other dimension]: whether ifmap tiles share rows as they slide along either one.
     """
 
     scores: Floats

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store, overflow
-from hwsim.search.inner import CHUNK, PADS, PLACES, WIDTH
 from hwsim.search.problem import AXES
 from hwsim.search.structures import Structure
+from hwsim.search.ways import CHUNK, PADS, PLACES, WIDTH
 from hwsim.workload import DIMS, Layer
 
 Ints = NDArray[np.int64]

@@ -6,9 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, SHARES, WIDTH, Options
+from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, cheapest, visits
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
+from hwsim.search.ways import IFMAP, WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
 from hwsim.search.dual import Goal, all_fit, objective, value
-from hwsim.search.inner import IFMAP, SHARES, WIDTH
+from hwsim.search.inner import SHARES
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, Weights
+from hwsim.search.ways import IFMAP, WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
