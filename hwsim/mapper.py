@@ -112,7 +112,7 @@ class _Search:
             part = job.whole()
             part.learn(known)
             self._raise(part, FIRST_ROUNDS)
-            if part.least < self._limit() - FAR:
+            if part.least < self._limit() - FAR and self._goes_on():
                 self._raise(part, FIRST_ROUNDS)
             part.teach(known)
             self._push(part)
