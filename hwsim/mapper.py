@@ -2,15 +2,16 @@
 
 Every nest has a form that costs no more: stores rise past the loops that their tensors lack and
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
-says what its nests cost at least (`search.dual`), and those whose bound is not above the best known
-are walked through (`search.walk`). The bounds take tiles to be even and leave out the first and
-last tiles' wait; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
+says what its nests cost at least (`search.dual`); those whose bound is not above the best known are
+cut in two where the relaxation wavers (`search.branch`), the lowest first, and small parts walked
+through (`search.walk`). The bounds take tiles to be even and leave out the first and last tiles'
+wait; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
-from math import exp, inf, log
+from heapq import heappop, heappush
+from math import exp, inf, log, prod
 from time import perf_counter
 from typing import Any
 
@@ -21,12 +22,17 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
-from hwsim.search.jobs import FIRST_ROUNDS, MORE_ROUNDS, Job, jobs
+from hwsim.search.jobs import Job, Part, jobs, room
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 
-# A walk goes so far above a structure's bound, as a logarithm, and so much further each time.
-FIRST_SLACK, FASTER = 0.004, 1.8
+# Rounds that move weights: of every structure first, of one that stays, of half a part.
+FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 10
+# How far below the best known a bound is that they raise again, and how near to the lowest one that
+# a part is gone on with; both as logarithms.
+FAR, NEAR = 0.15, 0.05
+# Options of all axes, multiplied, which are walked through, trying at most so many.
+FEW, SHORT = 3e4, 20_000
 
 
 def best(question: Question) -> Found:
@@ -51,39 +57,36 @@ class _Search:
         self.began = perf_counter() - start.seconds
         self.question, self.best = question, start
         self.layer = accumulated(question.layer, question.machine)
-        self.sized = numbers(self.layer, question.machine)
         self.effort, self.tried = question.effort, start.evaluated
         self.end = self.began + (question.budget_s or inf)
-        self.whole = True
+        self.floor, self.whole = inf, True
+        self.queue: list[tuple[float, int, Part]] = []
+        self.count = 0
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
-        bounded = sorted(self._bounded())
-        least = self._searched(bounded) if self.whole else 0.0
+        self._begin()
+        while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
+            part = heappop(self.queue)[2]
+            if part.rounds < MORE_ROUNDS:
+                self._raise(part, MORE_ROUNDS - part.rounds)
+            if not self.queue or part.least < self.queue[0][0] + NEAR:
+                self._plunge(part)
+            else:
+                self._push(part)
         return replace(
             self.best,
-            lower_bound=min(max(least, self.best.lower_bound), self.best.value),
+            lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
             evaluated=self.tried,
             seconds=perf_counter() - self.began,
             space="whole" if self.whole else "dataflow",
             reason="" if self.whole else f"{self._spent()} is too little to search all mappings",
         )
 
-    def _searched(self, bounded: list[tuple[float, int, Job]]) -> float:
-        """Looks through the structures as long as it goes on; a lower bound on all mappings."""
-        for _, _, job in bounded:
-            if self._goes_on() and job.least < self._limit():
-                self._look(job)
-        queue = [(job.least, at, job) for _, at, job in bounded]
-        heapify(queue)
-        while queue and self._goes_on() and queue[0][0] < self._limit():
-            _, at, job = heappop(queue)
-            if job.closed:
-                heappush(queue, (job.least, at, job))
-                break
-            self._turn(job, queue[0][0] if queue else inf)
-            heappush(queue, (job.least, at, job))
-        return exp(queue[0][0]) if queue else 0.0
+    def _least(self) -> float:
+        """A lower bound on all mappings."""
+        lowest = self.queue[0][0] if self.queue else inf
+        return exp(min(self.floor, lowest, self._limit())) if self.whole else 0.0
 
     def _spent(self) -> str:
         """What has run out."""
@@ -96,47 +99,84 @@ class _Search:
     def _limit(self) -> float:
         return log(self.best.value)
 
-    def _bounded(self) -> list[tuple[float, int, Job]]:
-        """(bound, number, structure) of every structure, or of as many as effort and time allow."""
-        known: dict[Any, float] = {}
-        found: list[tuple[float, int, Job]] = []
-        made: set[int] = set()
-        for at, job in enumerate(jobs(self.layer, self.question.machine, self.question.objective)):
+    def _begin(self) -> None:
+        """Bounds all structures, or as many as effort and time allow."""
+        found = list(self._made())
+        self.room = room(numbers(self.layer, self.question.machine), (job.options for job in found))
+        known: dict[Any, Any] = {}
+        for job in found:
             if not self._goes_on():
                 self.whole = False
-                break
-            if id(job.options) not in made:
-                made.add(id(job.options))
-                self.effort -= sum(own.key.size for own in job.options)
-            job.learn(known)
-            self.effort -= job.raise_bound(self.sized, self._limit(), FIRST_ROUNDS)
-            job.teach(known)
-            found.append((job.least, at, job))
-        return found
+                return
+            part = job.whole()
+            part.learn(known)
+            self._raise(part, FIRST_ROUNDS)
+            if part.least < self._limit() - FAR and self._goes_on():
+                self._raise(part, FIRST_ROUNDS)
+            part.teach(known)
+            self._push(part)
 
-    def _look(self, job: Job) -> None:
-        """Raises the bound of a structure, and looks for any mapping of it that is better."""
-        self.effort -= job.raise_bound(self.sized, self._limit(), MORE_ROUNDS) + 1
-        if job.least < self._limit():
-            self.effort -= job.dive(self.sized, self._limit()) + 1
-            self._judge(job)
+    def _made(self) -> Iterator[Job]:
+        """The structures, as long as there is effort for their options, which several share."""
+        made: set[int] = set()
+        for job in jobs(self.layer, self.question.machine, self.question.objective):
+            if not self._goes_on():
+                self.whole = False
+                return
+            fresh = {id(own): own.key.size for own in job.options if id(own) not in made}
+            made |= fresh.keys()
+            self.effort -= sum(fresh.values())
+            yield job
 
-    def _turn(self, job: Job, others: float) -> None:
-        """Walks through the nests of the structure that has the lowest bound, as far as the next
-        lowest one, and a little further each time."""
-        further = job.least + FIRST_SLACK * FASTER**job.turns
-        limit = min(max(others, further), self._limit())
-        job.turns += 1
-        self.effort -= job.close(self.sized, limit, self.effort) + 1
-        self._judge(job)
+    def _push(self, part: Part) -> None:
+        if part.least < self._limit():
+            heappush(self.queue, (part.least, self.count, part))
+            self.count += 1
 
-    def _judge(self, job: Job) -> None:
+    def _raise(self, part: Part, rounds: int) -> None:
+        self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
+        self._judge(part)
+
+    def _plunge(self, part: Part | None) -> None:
+        """Goes on with the lower half of a part, and again, down to single nests."""
+        while part and self._goes_on():
+            part = self._gone_on(part)
+        if part:
+            self._push(part)
+
+    def _gone_on(self, part: Part) -> Part | None:
+        """Walks through what is small, and cuts what is not in two; the lower half, if any."""
+        if part.least >= self._limit() or self._closed(part):
+            return None
+        halves = part.halves(self.room)
+        for half in halves:
+            self._raise(half, HALF_ROUNDS)
+            half.rounds += MORE_ROUNDS
+        halves.sort(key=lambda half: half.least)
+        for half in halves[1:]:
+            self._push(half)
+        if not halves:
+            self.floor = min(self.floor, part.least)
+        return halves[0] if halves and halves[0].least < self._limit() else None
+
+    def _closed(self, part: Part) -> bool:
+        """Walks through a part if it is small; whether to the end."""
+        if prod(float(rows.size) for rows in part.rows) >= FEW:
+            return False
+        tried, done = part.close(self.room, self._limit(), SHORT)
+        self.effort -= tried + 1
+        self._judge(part)
+        if done:
+            self.floor = min(self.floor, part.least)
+        return done
+
+    def _judge(self, part: Part) -> None:
         """Writes down the nests that were found, best first, while one may be the best of all."""
-        for reached, leaf in reversed(job.leaves):
+        for reached, leaf in reversed(part.leaves):
             if reached >= self.best.value:
                 break
-            self._take(mappings(self.layer, self.question.machine, job.structure, leaf))
-        job.leaves.clear()
+            self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))
+        part.leaves.clear()
 
     def _take(self, candidates: Iterable[Mapping]) -> None:
         for mapping in candidates:

@@ -16,8 +16,10 @@ from hwsim.hardware import MemoryLevel, load_machine
 from hwsim.mapper import best
 from hwsim.mapping import Mapping, validate
 from hwsim.objective import Objective, value
-from hwsim.search.structures import most_stores
-from hwsim.workload import Layer, Op
+from hwsim.search.problem import form, numbers, windows
+from hwsim.search.structures import most_stores, structures
+from hwsim.search.ways import CHUNK, PLACES, dimension_ways
+from hwsim.workload import DIMS, Layer, Op
 from tests import machines
 from tests.exhaustive import ROUNDING, least
 from tests.tiny import Case, cases
@@ -131,6 +133,17 @@ def test_a_mapping_found_by_another_search_is_not_below_the_bound() -> None:
     validate(known, POINTWISE, machine)
     found = answer((POINTWISE, machine), "energy")
     assert found.lower_bound <= cost(POINTWISE, known, machine).energy_pj
+
+
+def test_all_places_may_be_taken_though_the_last_ones_idle() -> None:
+    """Seven channels go through in one step on 3 by 3 places, and on no fewer."""
+    layer = Layer(name="ragged", K=7, C=2)
+    array = machines.GRID.model_copy(update={"axes": {"X": 3, "Y": 3}})
+    bare = machines.machine(machines.dram_level(), array)
+    sized, channels = numbers(layer, bare), DIMS.index("K")
+    shape = form(structures(bare, layer.tensors, windows(layer))[0], layer, bare, (-1,))
+    ways = dimension_ways(sized, shape, channels)
+    assert any(way[PLACES] == 9 and way[CHUNK] == 1 for way in ways)
 
 
 def test_what_a_dataflow_finds_is_not_below_the_bound() -> None:

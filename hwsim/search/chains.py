@@ -6,17 +6,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import FEATURES, IFMAP, WIDTH, Options, tile_share
-from hwsim.search.outer import BIG, Pair, visits
-from hwsim.search.problem import OUTER, RISEN, Form, Numbers
-from hwsim.search.scores import Scratch, Weights
+from hwsim.search.dual import Ascent
+from hwsim.search.inner import FEATURES, SPLITS, Options
+from hwsim.search.outer import BIG, Pair, Scratch, visit_weight, visits
+from hwsim.search.problem import OUTER, Form, Numbers
+from hwsim.search.scores import LEAF, TAKEN, Picks, Weights, price_all
+from hwsim.search.ways import WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 # Columns of a chain: the logarithms of visits of each store, and of its tiles there.
 VISITS, CHAIN = 0, 2 * OUTER
-# Places that an option may have, at most.
-SPLITS = 32
 
 
 class Table(NamedTuple):
@@ -47,7 +47,22 @@ class Table(NamedTuple):
 
 
 @njit(cache=True)
-def table(
+def near(
+    n: Numbers,
+    f: Form,
+    options: tuple[Options, ...],
+    a: Ascent,
+    scratch: tuple[Scratch, ...],
+    limit: float,
+) -> Table:
+    """The table of options and chains that nests below `limit` may have."""
+    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    slack = max(limit - a.const[0] - price_all(n, f, options, a.weights, scratch, picks), 0.0)
+    return _table(n, f, options, a.weights, scratch, slack)
+
+
+@njit(cache=True)
+def _table(
     n: Numbers,
     f: Form,
     options: tuple[Options, ...],
@@ -66,8 +81,8 @@ def table(
         order = np.argsort(scores, kind="mergesort")
         least[axis] = scores[order[0]]
         order = _undominated(o, order[scores[order] <= least[axis] + slack])
-        togo = _to_go(n, f, axis, o, scores - own.rests[o.key], order, w)
-        found = _near_best(n, f, axis, togo, w, least[axis] + slack)
+        togo = _to_go(n, f, axis, o, scores - own.rests[o.key], order, w, own)
+        found = _near_best(n, f, axis, o, togo, w, own, least[axis] + slack)
         picks.append(order)
         chains.append(found)
         option_starts[axis + 1] = option_starts[axis] + order.size
@@ -115,13 +130,11 @@ def _fill(
         t.scores[row] = scratch.scores[pick] - scratch.rests[key] - scratch.spreads[spread]
         for c in range(o.columns.size):
             t.features[row, o.columns[c]] = o.features[c, pick]
-        t.ways[row] = o.ways[pick]
+        t.ways[row] = o.ways[o.number[pick]]
         t.places[row], t.place_counts[row] = o.splits[spread], o.split_counts[spread]
-        t.spans[row] = o.keys[key]
-        if free0:
-            t.spans[row, 0] = 0
-        if free1:
-            t.spans[row, 2] = 0
+        i, j = o.keys[key]
+        t.spans[row, 0], t.spans[row, 1] = 0 if free0 else i, i + 1
+        t.spans[row, 2], t.spans[row, 3] = 0 if free1 else j, j + 1
 
 
 @njit(cache=True)
@@ -156,38 +169,57 @@ def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
 
 
 @njit(cache=True)
-def _to_go(n: Numbers, f: Form, axis: int, o: Options, own: Floats, order: Ints, w: Weights) -> Any:
+def _to_go(
+    n: Numbers,
+    f: Form,
+    axis: int,
+    o: Options,
+    costs: Floats,
+    order: Ints,
+    w: Weights,
+    own: Scratch,
+) -> Any:
     """The least that stores from k on and an option may cost, [store k + 1, tile, tile] by the
-    tiles before k; `own` [option]: what options cost, of which those in `order` count."""
-    c0, c1 = n.counts[n.first[axis]], n.counts[n.second[axis]] if n.second[axis] >= 0 else 1
+    tiles before k; `costs` [option]: what options cost, of which those in `order` count."""
+    _, c0, c1 = own.times.shape
     stores = f.tensors.size
     togo = np.full((stores + 1, c0, c1), BIG)
     free0, free1 = _free(n, f, axis, stores)
     for pick in order:
-        lo0, hi0, lo1, hi1 = o.keys[o.key[pick]]
-        for i in range(0 if free0 else lo0, hi0):
-            for j in range(0 if free1 else lo1, hi1):
-                togo[stores, i, j] = min(togo[stores, i, j], own[pick])
+        last0, last1 = o.keys[o.key[pick]]
+        for i in range(0 if free0 else last0, last0 + 1):
+            for j in range(0 if free1 else last1, last1 + 1):
+                togo[stores, i, j] = min(togo[stores, i, j], costs[pick])
     for k in range(stores - 1, -1, -1):
         free0, free1 = _free(n, f, axis, k)
         for u in range(c0):
             for v in range(c1):
                 for i in range(u, c0 if free0 else u + 1):
                     for j in range(v, c1 if free1 else v + 1):
-                        if togo[k + 1, i, j] < BIG:
-                            cost, _, _ = _step(n, f, axis, k, (u, v), (i, j), w)
+                        if togo[k + 1, i, j] < BIG and not o.barred[k, i, j]:
+                            cost, _, _ = _step(f, axis, k, (u, v), (i, j), w, own)
                             togo[k, u, v] = min(togo[k, u, v], cost + togo[k + 1, i, j])
     return togo
 
 
 @njit(cache=True)
-def _near_best(n: Numbers, f: Form, axis: int, togo: Floats, w: Weights, most: float) -> Any:
+def _near_best(
+    n: Numbers,
+    f: Form,
+    axis: int,
+    o: Options,
+    togo: Floats,
+    w: Weights,
+    own: Scratch,
+    most: float,
+) -> Any:
     """(costs [chain], columns [chain, CHAIN], tiles [chain, OUTER + 1, 2]) of all chains that some
     option makes at most `most`, best first."""
     costs, chain = np.zeros(1), np.zeros((1, CHAIN))
     tiles = np.zeros((1, OUTER + 1, 2), np.int64)
     for k in range(f.tensors.size):
-        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, togo[k + 1], w, most)
+        left = np.where(o.barred[k], BIG, togo[k + 1])
+        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, left, w, own, most)
         costs, chain, tiles = costs[parents], chain[parents], tiles[parents]
         for row in range(parents.size):
             costs[row] += seen[row, 0]
@@ -207,6 +239,7 @@ def _longer(
     tiles: Ints,
     togo: Floats,
     w: Weights,
+    own: Scratch,
     most: float,
 ) -> Any:
     """Every way to go on with chains at store k: which one [way], tiles there [way, 2], and cost
@@ -221,7 +254,7 @@ def _longer(
             for j in range(v, c1 if free1 else v + 1):
                 if togo[i, j] >= BIG:
                     continue
-                step = _step(n, f, axis, k, (u, v), (i, j), w)
+                step = _step(f, axis, k, (u, v), (i, j), w, own)
                 if costs[row] + step[0] + togo[i, j] > most + 1e-12:
                     continue
                 if count == parents.size:
@@ -235,19 +268,9 @@ def _longer(
 
 
 @njit(cache=True)
-def _step(n: Numbers, f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights) -> Any:
+def _step(f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights, own: Scratch) -> Any:
     """Weighted cost, logarithm of visits and of the tile at store k, by numbers of the tiles before
     and there."""
-    d, e = n.first[axis], n.second[axis]
-    a = n.sizes[d, before[0]], n.sizes[e, before[1]] if e >= 0 else 1
-    b = n.sizes[d, at[0]], n.sizes[e, at[1]] if e >= 0 else 1
-    t = f.tensors[k]
-    weight = w.theta[k]
-    tile = 0.0
-    if k == f.risen:
-        if not (axis < 2 and t == IFMAP):
-            weight += w.theta[RISEN]
-    else:
-        tile = np.log(tile_share(n, t, axis, b[0], b[1]))
-    seen = visits(n, f, axis, k, a, b)
-    return weight * seen + w.tiles[k] * tile, seen, tile
+    seen = visits(f, axis, k, own, before, at)
+    tile = 0.0 if k == f.risen else own.shares[f.tensors[k], at[0], at[1]]
+    return visit_weight(f, axis, k, w.theta) * seen + w.tiles[k] * tile, seen, tile

@@ -17,9 +17,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.inner import Options
-from hwsim.search.outer import BIG
+from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
-from hwsim.search.scores import Scratch, Weights, price_all
+from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, total
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -41,14 +41,6 @@ class Goal(NamedTuple):
     busy: Floats
     busy_const: Floats
     clock: float
-
-
-def weights(goal: Goal) -> Weights:
-    """Weights to begin with."""
-    count = goal.busy_const.size
-    return Weights(
-        np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
-    )
 
 
 # What a nest comes to
@@ -88,6 +80,28 @@ def _load(goal: Goal, r: int, visits: Floats) -> Any:
         if goal.busy[r, m] > 0:
             load += goal.busy[r, m] * visits[m]
     return load
+
+
+# What fits
+
+
+@njit(cache=True)
+def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
+    """Whether every memory holds the tiles from number `first` on."""
+    memory = 0
+    while memory < n.room.size and not _overfull(n, f, tiles, memory, first):
+        memory += 1
+    return memory == n.room.size
+
+
+@njit(cache=True)
+def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
+    """Whether a memory cannot hold the tiles from number `first` on."""
+    used = 0.0
+    for t in range(first, TILES):
+        if f.memory[t] == memory:
+            used += f.bits[t] * np.exp(tiles[t])
+    return used > n.room[memory] * (1 + 1e-9)
 
 
 # Weights where the bound is highest
@@ -206,49 +220,105 @@ def raise_prices(
 # The bound
 
 
+class Ascent(NamedTuple):
+    """How far a bound was raised: `weights` where it is highest and `const` [1], its part that no
+    option changes; of what the best options took of late [axis, TAKEN], the `mean` and the
+    deviation, `swing`. `leaf` [axis, LEAF]: the lowest nest seen that fits, of `value` [1]."""
+
+    weights: Weights
+    const: Floats
+    mean: Floats
+    swing: Floats
+    leaf: Ints
+    value: Floats
+
+
+def ascent(goal: Goal) -> Ascent:
+    """One that has not begun."""
+    count = goal.busy_const.size
+    start = Weights(
+        np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
+    )
+    mean, swing = np.zeros((6, TAKEN)), np.zeros((6, TAKEN))
+    return Ascent(start, np.full(1, -BIG), mean, swing, np.zeros((6, LEAF), np.int64), np.zeros(1))
+
+
 @njit(cache=True)
 def bound(
     n: Numbers,
     f: Form,
     goal: Goal,
     options: tuple[Options, ...],
-    w: Weights,
+    a: Ascent,
     scratch: tuple[Scratch, ...],
-    mean: Floats,
-    target: float,
     limit: float,
     rounds: int,
 ) -> Any:
-    """The best bound found in so many rounds, as log(objective), and its weights in `w`; stops
-    above `limit`. `mean` [MONOMIALS + TILES]: what the best options took of late. Steps are as
-    long as would reach `target` if the bound went on rising as it does at first."""
-    logs, tiles, places = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
+    """The best bound found in so many rounds, as log(objective), `a` gone on with; stops above
+    `limit`. Steps are as long as would reach `limit` if the bound went on rising as it does at
+    first."""
+    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    now, average, summed = _copied(a.weights), np.zeros(TAKEN), np.zeros(TAKEN)
+    a.value[0] = np.inf
     top, scale, since = -BIG, 1.0, 0
-    now = Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
-    mean_logs, mean_tiles = mean[:MONOMIALS], mean[MONOMIALS:]
+    if a.const[0] > -BIG:
+        top = a.const[0] + price_all(n, f, options, now, scratch, picks)
     for _ in range(rounds):
-        const = settle(n, f, goal, now, mean_logs, mean_tiles)
-        total = price_all(n, f, options, now, scratch, logs, tiles, places)
-        if total >= BIG:
+        if top > limit:
+            break
+        total(f, a.mean, average)
+        const = settle(n, f, goal, now, average[:MONOMIALS], average[MONOMIALS:PLACES])
+        priced = price_all(n, f, options, now, scratch, picks)
+        if priced >= BIG:
             return BIG
-        reached = total + const
+        reached = priced + const
         since = 0 if reached > top + 1e-4 else since + 1
         if reached > top:
-            top = reached
-            _copy(now, w)
-            if top > limit:
-                return top
+            top, a.const[0] = reached, const
+            _copy(now, a.weights)
         if since > 4:
             scale *= 0.7
             since = 0
-        steepness = _steepness(n, f, now, logs - mean_logs, tiles, places)
-        step = scale * max(target - reached, 0.02) / max(steepness, 1e-3)
+        total(f, picks.taken, summed)
+        _keep(n, f, goal, picks, summed, a)
+        tiles, places = summed[MONOMIALS:PLACES], summed[PLACES:]
+        moves = summed[:MONOMIALS] - average[:MONOMIALS]
+        steepness = _steepness(n, f, now, moves, tiles, places)
+        step = scale * max(limit - reached, 0.02) / max(steepness, 1e-3)
         raise_prices(n, f, now, tiles, places, min(step, 0.3))
-        share = min(max(step, 0.02), 0.5)
-        mean_logs += share * (logs - mean_logs)
-        hurry(goal, now, mean_logs, HASTE)
-        mean_tiles += share * (tiles - mean_tiles)
+        _follow(a, picks.taken, min(max(step, 0.02), 0.5))
+        total(f, a.mean, average)
+        hurry(goal, now, average[:MONOMIALS], HASTE)
     return top
+
+
+@njit(cache=True)
+def _follow(a: Ascent, taken: Floats, share: float) -> None:
+    """Lets the means follow what was taken last."""
+    for axis in range(6):
+        for c in range(TAKEN):
+            move = taken[axis, c] - a.mean[axis, c]
+            a.mean[axis, c] += share * move
+            a.swing[axis, c] += share * (abs(move) - a.swing[axis, c])
+
+
+@njit(cache=True)
+def _keep(n: Numbers, f: Form, goal: Goal, picks: Picks, summed: Floats, a: Ascent) -> None:
+    """Writes down the nest of the best options if it fits and is lower than those before."""
+    places = summed[PLACES:]
+    if places[0] > np.log(n.x) + 1e-9 or places[1] > np.log(n.y) + 1e-9:
+        return
+    if all_fit(n, f, summed[MONOMIALS:PLACES], 0):
+        energy, cycles = value(goal, summed[:MONOMIALS])
+        found = objective(goal, energy, cycles)
+        if found < a.value[0]:
+            a.value[0] = found
+            a.leaf[:] = picks.leaf
+
+
+@njit(cache=True)
+def _copied(w: Weights) -> Weights:
+    return Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
 
 
 @njit(cache=True)

@@ -7,139 +7,65 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
+from hwsim.search.ways import (
+    ABOVE,
+    CHUNK,
+    IFMAP,
+    PADS,
+    PLACES,
+    WIDTH,
+    dimension_ways,
+    largest,
+    splits_of,
+    tiles_of,
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 # Features of an option, as logarithms: its share in the monomials from the array inwards, and in
 # the tiles of the pads.
 SHARES = MONOMIALS - OUTER
 FEATURES = SHARES + INNER + 1
-IFMAP, WEIGHT, OFMAP = range(3)
-# Columns of what a dimension does: its places, the tile of a PE, those of the pads.
-PLACES, CHUNK, PADS = 0, 1, 2
-WIDTH = PADS + INNER
+# Ways to split the same places between x and y, at most.
+SPLITS = 32
 
 
 class Options(NamedTuple):
-    """What an axis may do from the array inwards.
+    """What an axis may do from the array inwards, and which tiles it may not have above.
 
     `features` [used column, option], logarithms; `columns` [used] which features they are, others
-    being 0 for all; `ways` [option, 2, WIDTH] what its dimensions do; `spread` [option] the number
-    of its places in `splits` [spread, 32, 2], (x, y) that make them, of which `split_counts`; `key`
-    [option] the number of its range of tiles above the array in `keys` [key, 4]: first tile that
-    needs no loop before the array and the end, of both dimensions.
+    being 0 for all; `number` [option] its row in `ways` [row, 2, WIDTH], what its dimensions do;
+    `spread` [option] the number of its places in `splits` [spread, SPLITS, 2], (x, y) that make
+    them, of which `split_counts`; `ends` [spread, 2, 2] logarithms of those that are longest along
+    y and along x, numbers `end_splits` [spread, 2]; `key` [option] the number of its tiles above
+    the array, of both dimensions, in `keys` [key, 2]. `barred` [store, tile, tile]: tiles left out.
     """
 
     features: Floats
     columns: Ints
+    number: Ints
     ways: Ints
     spread: Ints
     splits: Ints
     split_counts: Ints
+    ends: Floats
+    end_splits: Ints
     key: Ints
     keys: Ints
+    barred: Flags
 
 
-@njit(cache=True)
-def tiles_of(bound: int, tile: int) -> Any:
-    """How many tiles make up a bound."""
-    return (bound + tile - 1) // tile
+@njit(cache=True, forceinline=True)
+def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
+    """In how many steps all tiles of PEs are gone through, a step for each tile above the array at
+    least."""
+    bound = n.bounds[d]
+    return max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, n.sizes[d, way[ABOVE]]))
 
 
-@njit(cache=True)
-def splits_of(n: Numbers, d: int) -> Any:
-    """Rows (x, y): every way to spread a dimension that may be worth it, by places."""
-    bound = n.bounds[d] if d >= 0 else 1
-    found, count = np.ones((n.x * n.y, 2), np.int64), 0
-    for x in range(1, min(n.x, bound) + 1):
-        if x > 1 and tiles_of(bound, x) == tiles_of(bound, x - 1):
-            continue
-        for y in range(1, min(n.y, tiles_of(bound, x)) + 1):
-            if y > 1 and tiles_of(bound, x * y) == tiles_of(bound, x * (y - 1)):
-                continue
-            if x > 1 and y > 1 and tiles_of(bound, x * y) == tiles_of(bound, (x - 1) * y):
-                continue
-            found[count] = x, y
-            count += 1
-    found = found[:count]
-    return found[np.argsort(found[:, 0] * found[:, 1], kind="mergesort")]
-
-
-@njit(cache=True)
-def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
-    """Rows of WIDTH: every way of a dimension that may be worth it."""
-    chains = _chains(n, f, d)
-    if d < 0:
-        return np.ones((1, WIDTH), np.int64)
-    splits = splits_of(n, d)
-    found, count, before = np.ones((chains.shape[0] * splits.shape[0], WIDTH), np.int64), 0, 0
-    for at in range(splits.shape[0]):
-        places = splits[at, 0] * splits[at, 1]
-        if places == before:
-            continue
-        before = places
-        for row in range(chains.shape[0]):
-            if places == 1 or (places - 1) * chains[row, 0] < n.bounds[d] + chains[row, 0]:
-                found[count, PLACES], found[count, CHUNK:] = places, chains[row]
-                count += 1
-    return found[:count]
-
-
-@njit(cache=True)
-def _chains(n: Numbers, f: Form, d: int) -> Any:
-    """Rows (chunk, tile of each pad): tiles that fall only where loops may be."""
-    free = np.nonzero(f.inner_masks[:, d])[0] if d >= 0 else np.zeros(0, np.int64)
-    if d < 0 or n.bounds[d] == 1 or free.size == 0:
-        return np.ones((1, 1 + INNER), np.int64)
-    sizes = n.sizes[d, : n.counts[d]]
-    total = sizes.size**free.size
-    found = np.ones((total, 1 + INNER), np.int64)
-    picks = np.zeros(free.size, np.int64)
-    count = 0
-    for code in range(total):
-        if not _falling(code, sizes.size, picks):
-            continue
-        level, tile = 0, sizes[picks[0]]
-        found[count, 0] = tile
-        for slot in range(f.inner_tensors.size + 1):
-            if f.inner_masks[slot, d]:
-                level += 1
-                tile = sizes[picks[level]] if level < free.size else 1
-            if slot < f.inner_tensors.size:
-                found[count, 1 + slot] = tile
-        if tile == 1 and _fits_alone(n, f, d, found[count]):
-            count += 1
-    return found[:count]
-
-
-@njit(cache=True)
-def _falling(code: int, base: int, picks: Ints) -> bool:
-    """Reads numbers of sizes off the digits of a code; whether no tile is larger than the one
-    before."""
-    for level in range(picks.size):
-        picks[level] = code % base
-        code //= base
-        if level and picks[level] < picks[level - 1]:
-            return False
-    return True
-
-
-@njit(cache=True)
-def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
-    """Whether tiles of one dimension would fit the pads if all others were 1."""
-    for j in range(f.inner_tensors.size):
-        t, at = f.inner_tensors[j], OUTER + j
-        if not n.lacks[t, d] and f.bits[at] * chain[1 + j] > n.room[f.memory[at]] and t != IFMAP:
-            return False
-    if f.risen >= 0:
-        t, at = f.tensors[f.risen], OUTER + INNER
-        if not n.lacks[t, d] and f.bits[at] * chain[0] > n.room[f.memory[at]] and t != IFMAP:
-            return False
-    return True
-
-
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
     stride, dilation = n.steps[axis]
@@ -160,31 +86,52 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     spread, key = np.zeros(most, np.int64), np.zeros(most, np.int64)
     spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
     splits, split_counts = _pairs_of_splits(n, d, e, spread_of)
-    key_of = {(0, 0, 0, 0): 0}
+    key_of = {(0, 0): 0}
     count, out = 0, np.zeros(FEATURES)
     for i in range(one.shape[0]):
-        lo0, hi0 = span(n, d, one[i])
         for j in range(other.shape[0]):
             ways[count, 0], ways[count, 1] = one[i], other[j]
             spread[count] = spread_of[one[i, PLACES], other[j, PLACES]]
             out[:] = 0.0
             if spread[count] < 0 or not _describe(n, f, axis, ways[count], out):
                 continue
-            lo1, hi1 = span(n, e, other[j])
-            key[count] = key_of.setdefault((lo0, hi0, lo1, hi1), len(key_of))
+            tiles = one[i, ABOVE], other[j, ABOVE]
+            key[count] = key_of.setdefault(tiles, len(key_of))
             features[:, count] = out
             count += 1
     kept, columns = _used(features, count)
+    ends, end_splits = _ends(splits, split_counts)
+    most0, most1 = n.counts[d], n.counts[e] if e >= 0 else 1
     return Options(
         kept,
         columns,
+        np.arange(count),
         ways[:count].copy(),
         spread[:count].copy(),
         splits,
         split_counts,
+        ends,
+        end_splits,
         key[:count].copy(),
         _listed(key_of),
+        np.zeros((OUTER, most0, most1), np.bool_),
     )
+
+
+@njit(cache=True)
+def _ends(splits: Ints, counts: Ints) -> Any:
+    """Logarithms of the splits that are longest along y and along x [spread, 2, 2], and their
+    numbers [spread, 2]: at any prices one of both is the cheapest."""
+    logs, numbers = np.zeros((counts.size, 2, 2)), np.zeros((counts.size, 2), np.int64)
+    for at in range(counts.size):
+        for k in range(counts[at]):
+            if splits[at, k, 0] < splits[at, numbers[at, 0], 0]:
+                numbers[at, 0] = k
+            if splits[at, k, 0] > splits[at, numbers[at, 1], 0]:
+                numbers[at, 1] = k
+        for end in range(2):
+            logs[at, end] = np.log(splits[at, numbers[at, end]])
+    return logs, numbers
 
 
 @njit(cache=True)
@@ -201,11 +148,11 @@ def _used(features: Floats, count: int) -> Any:
 
 
 @njit(cache=True)
-def _listed(key_of: dict[tuple[int, int, int, int], int]) -> Any:
-    """The keys by their numbers [key, 4]."""
-    keys = np.zeros((len(key_of), 4), np.int64)
+def _listed(key_of: dict[tuple[int, int], int]) -> Any:
+    """The keys by their numbers [key, 2]."""
+    keys = np.zeros((len(key_of), 2), np.int64)
     for name, at in key_of.items():
-        keys[at, 0], keys[at, 1], keys[at, 2], keys[at, 3] = name
+        keys[at, 0], keys[at, 1] = name
     return keys
 
 
@@ -213,7 +160,7 @@ def _listed(key_of: dict[tuple[int, int, int, int], int]) -> Any:
 def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
     """Places of both dimensions along x and y, by their numbers; fills in the number of each."""
     one, other = splits_of(n, d), splits_of(n, e)
-    found = np.zeros((one.shape[0] * other.shape[0], 32, 2), np.int64)
+    found = np.zeros((one.shape[0] * other.shape[0], SPLITS, 2), np.int64)
     counts = np.zeros(one.shape[0] * other.shape[0], np.int64)
     total = 0
     for i in range(one.shape[0]):
@@ -229,42 +176,23 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
             known = False
             for k in range(counts[at]):
                 known |= found[at, k, 0] == x and found[at, k, 1] == y
-            if not known and counts[at] < 32:
+            if not known and counts[at] < SPLITS:
                 found[at, counts[at], 0], found[at, counts[at], 1] = x, y
                 counts[at] += 1
     return found[:total].copy(), counts[:total].copy()
 
 
 @njit(cache=True)
-def span(n: Numbers, d: int, way: Ints) -> Any:
-    """Numbers of the tiles above the array that an option goes with: the largest that needs no
-    loop before the array, and the end."""
-    if d < 0:
-        return 0, 1
-    bound, places, chunk = n.bounds[d], way[PLACES], way[CHUNK]
-    least = bound
-    for x in range(1, min(n.x, places) + 1):
-        if places % x == 0 and places // x <= n.y:
-            least = min(least, (x - 1) * ((places // x - 1) * chunk + 1) + 1)
-            least = max(least, chunk)
-    hi = n.counts[d]
-    # Tiles are the smallest of their number: the largest of it must keep all places busy.
-    while hi > 1 and _largest(bound, n.sizes[d, hi - 1]) < least:
-        hi -= 1
-    lo = 0
-    while n.sizes[d, lo] > places * chunk:
-        lo += 1
-    return lo, max(hi, lo + 1)
+def slides_over(n: Numbers, axis: int, way: int, tile: int) -> Any:
+    """Whether ifmap tiles that follow each other along the first (second) dimension of an axis may
+    share rows, given their tile of the other one."""
+    other, step = n.second[axis], n.steps[axis, 0]
+    if way == 1:
+        other, step = n.first[axis], n.steps[axis, 1]
+    return largest(n.bounds[other], tile) > (step if n.steps[axis, 1 - way] == 1 else 1)
 
 
-@njit(cache=True)
-def _largest(bound: int, tile: int) -> Any:
-    """The largest tile of the same number of tiles."""
-    tiles = tiles_of(bound, tile)
-    return bound if tiles == 1 else (bound - 1) // (tiles - 1)
-
-
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     """Fills in an option's features; whether its tiles fit."""
     pads = f.inner_tensors.size
@@ -276,25 +204,25 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
         tile = tile_share(n, t, axis, way[0, PADS + j], way[1, PADS + j])
         if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
             return False
-        out[SHARES + j] = np.log(tile)
+        out[SHARES + j] = n.logs[tile]
     if f.risen >= 0:
         t = f.tensors[f.risen]
         out[2 * INNER] = _risen_places(n, f, t, axis, way)
         tile = tile_share(n, t, axis, way[0, CHUNK], way[1, CHUNK])
         if tile * f.bits[OUTER + INNER] > n.room[f.memory[OUTER + INNER]]:
             return False
-        out[SHARES + INNER] = np.log(tile)
+        out[SHARES + INNER] = n.logs[tile]
     for t in range(3):
         if f.macs[t]:
             out[2 * INNER + 1 + t] = _mac_words(n, t, axis, way)
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0:
-            out[SHARES - 1] += np.log(tiles_of(n.bounds[d], way[k, PLACES]))
+            out[SHARES - 1] += n.logs[groups(n, d, way[k], 1)]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     """What the axis contributes to the elements of a tile."""
     if axis < 2 and t == IFMAP:
@@ -308,13 +236,13 @@ def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     return tile
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def rows(n: Numbers, axis: int, x: int, y: int) -> Any:
     """The logarithm of the ifmap rows (columns) sent, at least, in x by y tiles."""
     return n.rows_h[x, y] if axis == 0 else n.rows_w[x, y]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
     """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
     if axis < 2 and t == IFMAP:
@@ -324,27 +252,26 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
             places, tile = way[k, PLACES], way[k, PADS + j]
-            times = np.log(tiles_of(n.bounds[d], places * tile))
+            times = n.logs[groups(n, d, way[k], tile)]
             together += times
-            summed += times + np.log(places) if n.shared[t] else np.log(tiles_of(n.bounds[d], tile))
+            summed += times + n.logs[places] if n.shared[t] else n.logs[tiles_of(n.bounds[d], tile)]
     return together, summed
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
     d, e = n.first[axis], n.second[axis]
-    places = way[0, PLACES], way[1, PLACES]
     p, r = way[0, PADS + j], way[1, PADS + j]
     slides = f.slides[f.tensors.size + j] == axis
-    x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * r)
+    x, y = groups(n, d, way[0], p), groups(n, e, way[1], r)
     u, v = tiles_of(n.bounds[d], p), tiles_of(n.bounds[e], r)
     together, summed = rows(n, axis, x, y), rows(n, axis, u, v)
-    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p:
+    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p and slides_over(n, axis, 0, r):
         before = way[0, PADS + j - 1]
-        z, w = tiles_of(n.bounds[d], places[0] * before), tiles_of(n.bounds[d], before)
+        z, w = groups(n, d, way[0], before), tiles_of(n.bounds[d], before)
         least = rows(n, axis, z, y)
-        if places[1] == 1:
+        if way[1, PLACES] == 1:
             # Neighbours' tiles overlap when first sent, and never as they slide on.
             overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
             least = max(
@@ -352,15 +279,15 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
             )
         together = min(together, least)
         summed = min(summed, rows(n, axis, w, v))
-    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r:
+    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r and slides_over(n, axis, 1, p):
         before = way[1, PADS + j - 1]
-        x, y = tiles_of(n.bounds[d], places[0] * p), tiles_of(n.bounds[e], places[1] * before)
+        x, y = groups(n, d, way[0], p), groups(n, e, way[1], before)
         together = min(together, rows(n, axis, x, y))
         summed = min(summed, rows(n, axis, u, tiles_of(n.bounds[e], before)))
     return together, summed
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     """What places multiply the words of a pad that rose by, summed over them."""
     d, e = n.first[axis], n.second[axis]
@@ -369,31 +296,31 @@ def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
         places = way[0, PLACES], way[1, PLACES]
         u, v = tiles_of(n.bounds[d], way[0, CHUNK]), tiles_of(n.bounds[e], way[1, CHUNK])
         found = rows(n, axis, u, v)
-        if f.slides[f.risen] == axis:
+        if f.slides[f.risen] == axis and slides_over(n, axis, 0, way[1, CHUNK]):
             found = min(found, rows(n, axis, min(places[0], u), v))
+        if f.slides[f.risen] == axis and slides_over(n, axis, 1, way[0, CHUNK]):
             found = min(found, rows(n, axis, u, min(places[1], v)))
         return found
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
-            found += np.log(way[k, PLACES])
+            found += n.logs[way[k, PLACES]]
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
     """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
     one word does not serve all."""
     d, e = n.first[axis], n.second[axis]
-    x = n.bounds[d] if d >= 0 else 1
-    y = n.bounds[e] if e >= 0 else 1
+    x, y = n.bounds[d], n.bounds[e] if e >= 0 else 1
     if n.shared[t]:
-        x, y = tiles_of(x, way[0, PLACES]), tiles_of(y, way[1, PLACES])
+        x, y = groups(n, d, way[0], 1), groups(n, e, way[1], 1) if e >= 0 else 1
     if axis < 2 and t == IFMAP:
         return rows(n, axis, x, y)
     found = 0.0
     if n.lacks[t, d]:
-        found += np.log(x)
+        found += n.logs[x]
     if e >= 0 and n.lacks[t, e]:
-        found += np.log(y)
+        found += n.logs[y]
     return found

@@ -1,22 +1,24 @@
 """The structures of a question, each with its lower bound and what is left to try of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from math import inf, prod
-from typing import Any
+from math import exp, inf
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.beam import dive
-from hwsim.search.chains import table
-from hwsim.search.dual import Goal, bound, weights
+from hwsim.search.branch import chosen, cut, narrowed, side
+from hwsim.search.chains import near
+from hwsim.search.dual import Ascent, Goal, ascent, bound
 from hwsim.search.goal import goal, word_prices
-from hwsim.search.inner import Options, axis_options
-from hwsim.search.outer import BIG
+from hwsim.search.inner import Flags, Options, axis_options
+from hwsim.search.outer import Scratch, scratch_of
+from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
     INNER,
     MACS,
@@ -25,7 +27,6 @@ from hwsim.search.problem import (
     RISEN,
     RISEN_TILE,
     TILES,
-    Floats,
     Form,
     Ints,
     Numbers,
@@ -33,145 +34,149 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
-from hwsim.search.scores import Scratch, Weights, narrowed, price_all
 from hwsim.search.structures import Structure, structures
-from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, Walk, search, walk
+from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 from hwsim.workload import Layer
 
 AXES = range(6)
-# Rounds that move a structure's weights: of every structure first, of one that stays for long, and
-# of one whose options are left out in between.
-FIRST_ROUNDS, MORE_ROUNDS, ROUNDS = 12, 100, (20, 40, 80, 100)
-# Options that a round goes through in the time in which a walk tries one.
-SWIFTER = 200
-# Sets of options that a dive keeps, how many chains it may try, and how far above the bound.
-WIDTH, DIVE, DEPTH = 256, 200_000, 0.08
-# Options of all axes, multiplied, which are walked through rather than bounded anew.
-FEW = 3e4
+# What parts of a structure differ in.
+PARTED = "number", "barred"
+# Rounds after which options are left out, and options that a round goes through in the time in
+# which a walk tries one; what it takes besides.
+STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
 
 
 # What a monomial or a tile is; None where a structure has none.
 Label = Any
 
 
-@dataclass
-class Job:
-    """One structure, with the axes along which its ifmaps slide.
+class Room(NamedTuple):
+    """A layer on a machine, and room for what its axes come to."""
 
-    `options` [axis], `weights` of its highest bound so far, `mean` [MONOMIALS + TILES] logarithms
-    of what the best options took of late. `least`: the lower bound so far, as log(objective).
-    `closed`: no nest of it is lower than that but those of `leaves`, (value, leaf) each, of which
-    the last is the lowest. `turns`: how often it was gone on with.
-    """
+    numbers: Numbers
+    scratch: tuple[Scratch, ...]
+
+
+def room(numbers: Numbers, options: Iterable[tuple[Options, ...]]) -> Room:
+    """Room for the largest of such options of all axes."""
+    most = np.ones((6, 3), np.int64)
+    for own in options:
+        sizes = [(axis.key.size, len(axis.keys), len(axis.ends)) for axis in own]
+        most = np.maximum(most, sizes)
+    return Room(numbers, tuple(scratch_of(numbers, axis, *map(int, most[axis])) for axis in AXES))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One structure, with the axes along which its ifmaps slide, and `options` [axis]."""
 
     structure: Structure
     form: Form
     goal: Goal
     options: tuple[Options, ...]
-    weights: Weights
-    mean: Floats
+
+    def whole(self) -> "Part":
+        """All of its nests."""
+        rows, barred = (tuple(getattr(own, name) for own in self.options) for name in PARTED)
+        return Part(self, rows, barred, ascent(self.goal))
+
+
+@dataclass
+class Part:
+    """Some nests of a structure: those of the options of these `rows` [axis] and of tiles that are
+    not `barred` [axis].
+
+    `least`: the lower bound so far, as log(objective), raised in so many `rounds`. `leaves`:
+    (value, nest) of nests found, each lower than all before.
+    """
+
+    job: Job
+    rows: tuple[Ints, ...]
+    barred: tuple[Flags, ...]
+    ascent: Ascent
     least: float = -inf
-    const: float = -inf
-    closed: bool = False
-    turns: int = 0
+    rounds: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
 
-    def learn(self, known: dict[Label, float]) -> None:
+    @property
+    def options(self) -> tuple[Options, ...]:
+        """Those of each axis."""
+        return tuple(
+            (own if rows.size == own.key.size else chosen(own, rows))._replace(barred=barred)
+            for own, rows, barred in zip(self.job.options, self.rows, self.barred, strict=True)
+        )
+
+    def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""
-        for at, label in enumerate(labels(self.structure)):
-            self.mean[at] = known.get(("mean", label), self.mean[at])
-        for at, label in enumerate(labels(self.structure)[MONOMIALS:]):
-            self.weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
-        for at in range(2):
-            self.weights.places[at] = known.get(("places", at), 0.0)
-        if known.get("busy", 0) == self.weights.busy.size:
-            for at in range(self.weights.busy.size):
-                self.weights.busy[at] = known[("busy", at)]
+        weights = self.ascent.weights
+        for at, label in enumerate(labels(self.job.structure)):
+            self.ascent.mean[:, at] = known.get(("mean", label), 0.0)
+        for at, label in enumerate(labels(self.job.structure)[MONOMIALS:]):
+            weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
+        weights.places[:] = known.get("places", 0.0)
+        if known.get("busy", weights.busy).size == weights.busy.size:
+            weights.busy[:] = known.get("busy", weights.busy)
 
-    def teach(self, known: dict[Label, float]) -> None:
+    def teach(self, known: dict[Label, Any]) -> None:
         """Leaves its weights to other structures."""
-        names = labels(self.structure)
-        known.update({("mean", name): self.mean[at] for at, name in enumerate(names) if name})
+        names, weights = labels(self.job.structure), self.ascent.weights
+        mean = enumerate(names)
+        known.update({("mean", name): self.ascent.mean[:, at] for at, name in mean if name})
         tiles = enumerate(names[MONOMIALS:])
-        known.update({("tile", name): self.weights.tiles[at] for at, name in tiles if name})
-        known.update({("places", at): self.weights.places[at] for at in range(2)})
-        known.update({("busy", at): each for at, each in enumerate(self.weights.busy)})
-        known["busy"] = self.weights.busy.size
+        known.update({("tile", name): weights.tiles[at] for at, name in tiles if name})
+        known.update(places=weights.places, busy=weights.busy)
 
-    def raise_bound(
-        self, n: Numbers, limit: float, rounds: int, options: Sequence[Options] = ()
-    ) -> int:
-        """Tries for a higher bound, up to `limit`, with all options or those of lower nests; the
-        effort that it took."""
-        moved = Weights(*(each.copy() for each in self.weights))
-        options = tuple(options) or self.options
-        scratch = scratch_of(n, self.form, options)
-        args = (n, self.form, self.goal, options, moved, scratch, self.mean)
-        found = bound(*args, limit, limit, rounds)
-        if self.const + self._priced(n, options)[1] < found < BIG:
-            self.weights = moved
-            self.const = found - self._priced(n, options)[1]
-        self.least = max(self.least, min(found, limit))
-        return rounds * sum(len(own.key) for own in options) // SWIFTER
-
-    def dive(self, n: Numbers, limit: float) -> int:
-        """Looks for any nests below `limit`; how many options and chains it tried."""
-        limit = min(limit, self.least + DEPTH)
-        options = self._narrowed(n, self.options, limit)
-        scratch, total = self._priced(n, options)
-        slack = max(limit - self.const - total, 0.0)
-        rows = table(n, self.form, options, self.weights, scratch, slack)
-        state = walk(limit, DIVE)
-        dive(n, self.form, self.goal, rows, self.weights, self.const, state, WIDTH)
-        self._keep(state)
-        return int(state.tally[TRIED])
-
-    def close(self, n: Numbers, limit: float, effort: int) -> int:
-        """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
-        it tried. Then the job is closed, or its bound is `limit`, or the effort was too little."""
-        options = self.options
-        for rounds in (*ROUNDS, 0):
+    def raise_bound(self, room: Room, limit: float, rounds: int) -> int:
+        """Tries for a higher bound, up to `limit`, and leaves out what is not below it; the effort
+        that it took."""
+        job, options, work = self.job, self.options, 0
+        for turns in [STRIDE] * (rounds // STRIDE):
+            place = room.numbers, job.form, job.goal, options
+            found = bound(*place, self.ascent, room.scratch, limit, turns)
+            work += EACH_ROUND + turns * sum(own.key.size for own in options) // SWIFTER
+            self.least = max(self.least, min(found, limit))
+            self.rounds += turns
+            if self.ascent.value[0] < exp(limit):
+                self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
             if self.least >= limit:
-                return 0
-            options = self._narrowed(n, options, limit)
-            if not rounds or prod(float(own.key.size) for own in options) < FEW:
                 break
-            self.raise_bound(n, limit, rounds, options)
-        scratch, total = self._priced(n, options)
-        slack = max(limit - self.const - total, 0.0)
-        rows = table(n, self.form, options, self.weights, scratch, slack)
-        state = walk(limit, effort)
-        search(n, self.form, self.goal, rows, self.weights, self.const, state)
-        self._learn(state, limit)
-        return int(state.tally[TRIED])
+            options = narrowed(room.numbers, job.form, options, self.ascent, room.scratch, limit)
+            if not all(own.key.size for own in options):
+                self.least = limit
+                break
+        self.rows = tuple(own.number for own in options)
+        return work
 
-    def _narrowed(
-        self, n: Numbers, options: tuple[Options, ...], limit: float
-    ) -> tuple[Options, ...]:
-        """Those of the options that a nest below `limit` may have."""
-        scratch, total = self._priced(n, options)
-        slack = max(limit - self.const - total, 0.0)
-        return tuple(map(narrowed, options, (own.scores for own in scratch), [slack] * 6))
-
-    def _priced(
-        self, n: Numbers, options: tuple[Options, ...]
-    ) -> tuple[tuple[Scratch, ...], float]:
-        scratch = scratch_of(n, self.form, options)
-        taken = np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2)
-        return scratch, price_all(n, self.form, options, self.weights, scratch, *taken)
-
-    def _keep(self, state: Walk) -> int:
-        """Keeps the nests found, of which the last is the lowest; how many there were."""
-        found = int(state.tally[FOUND])
-        for at in range(max(0, found - LEAVES), found):
-            self.leaves.append((float(state.values[at % LEAVES]), state.leaves[at % LEAVES].copy()))
+    def halves(self, room: Room) -> list["Part"]:
+        """Both sides of a cut; none if there is nothing to cut."""
+        form, options = self.job.form, self.options
+        axis, column, at = cut(room.numbers, form, options, self.ascent, room.scratch)
+        if axis < 0:
+            return []
+        found = []
+        for above in (False, True):
+            own = side(form, options[axis], room.scratch[axis], column, at, above)
+            rows, barred = list(self.rows), list(self.barred)
+            rows[axis], barred[axis] = own.number, own.barred
+            start = deepcopy(self.ascent)
+            found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
         return found
 
-    def _learn(self, state: Walk, limit: float) -> None:
-        found = self._keep(state)
-        if state.tally[TRIED] < state.tally[MOST]:
-            self.closed = found > 0
-            self.least = float(state.limit[0]) if found else limit
+    def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
+        """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
+        it tried, and whether it tried all. Then the bound is that nest's, or `limit`."""
+        options, job = self.options, self.job
+        state = walk(limit, effort)
+        rows = near(room.numbers, job.form, options, self.ascent, room.scratch, limit)
+        weights, const = self.ascent.weights, float(self.ascent.const[0])
+        search(room.numbers, job.form, job.goal, rows, weights, const, state)
+        found, tried = int(state.tally[FOUND]), int(state.tally[TRIED])
+        for at in range(max(0, found - LEAVES), found):
+            self.leaves.append((float(state.values[at % LEAVES]), state.leaves[at % LEAVES].copy()))
+        done = tried < state.tally[MOST]
+        if done:
+            self.least = max(self.least, float(state.limit[0]) if found else limit)
+        return tried, done
 
 
 @lru_cache(maxsize=4096)
@@ -191,49 +196,33 @@ def labels(structure: Structure) -> tuple[Label, ...]:
     return tuple(found)
 
 
-def scratch_of(numbers: Numbers, form: Form, options: tuple[Options, ...]) -> tuple[Scratch, ...]:
-    """Room for the scores of every axis."""
-    stores, found = form.tensors.size, []
-    for axis, own in zip(AXES, options, strict=True):
-        second = numbers.second[axis]
-        tiles = numbers.counts[numbers.first[axis]], numbers.counts[second] if second >= 0 else 1
-        found.append(
-            Scratch(
-                np.zeros(own.key.size),
-                np.zeros((stores + 1, *tiles)),
-                np.zeros((stores + 1, *tiles), np.int64),
-                np.zeros(len(own.keys)),
-                np.zeros(len(own.splits)),
-            )
-        )
-    return tuple(found)
-
-
 def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[Job]:
     """Every structure, and every way in which its ifmaps may slide."""
-    sized, sliding = numbers(layer, machine), windows(layer)
-    known: dict[tuple[Any, ...], tuple[Options, ...]] = {}
+    sized, sliding, square = numbers(layer, machine), windows(layer), _is_square(layer)
+    known: dict[tuple[Any, ...], Options] = {}
     prices = word_prices(layer, machine)
     for structure in structures(machine, layer.tensors, sliding):
         costs = goal(layer, machine, structure, objective, prices)
-        for slides in _slides(layer, structure, bool(sliding)):
+        for slides in _slides(structure, bool(sliding), square):
             shape = form(structure, layer, machine, slides)
-            key = _inside(structure, shape)
-            if key not in known:
-                known[key] = tuple(axis_options(sized, shape, axis) for axis in AXES)
-            if all(own.key.size for own in known[key]):
-                mean = np.zeros(MONOMIALS + TILES)
-                yield Job(structure, shape, costs, known[key], weights(costs), mean)
+            options = []
+            for axis in AXES:
+                key = _inside(structure, shape, axis, square)
+                if key not in known:
+                    known[key] = axis_options(sized, shape, axis)
+                options.append(known[key])
+            if all(own.key.size for own in options):
+                yield Job(structure, shape, costs, tuple(options))
 
 
-def _slides(layer: Layer, structure: Structure, sliding: bool) -> Iterator[tuple[int, ...]]:
+def _slides(structure: Structure, sliding: bool, square: bool) -> Iterator[tuple[int, ...]]:
     """The axis along which the ifmap slides at each of its stores."""
     count = sum(kept.tensor == "ifmap" for kept in structure.stores)
     if not sliding:
         yield (-1,) * count
         return
     for slides in product((0, 1), repeat=count):
-        if not (slides[:1] == (1,) and _is_square(layer)):
+        if not (slides[:1] == (1,) and square):
             yield slides
 
 
@@ -243,9 +232,12 @@ def _is_square(layer: Layer) -> bool:
     return rows == (layer.Q, layer.S, layer.W, layer.stride_w, layer.dilation_w, layer.pad_w)
 
 
-def _inside(structure: Structure, shape: Form) -> tuple[Any, ...]:
-    """What the options of a structure depend on."""
+def _inside(structure: Structure, shape: Form, axis: int, square: bool) -> tuple[Any, ...]:
+    """What the options of an axis depend on; rows and columns of a square layer have the same."""
     risen = None if structure.risen is None else structure.outer[structure.risen]
-    slide = int(shape.slides[structure.risen]) if structure.risen is not None else -1
-    own = tuple(map(int, shape.slides[len(structure.outer) :]))
-    return structure.inner, structure.inner_slots, risen, slide, own, tuple(shape.macs)
+    first = len(structure.outer) if structure.risen is None else structure.risen
+    slides = [*shape.slides[first : first + 1], *shape.slides[len(structure.outer) :]]
+    own = tuple(dim in slot for slot in structure.inner_slots for dim in NAMES[axis] if dim)
+    alike = 0 if square and axis == 1 else axis
+    along = tuple(bool(way == axis) for way in slides)
+    return alike, structure.inner, own, risen, along, tuple(map(bool, shape.macs))

@@ -1,49 +1,81 @@
-"""The tiles of an axis above the array: the cheapest chain to every tile, and chains one by one."""
+"""The tiles of an axis above the array: the cheapest chain to every tile."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, rows, tile_share, tiles_of
-from hwsim.search.problem import RISEN, Form, Numbers
+from hwsim.search.inner import rows, slides_over, tile_share
+from hwsim.search.problem import OUTER, RISEN, Form, Numbers
+from hwsim.search.ways import IFMAP, tiles_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Pair = tuple[int, int]
 BIG = 1e300
 
 
-@njit(cache=True)
-def store_cost(
-    n: Numbers, f: Form, axis: int, k: int, a: Pair, b: Pair, theta: Floats, lam: Floats
-) -> Any:
-    """Weighted logarithms of what tiles b = (first, second) at store k take, tiles a before."""
-    t = f.tensors[k]
-    weight = theta[k]
-    if k == f.risen and not (axis < 2 and t == IFMAP):
-        weight += theta[RISEN]
-    cost = weight * visits(n, f, axis, k, a, b)
-    if k != f.risen:
-        cost += lam[k] * np.log(tile_share(n, t, axis, b[0], b[1]))
-    return cost
+class Scratch(NamedTuple):
+    """Room for what an axis comes to at given weights, and tables of its tiles.
+
+    `scores` [option]: the least with each; `best` [store + 1, tile, tile]: the least cost of stores
+    before one, by the tiles at the last of them; `back` likewise: the number i * most + j of the
+    tiles before; `rests` [key] and `spreads` [spread]: the least of the stores above the array, and
+    of places. `times` [tensor, tile, tile]: logarithms of how often such tiles are sent, unless the
+    ifmap slides, and `shares` likewise of what the axis contributes to their elements. `overlaps`
+    [2, tile of the other dimension]: whether ifmap tiles share rows as they slide along either one.
+    """
+
+    scores: Floats
+    best: Floats
+    back: Ints
+    rests: Floats
+    spreads: Floats
+    times: Floats
+    shares: Floats
+    overlaps: Flags
 
 
 @njit(cache=True)
-def visits(n: Numbers, f: Form, axis: int, k: int, a: Pair, b: Pair) -> Any:
-    """The logarithm of how often tiles b are sent to store k, tiles a before."""
-    t, d, e = f.tensors[k], n.first[axis], n.second[axis]
-    u = tiles_of(n.bounds[d], b[0])
-    v = tiles_of(n.bounds[e], b[1]) if e >= 0 else 1
+def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> Scratch:
+    """Room for an axis of so many options, keys and spreads at most."""
+    d, e = n.first[axis], n.second[axis]
+    c0, c1 = n.counts[d], n.counts[e] if e >= 0 else 1
+    times, shares = np.zeros((3, c0, c1)), np.zeros((3, c0, c1))
+    for t in range(3):
+        for i in range(c0):
+            for j in range(c1):
+                a, b = n.sizes[d, i], n.sizes[e, j] if e >= 0 else 1
+                times[t, i, j] = _times(n, axis, t, a, b)
+                shares[t, i, j] = np.log(tile_share(n, t, axis, a, b))
+    overlaps = np.zeros((2, max(c0, c1)), np.bool_)
+    if axis < 2:
+        for j in range(c1):
+            overlaps[0, j] = slides_over(n, axis, 0, n.sizes[e, j])
+        for i in range(c0):
+            overlaps[1, i] = slides_over(n, axis, 1, n.sizes[d, i])
+    return Scratch(
+        np.zeros(options),
+        np.zeros((OUTER + 1, c0, c1)),
+        np.zeros((OUTER + 1, c0, c1), np.int64),
+        np.zeros(keys),
+        np.zeros(spreads),
+        times,
+        shares,
+        overlaps,
+    )
+
+
+@njit(cache=True)
+def _times(n: Numbers, axis: int, t: int, a: int, b: int) -> Any:
+    """The logarithm of how often tiles are sent."""
+    d, e = n.first[axis], n.second[axis]
+    u = tiles_of(n.bounds[d], a)
+    v = tiles_of(n.bounds[e], b) if e >= 0 else 1
     if axis < 2 and t == IFMAP:
-        found = rows(n, axis, u, v)
-        if f.slides[k] == axis:
-            if a[0] > b[0]:
-                found = min(found, rows(n, axis, tiles_of(n.bounds[d], a[0]), v))
-            if a[1] > b[1]:
-                found = min(found, rows(n, axis, u, tiles_of(n.bounds[e], a[1])))
-        return found
+        return rows(n, axis, u, v)
     found = 0.0
     if n.lacks[t, d]:
         found += np.log(u)
@@ -53,37 +85,69 @@ def visits(n: Numbers, f: Form, axis: int, k: int, a: Pair, b: Pair) -> Any:
 
 
 @njit(cache=True)
-def cheapest(
-    n: Numbers, f: Form, axis: int, theta: Floats, lam: Floats, best: Floats, back: Ints
-) -> None:
-    """Fills best[k, i, j]: the least cost of stores before k, tiles number (i, j) at the last of
-    them; back [k, i, j]: the number i * most + j of the tiles before."""
-    d, e = n.first[axis], n.second[axis]
-    c0, c1 = n.counts[d], n.counts[e] if e >= 0 else 1
-    best[0, :c0, :c1] = BIG
-    best[0, 0, 0] = 0.0
-    for k in range(f.tensors.size):
-        free0, free1 = f.masks[k, d], e >= 0 and f.masks[k, e]
-        slides = axis < 2 and f.tensors[k] == IFMAP and f.slides[k] == axis
-        if slides:
-            _slide(n, f, axis, k, theta, lam, best, back)
-        else:
-            _fall(best[k], best[k + 1], back[k + 1], c0, c1, free0, free1)
-            for i in range(c0):
-                for j in range(c1):
-                    if best[k + 1, i, j] < BIG:
-                        b = n.sizes[d, i], n.sizes[e, j] if e >= 0 else 1
-                        best[k + 1, i, j] += store_cost(n, f, axis, k, b, b, theta, lam)
+def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> Any:
+    """The logarithm of how often tiles of numbers `at` are sent to store k, tiles `before` it."""
+    t, (u, v), (i, j) = f.tensors[k], before, at
+    found = own.times[t, i, j]
+    if f.slides[k] == axis:
+        if u < i and own.overlaps[0, j]:
+            found = min(found, own.times[t, u, j])
+        if v < j and own.overlaps[1, i]:
+            found = min(found, own.times[t, i, v])
+    return found
 
 
 @njit(cache=True)
-def _fall(
-    before: Floats, after: Floats, back: Ints, c0: int, c1: int, free0: bool, free1: bool
+def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
+    """The weight of visits to store k: a pad that rose has them in the sum over places too."""
+    if k == f.risen and not (axis < 2 and f.tensors[k] == IFMAP):
+        return theta[k] + theta[RISEN]
+    return theta[k]
+
+
+@njit(cache=True)
+def cheapest(
+    n: Numbers, f: Form, axis: int, theta: Floats, lam: Floats, barred: Flags, own: Scratch
 ) -> None:
+    """Fills in `own.best` and `own.back`, leaving out tiles that are barred [store, tile, tile]."""
+    d, e = n.first[axis], n.second[axis]
+    best, back = own.best, own.back
+    best[0] = BIG
+    best[0, 0, 0] = 0.0
+    for k in range(f.tensors.size):
+        free0, free1 = f.masks[k, d], e >= 0 and f.masks[k, e]
+        weight, price = visit_weight(f, axis, k, theta), 0.0 if k == f.risen else lam[k]
+        if f.slides[k] == axis:
+            _slide(f, axis, k, weight, own, free0, free1)
+        else:
+            _fall(best[k], best[k + 1], back[k + 1], free0, free1)
+            _add(best[k + 1], weight, own.times[f.tensors[k]])
+        if price > 0:
+            _add(best[k + 1], price, own.shares[f.tensors[k]])
+        _bar(best[k + 1], barred[k])
+
+
+@njit(cache=True)
+def _add(costs: Floats, weight: float, logs: Floats) -> None:
+    for i in range(costs.shape[0]):
+        for j in range(costs.shape[1]):
+            costs[i, j] += weight * logs[i, j]
+
+
+@njit(cache=True)
+def _bar(costs: Floats, barred: Flags) -> None:
+    for i in range(costs.shape[0]):
+        for j in range(costs.shape[1]):
+            if barred[i, j]:
+                costs[i, j] = BIG
+
+
+@njit(cache=True)
+def _fall(before: Floats, after: Floats, back: Ints, free0: bool, free1: bool) -> None:
     """The best of all larger tiles, where tiles may fall."""
     most = after.shape[1]
-    for i in range(c0):
-        for j in range(c1):
+    for i in range(after.shape[0]):
+        for j in range(most):
             after[i, j], back[i, j] = before[i, j], i * most + j
             if free0 and i and after[i - 1, j] < after[i, j]:
                 after[i, j], back[i, j] = after[i - 1, j], back[i - 1, j]
@@ -93,19 +157,16 @@ def _fall(
 
 @njit(cache=True)
 def _slide(
-    n: Numbers, f: Form, axis: int, k: int, theta: Floats, lam: Floats, best: Floats, back: Ints
+    f: Form, axis: int, k: int, weight: float, own: Scratch, free0: bool, free1: bool
 ) -> None:
     """The same at a store at which the ifmap slides, whose words depend on the tiles before."""
-    d, e = n.first[axis], n.second[axis]
-    free0, free1, most = f.masks[k, d], f.masks[k, e], best.shape[2]
-    for i in range(n.counts[d]):
-        for j in range(n.counts[e]):
-            best[k + 1, i, j] = BIG
-            b = n.sizes[d, i], n.sizes[e, j]
+    before, after, back, most = own.best[k], own.best[k + 1], own.back[k + 1], own.best.shape[2]
+    for i in range(after.shape[0]):
+        for j in range(most):
+            after[i, j] = BIG
             for u in range(0 if free0 else i, i + 1):
                 for v in range(0 if free1 else j, j + 1):
-                    if best[k, u, v] < BIG:
-                        a = n.sizes[d, u], n.sizes[e, v]
-                        cost = best[k, u, v] + store_cost(n, f, axis, k, a, b, theta, lam)
-                        if cost < best[k + 1, i, j]:
-                            best[k + 1, i, j], back[k + 1, i, j] = cost, u * most + v
+                    if before[u, v] < BIG:
+                        cost = before[u, v] + weight * visits(f, axis, k, own, (u, v), (i, j))
+                        if cost < after[i, j]:
+                            after[i, j], back[i, j] = cost, u * most + v

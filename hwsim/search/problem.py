@@ -34,17 +34,19 @@ TILES = RISEN_TILE + 1
 class Numbers(NamedTuple):
     """A layer on a machine.
 
-    `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `sizes` [8,
-    most] tile sizes, largest first, of which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w`
-    [Q + 1, S + 1]: logarithms of the ifmap rows (columns) that are sent at least in so many tiles
-    along either dimension; `steps` [2, 2] stride and dilation; `span` [2] padded ifmap size; `x`,
-    `y` places along the array's axes; `room` [memory] bits; `shared` [3] whether one word serves
-    all places; `lacks` [3, 8] whether a tensor lacks a dimension.
+    `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `logs` of
+    whole numbers as large as any tile or place; `sizes` [8, most] tile sizes, largest first, of
+    which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap
+    rows (columns) that are sent at least in so many tiles along either dimension; `steps` [2, 2]
+    stride and dilation; `span` [2] padded ifmap size; `x`, `y` places along the array's axes;
+    `room` [memory] bits; `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a
+    tensor lacks a dimension.
     """
 
     first: Ints
     second: Ints
     bounds: Ints
+    logs: Floats
     sizes: Ints
     counts: Ints
     rows_h: Floats
@@ -105,6 +107,8 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         row[: len(own)] = own
     array = machine.arrays[0] if machine.arrays else None
     places = [*(array.axes.values() if array else ()), 1, 1]
+    most = max(*layer.bounds.values(), layer.H + 2 * layer.pad_h, layer.W + 2 * layer.pad_w)
+    most = max(most, places[0] * places[1])
     index = {dim: at for at, dim in enumerate(DIMS)}
     heights = (layer.P, layer.R, layer.stride_h, layer.dilation_h, layer.pad_h, layer.H)
     widths = (layer.Q, layer.S, layer.stride_w, layer.dilation_w, layer.pad_w, layer.W)
@@ -112,6 +116,7 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         first=np.array([index[a] for a, _ in AXES], np.int64),
         second=np.array([index.get(b, -1) for _, b in AXES], np.int64),
         bounds=np.array([layer.bounds[dim] for dim in DIMS], np.int64),
+        logs=np.log(np.maximum(np.arange(most + 1), 1)),
         sizes=table,
         counts=np.array([len(own) for own in sizes], np.int64),
         rows_h=np.log(_rows(*heights, stored=machine.stores_padding)),

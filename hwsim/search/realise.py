@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store, overflow
-from hwsim.search.inner import CHUNK, PADS, PLACES, WIDTH
 from hwsim.search.problem import AXES
 from hwsim.search.structures import Structure
+from hwsim.search.ways import CHUNK, PADS, PLACES, WIDTH
 from hwsim.workload import DIMS, Layer
 
 Ints = NDArray[np.int64]
@@ -67,7 +67,8 @@ class _Nest:
         chunk = self._raise(dim, way[CHUNK], inside)
         self.within[0][dim] = chunk
         places = self.places[dim]
-        inside = min(chunk * places[0] * places[1], self.layer.bounds[dim])
+        full = min(chunk * places[0] * places[1], self.layer.bounds[dim])
+        inside = full if self.raised else min(full, max(tiles[len(self.structure.outer)], chunk))
         self.above[-1][dim] = inside
         for slot in range(len(self.structure.outer), 0, -1):
             tile = tiles[slot]

@@ -6,12 +6,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hwsim.search.inner import IFMAP, SHARES, Options, tile_share
-from hwsim.search.outer import BIG, cheapest, visits
-from hwsim.search.problem import OUTER, RISEN, Form, Numbers
+from hwsim.search.inner import SHARES, Options
+from hwsim.search.outer import BIG, Scratch, cheapest, visits
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
+from hwsim.search.ways import IFMAP, WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+# Columns of what an axis takes: logarithms of monomials, but that of a pad that rose holds what its
+# option does to it and not the loops above; of tiles; of places along x and y.
+PLACES = MONOMIALS + TILES
+TAKEN = PLACES + 2
+# What is written down of an axis of a nest: places along x and y, what both dimensions do within
+# the array, and their tiles above it.
+LEAF = 2 + 2 * WIDTH + 2 * (OUTER + 1)
 
 
 class Weights(NamedTuple):
@@ -24,54 +32,34 @@ class Weights(NamedTuple):
     busy: Floats
 
 
-class Scratch(NamedTuple):
-    """Room for what an axis comes to at given weights.
+class Picks(NamedTuple):
+    """The best options and chains: what they take [axis, TAKEN], and how they are written down
+    [axis, LEAF]."""
 
-    `scores` [option]: the least with each; `best`, `back` [store + 1, tile, tile]: of the tiles
-    above the array (`outer.cheapest`); `rests` [key] and `spreads` [spread]: the least of the
-    stores above the array, and of places.
-    """
-
-    scores: Floats
-    best: Floats
-    back: Ints
-    rests: Floats
-    spreads: Floats
+    taken: Floats
+    leaf: Ints
 
 
 @njit(cache=True)
 def axis_best(
-    n: Numbers,
-    f: Form,
-    axis: int,
-    o: Options,
-    w: Weights,
-    scratch: Scratch,
-    logs: Floats,
-    tiles: Floats,
-    places: Floats,
+    n: Numbers, f: Form, axis: int, o: Options, w: Weights, own: Scratch, picks: Picks
 ) -> Any:
-    """The least score of an axis; its option's logarithms are added to the last three.
-
-    `scratch.scores` [option] then has the least score with each option."""
+    """The least score of an axis, and into `picks` what has it; `own.scores` [option] then has the
+    least score with each option."""
     if o.key.size == 0:
         return BIG
-    cheapest(n, f, axis, w.theta, w.tiles, scratch.best, scratch.back)
-    _rests(n, f, axis, o, scratch.best[f.tensors.size], scratch.rests)
-    _spreads(o, w, scratch.spreads)
-    _score(o, w, scratch)
-    pick = int(np.argmin(scratch.scores))
-    if scratch.scores[pick] < BIG / 2:
-        _take_within(o, w, scratch, pick, logs, tiles, places)
-        _take_above(n, f, axis, o, scratch, pick, logs, tiles)
-    return scratch.scores[pick]
-
-
-@njit(cache=True)
-def _rests(n: Numbers, f: Form, axis: int, o: Options, best: Floats, rests: Floats) -> None:
-    """The least cost of the stores above the array for each key."""
+    cheapest(n, f, axis, w.theta, w.tiles, o.barred, own)
     for key in range(o.keys.shape[0]):
-        rests[key] = _last_tiles(n, f, axis, o.keys[key], best)[0]
+        own.rests[key] = _last_tiles(n, f, axis, o.keys[key], own.best[f.tensors.size])[0]
+    for at in range(o.ends.shape[0]):
+        own.spreads[at] = _end(o.ends[at], w)[0]
+    _score(o, w, own.scores, own.rests, own.spreads)
+    pick = int(np.argmin(own.scores[: o.key.size]))
+    if own.scores[pick] < BIG / 2:
+        picks.taken[axis] = 0.0
+        _take_within(o, w, pick, picks.taken[axis], picks.leaf[axis])
+        _take_above(n, f, axis, o, own, pick, picks.taken[axis], picks.leaf[axis])
+    return own.scores[pick]
 
 
 @njit(cache=True)
@@ -81,32 +69,27 @@ def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     d, e = n.first[axis], n.second[axis]
     last = f.tensors.size
     free0, free1 = f.masks[last, d], e >= 0 and f.masks[last, e]
-    lo0, hi0, lo1, hi1 = key
     least, pi, pj = BIG, 0, 0
-    for i in range(0 if free0 else lo0, hi0):
-        for j in range(0 if free1 else lo1, hi1):
+    for i in range(0 if free0 else key[0], key[0] + 1):
+        for j in range(0 if free1 else key[1], key[1] + 1):
             if best[i, j] < least:
                 least, pi, pj = best[i, j], i, j
     return least, pi, pj
 
 
 @njit(cache=True)
-def _spreads(o: Options, w: Weights, spreads: Floats) -> None:
-    """The least price of the places of each spread."""
-    for at in range(o.split_counts.size):
-        least = BIG
-        for k in range(o.split_counts[at]):
-            x, y = o.splits[at, k]
-            least = min(least, w.places[0] * np.log(x) + w.places[1] * np.log(y))
-        spreads[at] = least
+def _end(ends: Floats, w: Weights) -> Any:
+    """The lower price of places that are longest along either axis, and which it is."""
+    one = w.places[0] * ends[0, 0] + w.places[1] * ends[0, 1]
+    other = w.places[0] * ends[1, 0] + w.places[1] * ends[1, 1]
+    return (one, 0) if one <= other else (other, 1)
 
 
 @njit(cache=True)
-def _score(o: Options, w: Weights, scratch: Scratch) -> None:
+def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Floats) -> None:
     """The least score with each option."""
-    scores = scratch.scores
     for i in range(o.key.size):
-        scores[i] = scratch.rests[o.key[i]] + scratch.spreads[o.spread[i]]
+        scores[i] = rests[o.key[i]] + spreads[o.spread[i]]
     for c in range(o.columns.size):
         k = o.columns[c]
         weight = w.theta[OUTER + k] if k < SHARES else w.tiles[OUTER + k - SHARES]
@@ -117,57 +100,52 @@ def _score(o: Options, w: Weights, scratch: Scratch) -> None:
 
 
 @njit(cache=True)
-def _take_within(
-    o: Options,
-    w: Weights,
-    scratch: Scratch,
-    pick: int,
-    logs: Floats,
-    tiles: Floats,
-    places: Floats,
-) -> None:
-    """Adds what an option takes from the array inwards, on its cheapest places."""
+def column_of(feature: int) -> Any:
+    """The column of TAKEN of an option's feature."""
+    return OUTER + feature if feature < SHARES else MONOMIALS + OUTER + feature - SHARES
+
+
+@njit(cache=True)
+def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -> None:
+    """What an option takes from the array inwards, on its cheapest places."""
     for c in range(o.columns.size):
-        k = o.columns[c]
-        if k < SHARES:
-            logs[OUTER + k] += o.features[c, pick]
-        else:
-            tiles[OUTER + k - SHARES] += o.features[c, pick]
+        taken[column_of(o.columns[c])] = o.features[c, pick]
     at = o.spread[pick]
-    for k in range(o.split_counts[at]):
-        x, y = o.splits[at, k]
-        if w.places[0] * np.log(x) + w.places[1] * np.log(y) <= scratch.spreads[at]:
-            places[0] += np.log(x)
-            places[1] += np.log(y)
-            break
+    _, end = _end(o.ends[at], w)
+    taken[PLACES], taken[PLACES + 1] = o.ends[at, end]
+    leaf[0], leaf[1] = o.splits[at, o.end_splits[at, end]]
+    way = o.ways[o.number[pick]]
+    leaf[2 : 2 + WIDTH], leaf[2 + WIDTH : 2 + 2 * WIDTH] = way[0], way[1]
 
 
 @njit(cache=True)
 def _take_above(
-    n: Numbers,
-    f: Form,
-    axis: int,
-    o: Options,
-    scratch: Scratch,
-    pick: int,
-    logs: Floats,
-    tiles: Floats,
+    n: Numbers, f: Form, axis: int, o: Options, own: Scratch, pick: int, taken: Floats, leaf: Ints
 ) -> None:
-    """Adds what the cheapest tiles above the array take that an option goes with."""
+    """What the cheapest tiles above the array take that an option goes with."""
     d, e = n.first[axis], n.second[axis]
-    stores, most = f.tensors.size, scratch.best.shape[2]
-    _, pi, pj = _last_tiles(n, f, axis, o.keys[o.key[pick]], scratch.best[stores])
-    for k in range(stores - 1, -1, -1):
-        b = n.sizes[d, pi], n.sizes[e, pj] if e >= 0 else 1
-        code = scratch.back[k + 1, pi, pj]
-        pi, pj = code // most, code % most
-        a = n.sizes[d, pi], n.sizes[e, pj] if e >= 0 else 1
-        seen = visits(n, f, axis, k, a, b)
-        logs[k] += seen
-        if k != f.risen:
-            tiles[k] += np.log(tile_share(n, f.tensors[k], axis, b[0], b[1]))
-        elif not (axis < 2 and f.tensors[k] == IFMAP):
-            logs[RISEN] += seen
+    stores, most = f.tensors.size, own.best.shape[2]
+    _, i, j = _last_tiles(n, f, axis, o.keys[o.key[pick]], own.best[stores])
+    for k in range(stores, -1, -1):
+        leaf[2 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
+        leaf[3 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
+        if k == 0:
+            break
+        u, v = own.back[k, i, j] // most, own.back[k, i, j] % most
+        taken[k - 1] = visits(f, axis, k - 1, own, (u, v), (i, j))
+        if k - 1 != f.risen:
+            taken[MONOMIALS + k - 1] = own.shares[f.tensors[k - 1], i, j]
+        i, j = u, v
+
+
+@njit(cache=True)
+def total(f: Form, taken: Floats, summed: Floats) -> None:
+    """What all axes take together [TAKEN]."""
+    for c in range(TAKEN):
+        summed[c] = taken[:, c].sum()
+    for axis in range(6):
+        if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
+            summed[RISEN] += taken[axis, f.risen]
 
 
 @njit(cache=True)
@@ -177,36 +155,13 @@ def price_all(
     options: tuple[Options, ...],
     w: Weights,
     scratch: tuple[Scratch, ...],
-    logs: Floats,
-    tiles: Floats,
-    places: Floats,
+    picks: Picks,
 ) -> Any:
-    """The sum of the axes' least scores; what the best options take is put into the last three,
-    [MONOMIALS], [TILES] and [2]."""
-    logs[:], tiles[:], places[:] = 0.0, 0.0, 0.0
-    total = 0.0
+    """The sum of the axes' least scores, and into `picks` what has them."""
+    found = 0.0
     for axis in range(6):
-        least = axis_best(n, f, axis, options[axis], w, scratch[axis], logs, tiles, places)
+        least = axis_best(n, f, axis, options[axis], w, scratch[axis], picks)
         if least >= BIG / 2:
             return BIG
-        total += least
-    return total
-
-
-@njit(cache=True)
-def narrowed(o: Options, scores: Floats, most: float) -> Options:
-    """The options whose scores are within `most` of the least."""
-    keep = np.nonzero(scores[: o.key.size] <= scores[: o.key.size].min() + most)[0]
-    features = np.empty((o.columns.size, keep.size))
-    for c in range(o.columns.size):
-        features[c] = o.features[c][keep]
-    return Options(
-        features,
-        o.columns,
-        o.ways[keep],
-        o.spread[keep],
-        o.splits,
-        o.split_counts,
-        o.key[keep],
-        o.keys,
-    )
+        found += least
+    return found

@@ -7,10 +7,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.chains import Table
-from hwsim.search.dual import Goal, objective, value
-from hwsim.search.inner import IFMAP, SHARES, WIDTH
+from hwsim.search.dual import Goal, all_fit, objective, value
+from hwsim.search.inner import SHARES
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
-from hwsim.search.scores import Weights
+from hwsim.search.scores import LEAF, Weights
+from hwsim.search.ways import IFMAP, WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,10 +45,8 @@ class Walk(NamedTuple):
     tally: Ints
 
 
-# Nests that are remembered, and what is written down of each axis of one: places along x and y,
-# what both dimensions do within the array, and their tiles above it.
+# Nests that are remembered.
 LEAVES = 64
-LEAF = 2 + 2 * WIDTH + 2 * (OUTER + 1)
 
 
 def walk(limit: float, effort: int) -> Walk:
@@ -156,26 +155,7 @@ def fits(n: Numbers, f: Form, t: Table, s: Walk, at: int, row: int) -> Any:
         s.tiles[at + 1, k] = s.tiles[at, k]
         if k >= OUTER:
             s.tiles[at + 1, k] += t.features[row, SHARES + k - OUTER]
-    return _all_fit(n, f, s.tiles[at + 1], OUTER)
-
-
-@njit(cache=True)
-def _all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
-    """Whether every memory holds the tiles from number `first` on."""
-    memory = 0
-    while memory < n.room.size and not _overfull(n, f, tiles, memory, first):
-        memory += 1
-    return memory == n.room.size
-
-
-@njit(cache=True)
-def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
-    """Whether a memory cannot hold the tiles from number `first` on."""
-    used = 0.0
-    for t in range(first, TILES):
-        if f.memory[t] == memory:
-            used += f.bits[t] * np.exp(tiles[t])
-    return used > n.room[memory] * (1 + 1e-9)
+    return all_fit(n, f, s.tiles[at + 1], OUTER)
 
 
 @njit(cache=True)
@@ -227,7 +207,7 @@ def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
 @njit(cache=True)
 def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
     """Keeps a nest that fits and is below the limit."""
-    if not _all_fit(n, f, s.tiles[12], 0):
+    if not all_fit(n, f, s.tiles[12], 0):
         return
     energy, cycles = value(goal, s.logs[12])
     found = objective(goal, energy, cycles)

@@ -1,0 +1,239 @@
+"""Parts of a structure: options and tiles that are cut in two where the relaxation wavers most."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hwsim.search.dual import Ascent
+from hwsim.search.inner import SHARES, Options
+from hwsim.search.outer import BIG, Scratch, visit_weight
+from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
+from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, price_all
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+# The cut that parts the best option from all others; what differs less is the same.
+BEST, ROUNDING = -1, 1e-9
+# Columns of what options use: tiles of pads, of one that rose, places along x, along y, and both.
+X = INNER + 1
+Y, BOTH, USES = X + 1, X + 2, X + 3
+
+
+@njit(cache=True)
+def chosen(o: Options, keep: Ints) -> Options:
+    """Those of the options alone."""
+    features = np.empty((o.columns.size, keep.size))
+    for c in range(o.columns.size):
+        features[c] = o.features[c][keep]
+    again, used = np.full(o.keys.shape[0], -1, np.int64), 0
+    key = np.empty(keep.size, np.int64)
+    keys = np.empty_like(o.keys)
+    for i in range(keep.size):
+        old = o.key[keep[i]]
+        if again[old] < 0:
+            again[old], keys[used] = used, o.keys[old]
+            used += 1
+        key[i] = again[old]
+    return Options(
+        features,
+        o.columns,
+        o.number[keep],
+        o.ways,
+        o.spread[keep],
+        o.splits,
+        o.split_counts,
+        o.ends,
+        o.end_splits,
+        key,
+        keys[:used].copy(),
+        o.barred,
+    )
+
+
+@njit(cache=True)
+def narrowed(
+    n: Numbers,
+    f: Form,
+    options: tuple[Options, ...],
+    a: Ascent,
+    scratch: tuple[Scratch, ...],
+    limit: float,
+) -> tuple[Options, ...]:
+    """Those of the options that a nest below `limit` may have, and that may fit with some of every
+    other axis; perhaps none."""
+    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    slack = max(limit - a.const[0] - price_all(n, f, options, a.weights, scratch, picks), 0.0)
+    least = np.zeros((6, USES))
+    for axis in range(6):
+        least[axis] = _least_uses(options[axis])
+    rest, most = least.sum(axis=0) - least, _most_uses(n, f, least.sum(axis=0))
+    return (
+        _near(options[0], scratch[0].scores, slack, most - rest[0]),
+        _near(options[1], scratch[1].scores, slack, most - rest[1]),
+        _near(options[2], scratch[2].scores, slack, most - rest[2]),
+        _near(options[3], scratch[3].scores, slack, most - rest[3]),
+        _near(options[4], scratch[4].scores, slack, most - rest[4]),
+        _near(options[5], scratch[5].scores, slack, most - rest[5]),
+    )
+
+
+@njit(cache=True)
+def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
+    """The options of an axis that are within `slack` of the best and use no more than `most`."""
+    own = scores[: o.key.size]
+    keep = own <= own.min() + slack
+    for c in range(o.columns.size):
+        if o.columns[c] >= SHARES:
+            keep &= o.features[c] <= most[o.columns[c] - SHARES]
+    for i in range(keep.size):
+        ends = o.ends[o.spread[i]]
+        keep[i] &= ends[0, 0] <= most[X] and ends[1, 1] <= most[Y] and ends[0].sum() <= most[BOTH]
+    return chosen(o, np.nonzero(keep)[0])
+
+
+@njit(cache=True)
+def _least_uses(o: Options) -> Floats:
+    """Logarithms of the least that options use of each pad and of the array [USES]."""
+    found = np.full(USES, BIG)
+    found[:X] = 0.0
+    for c in range(o.columns.size):
+        if o.columns[c] >= SHARES:
+            found[o.columns[c] - SHARES] = o.features[c].min()
+    for at in o.spread:
+        found[X] = min(found[X], o.ends[at, 0, 0])
+        found[Y] = min(found[Y], o.ends[at, 1, 1])
+        found[BOTH] = min(found[BOTH], o.ends[at, 0].sum())
+    return found
+
+
+@njit(cache=True)
+def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
+    """Logarithms of what there is of each pad, beside the least of others in the same memory, and
+    of the array [USES]."""
+    found = np.full(USES, BIG)
+    for j in range(X):
+        memory = f.memory[OUTER + j]
+        if memory >= 0:
+            room = n.room[memory]
+            for other in range(X):
+                if other != j and f.memory[OUTER + other] == memory:
+                    room -= f.bits[OUTER + other] * np.exp(least[other])
+            found[j] = np.log(max(room, ROUNDING) / f.bits[OUTER + j]) + ROUNDING
+    found[X], found[Y] = np.log(n.x) + ROUNDING, np.log(n.y) + ROUNDING
+    found[BOTH] = found[X] + found[Y]
+    return found
+
+
+@njit(cache=True)
+def cut(
+    n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
+) -> Any:
+    """(axis, column of TAKEN, logarithm) where the options' swings weigh most of those that leave
+    something on both sides; axis -1 if there is none."""
+    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    price_all(n, f, options, a.weights, scratch, picks)
+    weights = np.zeros((6, TAKEN))
+    for axis in range(6):
+        for c in range(PLACES + 1):
+            weights[axis, c] = _weight(f, axis, c, a)
+    for code in np.argsort(-weights.ravel(), kind="mergesort"):
+        axis, c = code // TAKEN, code % TAKEN
+        if weights[axis, c] <= ROUNDING:
+            break
+        at = a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0)
+        low, high = _sides(f, options[axis], scratch[axis], c, at)
+        if low and high:
+            return axis, c, at
+    largest = 0
+    for axis in range(6):
+        if options[axis].key.size > options[largest].key.size:
+            largest = axis
+    return (largest, BEST, 0.0) if options[largest].key.size > 1 else (-1, BEST, 0.0)
+
+
+@njit(cache=True)
+def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
+    """How much what the best options of an axis take wavers in a column, as it weighs."""
+    w, swing = a.weights, a.swing[axis]
+    if c == PLACES:
+        return w.places[0] * swing[c] + w.places[1] * swing[c + 1]
+    if c >= MONOMIALS:
+        return w.tiles[c - MONOMIALS] * swing[c]
+    if c >= OUTER:
+        return w.theta[c] * swing[c]
+    if c >= f.tensors.size or f.slides[c] == axis:
+        return 0.0
+    return visit_weight(f, axis, c, w.theta) * swing[c]
+
+
+@njit(cache=True)
+def _is_above(c: int) -> bool:
+    """Whether a column is of tiles above the array."""
+    return c != BEST and (c < OUTER or MONOMIALS <= c < MONOMIALS + OUTER)
+
+
+@njit(cache=True)
+def _logs(f: Form, own: Scratch, c: int) -> Any:
+    """What tiles above the array come to in a column [tile, tile]."""
+    return own.times[f.tensors[c]] if c < OUTER else own.shares[f.tensors[c - MONOMIALS]]
+
+
+@njit(cache=True)
+def _row(o: Options, own: Scratch, c: int) -> Any:
+    """What the options come to in a column."""
+    if c == PLACES:
+        return (o.ends[:, 0, 0] + o.ends[:, 0, 1])[o.spread]
+    if c == BEST:
+        scores = own.scores[: o.key.size]
+        found = np.ones(o.key.size)
+        found[np.argmin(scores)] = 0.0
+        return found
+    feature = c - OUTER if c < MONOMIALS else c - MONOMIALS - OUTER + SHARES
+    for at in range(o.columns.size):
+        if o.columns[at] == feature:
+            return o.features[at].copy()
+    return np.zeros(o.key.size)
+
+
+@njit(cache=True)
+def _sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
+    """Whether there is anything on either side of a cut."""
+    low = high = False
+    if _is_above(c):
+        logs, best = _logs(f, own, c), own.best[c % MONOMIALS + 1]
+        for i in range(logs.shape[0]):
+            for j in range(logs.shape[1]):
+                if best[i, j] < BIG:
+                    low |= logs[i, j] <= at + ROUNDING
+                    high |= logs[i, j] > at + ROUNDING
+        return low, high
+    row = _row(o, own, c)
+    return row.min() <= at + ROUNDING, row.max() > at + ROUNDING
+
+
+@njit(cache=True)
+def side(f: Form, o: Options, own: Scratch, c: int, at: float, above: bool) -> Options:
+    """The options and tiles of an axis on one side of a cut."""
+    if not _is_above(c):
+        return chosen(o, np.nonzero((_row(o, own, c) > at + ROUNDING) == above)[0])
+    barred, logs = o.barred.copy(), _logs(f, own, c)
+    for i in range(logs.shape[0]):
+        for j in range(logs.shape[1]):
+            if (logs[i, j] > at + ROUNDING) != above:
+                barred[c % MONOMIALS, i, j] = True
+    return Options(
+        o.features,
+        o.columns,
+        o.number,
+        o.ways,
+        o.spread,
+        o.splits,
+        o.split_counts,
+        o.ends,
+        o.end_splits,
+        o.key,
+        o.keys,
+        barred,
+    )
