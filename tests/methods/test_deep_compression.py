@@ -74,9 +74,9 @@ def test_small_network_loses_little(mlp: nn.Module, training: Data, testing: Dat
 @pytest.mark.slow
 def test_lenet_300_100() -> None:
     """Published: 40 x without loss, on digits; clothes are harder."""
-    some = fashion_mnist.load(limit=14000)
-    training = Data(images=some.images[:12000], labels=some.labels[:12000])
-    testing = Data(images=some.images[12000:], labels=some.labels[12000:])
+    some = fashion_mnist.load(limit=10000)
+    training = Data(images=some.images[:8000], labels=some.labels[:8000])
+    testing = Data(images=some.images[8000:], labels=some.labels[8000:])
     assert training.labels is not None
     torch.manual_seed(0)
     layers = (nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
