@@ -19,7 +19,7 @@ from compressors._data import Data, Needs
 from compressors._fit import Fit, settle_batch_norms
 from compressors._layers import WEIGHTED
 from compressors.activations._quantiser import quantise_input_
-from compressors.activations.continued_signs import ContinuedSigns
+from compressors.activations.continued_signs import ContinuedSigns, Settings
 from compressors.quantized_cnn import seen
 from compressors.training.tuning import tune
 
@@ -41,11 +41,7 @@ def compress(
 ) -> nn.Module:
     """The layers with ifmaps of -1 and 1, the network trained with them."""
     assert data is not None
-    quantisers = []
-    for path in layers:
-        ifmaps, _ = seen(model, path, data.images[:CENTRING_IMAGES])
-        places = [0, *range(2, ifmaps.ndim)]
-        quantisers.append(ContinuedSigns(ifmaps.mean(places, keepdim=True)[0]))
+    quantisers = [centred(model, path, data.images[:CENTRING_IMAGES]) for path in layers]
     for path, quantiser in zip(layers, quantisers, strict=True):
         quantise_input_(model.get_submodule(path), quantiser)
     steps = config.fit.steps(len(data.images))
@@ -69,10 +65,26 @@ def compress(
         penalty=likelihood if config.likelihood else None,
         after_step=sharpen,
     )
-    for quantiser in quantisers:
-        quantiser.exact, quantiser.codes = True, torch.zeros(0)
+    for path, quantiser in zip(layers, quantisers, strict=True):
+        quantise_input_(model.get_submodule(path), exact(quantiser.centre))
     settle_batch_norms(model, data.images, batch=config.fit.batch)
     return model
+
+
+def centred(model: nn.Module, path: str, images: Tensor) -> ContinuedSigns:
+    """A quantiser about the mean of each input channel of a layer."""
+    ifmaps, _ = seen(model, path, images)
+    centre = ifmaps.mean([0, *range(2, ifmaps.ndim)], keepdim=True)[0]
+    quantiser = ContinuedSigns(Settings(shape=tuple(centre.shape)))
+    quantiser.centre.copy_(centre)
+    return quantiser
+
+
+def exact(centre: Tensor) -> ContinuedSigns:
+    """The signs about a centre."""
+    quantiser = ContinuedSigns(Settings(shape=tuple(centre.shape), exact=True))
+    quantiser.centre.copy_(centre)
+    return quantiser
 
 
 def pairwise_loss(codes: Tensor, labels: Tensor) -> Tensor:

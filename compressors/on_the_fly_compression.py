@@ -32,9 +32,9 @@ NEEDS, TAKES = Needs.LABELS, WEIGHTED
 class Config(hwsim.config.Config):
     """The penalty's final weight, the product code of the last of the layers, and the training."""
 
-    pull: Annotated[float, Field(ge=0)] = 0.02
+    pull: Annotated[float, Field(ge=0)] = 0.1
     product: ProductKMeans | None = ProductKMeans(length=2, bits=4)
-    fit: Fit = Fit(epochs=3.0, learning_rate=0.02)
+    fit: Fit = Fit(epochs=6.0, learning_rate=0.02)
 
 
 def compress(

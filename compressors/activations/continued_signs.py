@@ -12,22 +12,22 @@ from compressors.weights._form import straight_through
 
 
 class Settings(hwsim.config.Config):
-    """Nothing to choose."""
+    """The shape of one image's ifmap, 1 along axes that share a centre; whether it is signs yet."""
+
+    shape: tuple[int, ...]
+    exact: bool = False
 
 
 class ContinuedSigns(ActivationQuantiser):
-    """tanh(sharpness x (ifmap - centre)); signs once `exact`, where zero counts as positive.
-
-    `centre` has the shape of one image's ifmap, or 1 along axes that share one.
-    """
+    """tanh(sharpness x (ifmap - centre)); signs where `exact`, of which zero's is positive."""
 
     centre: Tensor
     sharpness: Tensor
 
-    def __init__(self, centre: Tensor) -> None:
-        super().__init__(Settings())
-        self.exact = False
-        self.register_buffer("centre", centre)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.exact = settings.exact
+        self.register_buffer("centre", torch.zeros(settings.shape))
         self.register_buffer("sharpness", torch.ones(()))
         self.codes = torch.zeros(0)
 
@@ -37,7 +37,7 @@ class ContinuedSigns(ActivationQuantiser):
 
     def forward(self, ifmap: Tensor) -> Tensor:
         centred = ifmap - self.centre
-        if not self.exact:
-            self.codes = torch.tanh(self.sharpness * centred)
-            return self.codes
-        return straight_through(torch.where(centred >= 0, 1.0, -1.0), centred)
+        if self.exact:
+            return straight_through(torch.where(centred >= 0, 1.0, -1.0), centred)
+        self.codes = torch.tanh(self.sharpness * centred)
+        return self.codes

@@ -8,8 +8,8 @@ from compressors._compress import compress
 from compressors._data import Data
 from compressors._plan import uniform
 from compressors.activations._quantiser import input_quantiser
-from compressors.activations.continued_signs import ContinuedSigns
-from compressors.hashnet_continuation import pairwise_loss
+from compressors.activations.continued_signs import ContinuedSigns, Settings
+from compressors.hashnet_continuation import exact, pairwise_loss
 from compressors.quantized_cnn import seen
 from tests.methods.conftest import accuracy
 
@@ -28,15 +28,15 @@ def mean_average_precision(codes: Tensor, labels: Tensor, queries: int) -> float
 def test_curve_becomes_the_sign() -> None:
     draw = torch.Generator().manual_seed(0)
     ifmap, centre = torch.randn(30, 8, generator=draw), torch.randn(8, generator=draw)
-    quantiser = ContinuedSigns(centre)
+    quantiser = ContinuedSigns(Settings(shape=(8,)))
+    quantiser.centre.copy_(centre)
     gaps = []
     for sharpness in (1, 4, 16, 64, 1e6):
         quantiser.sharpness.fill_(sharpness)
         gaps.append(float((quantiser(ifmap) - (ifmap - centre).sign()).abs().mean()))
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[-1] < 1e-3
-    quantiser.exact = True
-    assert torch.equal(quantiser(ifmap), (ifmap - centre).sign())
+    assert torch.equal(exact(centre)(ifmap), (ifmap - centre).sign())
 
 
 def test_pairwise_loss_is_the_weighted_likelihood() -> None:
