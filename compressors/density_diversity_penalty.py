@@ -36,8 +36,8 @@ class Config(hwsim.config.Config):
     the paper's density term and its order of tying are not told here as there: L1, and k-means.
     """
 
-    density: Strength = 2e-3
-    diversity: Strength = 5e-4
+    density: Strength = 1e-3
+    diversity: Strength = 2.5e-4
     share: float = Field(default=0.5, gt=0, le=1)
     bits: int = Field(default=4, ge=1, le=12)
     cycles: int = Field(default=1, ge=1, le=100)

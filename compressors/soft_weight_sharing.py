@@ -35,7 +35,7 @@ class Config(hwsim.config.Config):
     """
 
     components: int = Field(default=16, ge=1, le=255)
-    zero_share: float = Field(default=0.9, gt=0, lt=1)
+    zero_share: float = Field(default=0.7, gt=0, lt=1)
     tau: float = Field(default=0.05, ge=0, allow_inf_nan=False)
     gap: float = Field(default=0.02, ge=0, allow_inf_nan=False)
     train: Fit = Fit(epochs=10.0, learning_rate=0.03, weight_decay=0.0)
