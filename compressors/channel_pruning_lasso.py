@@ -28,7 +28,7 @@ from compressors.structure._select import check_fit, fine_tuned, keep_best, one_
 
 NAME = "channel_pruning_lasso"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
-CHUNK = 64
+BLOCK = 1024
 
 
 class Config(hwsim.config.Config):
@@ -94,15 +94,16 @@ def normal_equations(
     sums, squares = products.new_zeros(group.size), products.new_zeros(group.size)
     for member in group.readers:
         layer, found = model.get_submodule(member.path), columns[member.path]
-        atoms, weight = columns_of(member, layer), weight_of(layer).detach().double()
-        weight = weight.reshape(len(weight), *found.inputs.shape[1:])
-        squares += per_atom(weight.square().sum((0, 2)), atoms, group.size)
-        for start in range(0, len(found.sums), CHUNK):
-            inputs = found.inputs[start : start + CHUNK].double()
-            wanted = found.sums[start : start + CHUNK].double()
-            parts = torch.einsum("ncr,kcr->nkc", inputs, weight).flatten(0, 1)
-            parts = per_atom(parts, atoms, group.size)
-            products += parts.T @ parts
-            sums += parts.T @ wanted.flatten()
+        atoms = columns_of(member, layer).repeat_interleave(found.inputs.shape[2])
+        inputs, wanted = found.inputs.flatten(1).double(), found.sums.double()
+        weight = weight_of(layer).detach().double().flatten(1)
+        squares += per_atom(weight.square().sum(0), atoms, group.size)
+        sums += per_atom(((wanted.T @ inputs) * weight).sum(0), atoms, group.size)
+        for block in torch.split(torch.arange(len(atoms)), BLOCK):
+            # A sum over samples and outputs of products is a product of two sums.
+            parts = (inputs[:, block].T @ inputs) * (weight[:, block].T @ weight)
+            own = atoms[block] >= 0
+            rows = per_atom(parts, atoms, group.size)[own]
+            products.index_add_(0, atoms[block][own], rows)
     norms = torch.where(squares > 0, squares.sqrt(), 1.0)
     return products / norms / norms[:, None], sums / norms
