@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from compressors._plan import Plan
-from compressors._shapes import geometry, reshape_
 from compressors.activations._quantiser import input_quantiser, quantise_input_
 from compressors.codes._bytes import code_of_bytes, header, payload
+from compressors.structure._widths import set_widths_, widths_of
 from compressors.weights._form import code_of, parametrized, set_form_, strip_
 from compressors.weights.held import Held
 from hwsim.errors import InputError
@@ -62,7 +62,7 @@ def _write(model: nn.Module, folder: Path, plan: Plan) -> None:
     found = {
         "version": VERSION,
         "plan": plan.model_dump(mode="json"),
-        "geometry": geometry(model),
+        "widths": widths_of(model),
         "codes": codes,
         "quantisers": _quantisers(model),
     }
@@ -102,18 +102,24 @@ def load(folder: Path, model: nn.Module) -> nn.Module:
     for _, layer, tensor in list(parametrized(loaded)):
         strip_(layer, tensor)
     try:
-        reshape_(loaded, found["geometry"])
-        for noted in found["quantisers"]:
-            kind = import_module(f"compressors.activations.{noted['kind']}")
-            settings = kind.Settings.model_validate(noted["settings"])
-            quantise_input_(loaded.get_submodule(noted["path"]), kind.QUANTISER(settings))
+        _attach(loaded, found["quantisers"])
+        set_widths_(loaded, found["widths"])
+    except (AttributeError, InputError) as fault:
+        raise InputError(f"{folder}: is not of this network: {fault}") from fault
+    try:
         _hold(loaded, found["codes"], packed)
         _fill(loaded, rest)
     except (AttributeError, KeyError, RuntimeError) as fault:
-        raise InputError(
-            f"{folder}: is not of this network: {str(fault).splitlines()[0]}"
-        ) from fault
-    return loaded
+        reason = str(fault).splitlines()[0]
+        raise InputError(f"{folder}: is not of this network: {reason}") from fault
+    return loaded.eval()
+
+
+def _attach(model: nn.Module, quantisers: list[dict[str, Any]]) -> None:
+    for noted in quantisers:
+        kind = import_module(f"compressors.activations.{noted['kind']}")
+        settings = kind.Settings.model_validate(noted["settings"])
+        quantise_input_(model.get_submodule(noted["path"]), kind.QUANTISER(settings))
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes, dict[str, Tensor]]:

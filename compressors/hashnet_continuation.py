@@ -75,7 +75,7 @@ def centred(model: nn.Module, path: str, images: Tensor) -> ContinuedSigns:
     """A quantiser about the mean of each input channel of a layer."""
     ifmaps, _ = seen(model, path, images)
     centre = ifmaps.mean([0, *range(2, ifmaps.ndim)], keepdim=True)[0]
-    quantiser = ContinuedSigns(Settings(shape=tuple(centre.shape)))
+    quantiser = ContinuedSigns(Settings(shape=tuple(centre.shape), exact=False))
     quantiser.centre.copy_(centre)
     return quantiser
 

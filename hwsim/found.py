@@ -11,8 +11,8 @@ from hwsim.mapping import Mapping
 from hwsim.objective import Objective
 from hwsim.workload import Layer
 
-# Options of nests: what a layer is worth unless someone says how much. A second or two.
-EFFORT = 500_000
+# Options of nests: what a layer is worth unless someone says how much. Seconds at most.
+EFFORT = 2_000_000
 # What was searched: all mappings, those of a dataflow, or only the user's own was judged.
 Space = Literal["whole", "dataflow", "mapping"]
 

@@ -14,8 +14,8 @@ from compressors.weights._form import straight_through
 class Settings(hwsim.config.Config):
     """The shape of one image's ifmap, 1 along axes that share a centre; whether it is signs yet."""
 
-    shape: tuple[int, ...]
-    exact: bool = False
+    shape: tuple[int, ...] = (1,)
+    exact: bool = True
 
 
 class ContinuedSigns(ActivationQuantiser):
@@ -26,7 +26,7 @@ class ContinuedSigns(ActivationQuantiser):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.exact = settings.exact
+        self.exact = self.binary = settings.exact
         self.register_buffer("centre", torch.zeros(settings.shape))
         self.register_buffer("sharpness", torch.ones(()))
         self.codes = torch.zeros(0)
@@ -41,3 +41,6 @@ class ContinuedSigns(ActivationQuantiser):
             return straight_through(torch.where(centred >= 0, 1.0, -1.0), centred)
         self.codes = torch.tanh(self.sharpness * centred)
         return self.codes
+
+
+QUANTISER = ContinuedSigns
