@@ -43,6 +43,7 @@ FASHION_TOP1 = {
     "lenet5_fashion": 91.5,
     "lenet_300_100_fashion": 89.5,
     "mobilenet_v1_fashion": 92.5,
+    "resnet20_fashion": 93.0,
 }
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 # The weights' file and top-1 percentage on CIFAR-10's 10,000 test images, as the file says.
