@@ -12,7 +12,8 @@ Row = dict[str, Any]
 HEAD = """# Compression methods, measured
 
 Written by `python -m benchmarks.compression`; every figure is in compression.json beside it.
-Methods run with their default settings on all layers that they take. Accuracy is top-1 in per
+Methods run with their default settings on all layers that they take; what one refuses, such as
+the last layer to a pruner of its channels, is left as it is. Accuracy is top-1 in per
 cent on Fashion-MNIST's test images: of the network before, right after the method (with the
 training that is part of it), and after one more epoch of fine-tuning. Energy and cycles are those
 of the simulator, as ratios to the network before, in words of 16 bits on eyeriss_v1 and of 8 on

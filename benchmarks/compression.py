@@ -10,6 +10,7 @@ which `hwsim methods` shows, are drawn from it.
 import copy
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,31 +80,45 @@ def subject(name: str, *, tests: int, trains: int) -> Subject:
     )
 
 
-def plan_for(method: str, model: nn.Module, seed: int) -> Plan:
-    """The method on every layer that it takes, its random choices seeded."""
+def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
+    """The method on all layers that it takes but for those to `keep`, its random choices seeded."""
     file = registry.module("compressor", method)
-    taken = getattr(file, "taken", None)
     layers = weighted_layers(model)
-    takes = taken(model) if taken else [p for p, x in layers.items() if isinstance(x, file.TAKES)]
+    takes = [path for path, layer in layers.items() if isinstance(layer, file.TAKES)]
     keys = file.Config.model_fields.keys()
     config: dict[str, Any] = {"seed": seed} if "seed" in keys else {}
     own = getattr(file.Config(), "fit", None)
     if own is not None:
         config["fit"] = own.model_dump() | {"seed": seed}
-    return uniform((method, config), keep=[path for path in layers if path not in takes])
+    left = [path for path in layers if path not in takes or path in keep]
+    return uniform((method, config), keep=left)
+
+
+def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[str]]:
+    """The network, and the layers that the method refused and that were left as they are."""
+    kept: list[str] = []
+    while True:
+        plan = plan_for(method, found.model, seed, kept)
+        try:
+            model = compress(found.model, plan, data=found.training, calibration=found.calibration)
+            return model, kept
+        except InputError as refusal:
+            named = re.match(r"layer '([^']+)'", str(refusal))
+            if named is None or named[1] in kept:
+                raise
+            kept.append(named[1])
 
 
 def measure(found: Subject, method: str, seed: int) -> Result:
     """One row."""
-    start, model = time.monotonic(), found.model
-    if method != NONE:
-        plan = plan_for(method, model, seed)
-        model = compress(model, plan, data=found.training, calibration=found.calibration)
+    start = time.monotonic()
+    model, kept = (found.model, []) if method == NONE else compressed(found, method, seed)
     seconds = time.monotonic() - start
     return {
         "network": found.name,
         "method": method,
         "seed": seed,
+        "kept": kept,
         "before": found.accuracy(found.model),
         "after": found.accuracy(model),
         "tuned": tuned(found, model, method, seed),

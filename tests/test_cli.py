@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
-from hwsim import experiment, registry
+from hwsim import experiment, registry, scenario_file
 from hwsim.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -272,7 +272,7 @@ def test_defects_keep_their_traceback(invoke: Invoke, monkeypatch: pytest.Monkey
     def defect(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(experiment, "load_scenario", defect)
+    monkeypatch.setattr(scenario_file, "load_scenario", defect)
     with pytest.raises(ZeroDivisionError):
         invoke("run", "mobilenet_int8")
 

@@ -32,7 +32,9 @@ class Sums(Elementwise):
 
     @property
     def word_bits(self) -> int | None:
-        """Known of sums of powers of two under one scale alone: of the span of their exponents."""
+        """Known of one term, and of powers of two under one scale: the span of their exponents."""
+        if len(self.codes) == 1:
+            return self.codes[0].word_bits
         sets = [code.levels for code in self.codes if isinstance(code, Levels)]
         powers = [found for found in sets if isinstance(found, Powers)]
         if len(powers) < len(self.codes):

@@ -80,7 +80,9 @@ def test_layers_add_once_a_term(mlp: nn.Module, testing: Data) -> None:
     for terms in (1, 2, 3):
         compressed = compress(mlp, uniform(("network_sketching", {"terms": terms})))
         code = code_of(compressed.get_submodule("1"))
-        assert (code.primitive, code.terms, code.word_bits) == (Primitive.ADD, terms, terms)
+        assert (code.primitive, code.terms) == (Primitive.ADD, terms)
+        # Terms of unlike scales add up to no word of few bits.
+        assert code.word_bits == (1 if terms == 1 else None)
         assert code.bits() == terms * (256 * 100 + 100 * 32)
         found.append(accuracy(compressed, testing))
     print("float, 1, 2, 3 terms:", accuracy(mlp, testing), *found)

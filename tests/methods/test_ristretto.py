@@ -99,7 +99,7 @@ def test_powers_of_two_need_no_multiplier(cnn: nn.Module, training: Data) -> Non
     found = compress(cnn, uniform(("ristretto", settings)), data=training.first(64))
     for path in PATHS:
         code = code_of(found.get_submodule(path))
-        assert (code.primitive, code.word_bits) == (Primitive.SHIFT_ADD, 4)
+        assert (code.primitive, code.parts.streams["indices"].width) == (Primitive.SHIFT_ADD, 4)
         magnitudes = weight_of(found.get_submodule(path)).detach().abs()
         magnitudes = magnitudes[magnitudes > 0]
         assert torch.equal(torch.exp2(magnitudes.log2().round()), magnitudes)
