@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from compressors._compress import check as check
     from compressors._compress import compress as compress
     from compressors._compress import compress_ as compress_
     from compressors._data import Data as Data
@@ -23,6 +24,7 @@ _HOMES = {
     "Data": "_data",
     "Plan": "_plan",
     "Step": "_plan",
+    "check": "_compress",
     "code_of": "weights._form",
     "weight_codes": "_layers",
     "compress": "_compress",

@@ -24,16 +24,27 @@ def compress(
     Weights stay trainable, through `torch.nn.utils.parametrize`. Raises InputError, naming layer
     and method, for a layer that a method cannot take and for data that it lacks.
     """
-    resolved = plan.resolved(model)
+    resolved = check(model, plan, data=data, calibration=calibration)
     compressed = copy.deepcopy(model).eval()
     for step, layers in resolved.stages():
-        needs = step.module.NEEDS
-        given = data if needs is Needs.LABELS else calibration or data
-        check_data(step.method, needs, given)
+        given = data if step.module.NEEDS is Needs.LABELS else calibration or data
         check_layers(compressed, layers, method=step.method, takes=step.module.TAKES)
         progress(f"{step.method} on {len(layers)} layers")
         compressed = step.module.compress(compressed, layers, step.settings, given).eval()
     return compressed
+
+
+def check(
+    model: nn.Module, plan: Plan, *, data: Data | None = None, calibration: Data | None = None
+) -> Plan:
+    """The plan with all layers of `model` by name, once it is known that they are there, and that
+    there is the data that its methods need. Raises InputError.
+    """
+    resolved = plan.resolved(model)
+    for step, _ in resolved.stages():
+        given = data if step.module.NEEDS is Needs.LABELS else calibration or data
+        check_data(step.method, step.module.NEEDS, given)
+    return resolved
 
 
 def compress_(

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from torch import nn
 
 from compressors._layers import compressible_layers
@@ -28,7 +28,12 @@ class Step(Config):
         if self.method not in registry.names("compressor"):
             known = ", ".join(registry.names("compressor"))
             raise FieldError(key="method", value=self.method, reason=f"known: {known}")
-        settings = parse(self.config, self.module.Config, file=self.method)
+        try:
+            settings = self.module.Config.model_validate(self.config)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            key = ".".join(map(str, ("config", *fault["loc"])))
+            raise FieldError(key=key, value=fault["input"], reason=fault["msg"]) from error
         object.__setattr__(self, "config", settings.model_dump(mode="json"))
         return self
 
@@ -95,9 +100,9 @@ def _join(groups: list[tuple[Step, list[str]]], step: Step, path: str) -> None:
 
 def uniform(*methods: str | tuple[str, dict[str, Any]], keep: Sequence[str] = ()) -> Plan:
     """The plan that gives all layers the same methods, in this order, but for those of `keep`."""
+    named = [(one, {}) if isinstance(one, str) else one for one in methods]
     steps = tuple(
-        Step(method=one) if isinstance(one, str) else Step(method=one[0], config=one[1])
-        for one in methods
+        parse({"method": method, "config": config}, Step, file="plan") for method, config in named
     )
     return Plan(layers={**dict.fromkeys(keep, ()), REST: steps})
 

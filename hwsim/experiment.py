@@ -113,6 +113,8 @@ def _subject(
     network = load_network(scenario.network, batch=scenario.batch)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
+    plan = plan_of(scenario.compressed, file=scenario.name)
+    compressors_library().check(module, plan, **_lessons(found))
     return Subject(
         network=network,
         module=module,
@@ -144,24 +146,27 @@ def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Sid
     """The network as its plan left it; words that the plan did not narrow take `bits`."""
     library, label, machine = compressors_library(), wanted.label, load_machine(wanted.machine)
 
-    found, training = subject.found, None
-    if found.training is not None:
-        training = library.Data(images=found.training, labels=found.training_labels)
-
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         subject.progress(f"{label}: {stage}", done, total)
 
     module: nn.Module = library.compress(
         subject.module,
         plan_of(wanted, file=label),
-        data=training,
-        calibration=library.Data(images=found.calibration),
         progress=tell,
+        **_lessons(subject.found),
     )
     top1 = _top1(subject, library.frozen(module), label)
-    images = found.images[:DENSITY_IMAGES]
+    images = subject.found.images[:DENSITY_IMAGES]
     network: Network = library.lower(subject.network, module, images, bits=bits)
     return _simulated(subject, network, machine, label=label, top1=top1)
+
+
+def _lessons(found: Any) -> dict[str, Any]:
+    """What methods may learn from, of a data set's record."""
+    library, training = compressors_library(), None
+    if found.training is not None:
+        training = library.Data(images=found.training, labels=found.training_labels)
+    return {"data": training, "calibration": library.Data(images=found.calibration)}
 
 
 def _top1(subject: Subject, module: "nn.Module", label: str) -> float:

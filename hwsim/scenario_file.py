@@ -170,7 +170,7 @@ def load_scenario(
     _check_machines(scenario, path)
     weights_path(scenario)
     _check_dataset(scenario.dataset, path)
-    plan_of(scenario.compressed, path)
+    _check_training(scenario, path)
     return scenario
 
 
@@ -209,6 +209,16 @@ def _check_dataset(dataset: DatasetChoice, file: Path) -> None:
             reason = f"data set {dataset.name!r} needs it; give it there"
             reason += ", or as --images FOLDER" if key == "folder" else ""
             raise ConfigError(file=file, key=f"dataset.{key}", value=None, reason=reason)
+
+
+def _check_training(scenario: Scenario, file: Path) -> None:
+    """Raises ConfigError where a method of the plan trains, and the data set is not asked to."""
+    plan: Any = plan_of(scenario.compressed, file)
+    trains = scenario.dataset.training or scenario.dataset.training_folder
+    for step in (step for steps in plan.layers.values() for step in steps if not trains):
+        if step.module.NEEDS == "labels":
+            reason = f"{step.method} needs labelled training images: say true"
+            raise ConfigError(file=file, key="dataset.training", value=None, reason=reason)
 
 
 def plan_of(compressed: Compressed, file: Path | str) -> Config:
