@@ -91,6 +91,8 @@ def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
     if own is not None:
         config["fit"] = own.model_dump() | {"seed": seed}
     left = [path for path in layers if path not in takes or path in keep]
+    if len(left) == len(layers):
+        raise InputError(f"{method}: takes no layer of this network")
     return uniform((method, config), keep=left)
 
 
