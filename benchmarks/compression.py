@@ -25,6 +25,7 @@ from benchmarks import _compression_page as page
 from compressors import Data, Plan, compress, frozen, lower, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
+from compressors.weights.shared import Shared
 from data import fashion_mnist
 from hwsim import registry
 from hwsim.accuracy import one_thread, top1
@@ -40,6 +41,7 @@ MACHINES = ("eyeriss_v1", "zero_skipping")
 NONE = "none"  # the network as it is
 DENSITY_IMAGES = 64
 FINE_TUNING = Fit(epochs=1, learning_rate=0.005)
+TABLE_RATE = 1e-5
 Result = dict[str, Any]
 
 
@@ -133,7 +135,7 @@ def measure(found: Subject, method: str, seed: int) -> Result:
 def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | None:
     """Accuracy after an epoch of fine-tuning; None where nothing trains.
 
-    At the rate of the method's own training where it has one: tables, whose gradients are sums over
+    At the rate of the method's own training where it has one; tables, whose gradients are sums over
     many weights, need a lower one.
     """
     trained = copy.deepcopy(model)
@@ -142,6 +144,8 @@ def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | N
         return None
     own = None if method == NONE else registry.module("compressor", method).Config()
     rate = (getattr(own, "fit", None) or FINE_TUNING).learning_rate
+    if any(isinstance(part, Shared) for part in model.modules()):
+        rate = min(rate, TABLE_RATE)
     settings = FINE_TUNING.model_copy(update={"seed": seed, "learning_rate": rate})
     fit(trained, found.training.images, labels, settings)
     return found.accuracy(trained)
