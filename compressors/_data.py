@@ -40,8 +40,17 @@ class Data:
 
     def first(self, count: int) -> "Data":
         """The first `count` images, or all where there are fewer."""
-        labels = None if self.labels is None else self.labels[:count]
-        return Data(images=self.images[:count], labels=labels)
+        return self._chosen(slice(count))
+
+    def parted(self, count: int, *, seed: int) -> tuple["Data", "Data"]:
+        """The data without `count` images, drawn at random, and these."""
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.images), generator=generator)
+        return self._chosen(order[count:]), self._chosen(order[:count])
+
+    def _chosen(self, rows: slice | Tensor) -> "Data":
+        labels = None if self.labels is None else self.labels[rows]
+        return Data(images=self.images[rows], labels=labels)
 
 
 def check_data(method: str, needs: Needs, data: Data | None) -> None:

@@ -1,6 +1,5 @@
 """Part of the training images kept aside, for methods that choose by accuracy."""
 
-import torch
 from torch import nn
 
 from compressors._data import Data
@@ -16,14 +15,7 @@ def split(data: Data, *, share: float, seed: int) -> tuple[Data, Data]:
     count = len(data.images)
     if count < 2:
         raise InputError("data: one image: too few to hold some out")
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    aside = min(max(1, round(share * count)), count - 1)
-    return _chosen(data, order[aside:]), _chosen(data, order[:aside])
-
-
-def _chosen(data: Data, rows: torch.Tensor) -> Data:
-    labels = None if data.labels is None else data.labels[rows]
-    return Data(images=data.images[rows], labels=labels)
+    return data.parted(min(max(1, round(share * count)), count - 1), seed=seed)
 
 
 def accuracy(model: nn.Module, data: Data) -> float:

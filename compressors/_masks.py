@@ -12,4 +12,6 @@ def refuse_masks(model: nn.Module, layers: Sequence[str], *, method: str) -> Non
     """Raises InputError for a layer with a mask, where a method's codes have no zeros to keep."""
     for path in layers:
         if mask_of(model.get_submodule(path)) is not None:
-            raise InputError(f"layer {path!r}: {method}: is pruned, and would not keep its zeros")
+            raise InputError(
+                f"layer {path!r}: {method}: it is pruned, and would not keep its zeros"
+            )

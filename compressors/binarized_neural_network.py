@@ -12,11 +12,12 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED
+from compressors._masks import refuse_masks
 from compressors.activations._calibrate import image_layer
 from compressors.activations._quantiser import quantise_input_
 from compressors.activations.sign import Sign, sign_settings
 from compressors.activations.uniform import Settings, quantise_inputs_
-from compressors.weights._binary import Magnitude, binarise_, clipping, refuse_masks
+from compressors.weights._binary import Magnitude, binarise_, clipping
 
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
 METHOD = "binarized_neural_network"

@@ -12,7 +12,8 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED
-from compressors.weights._binary import Magnitude, binarise_, clipping, refuse_masks
+from compressors._masks import refuse_masks
+from compressors.weights._binary import Magnitude, binarise_, clipping
 
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
 

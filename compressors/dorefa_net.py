@@ -16,6 +16,7 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED, weight_of
+from compressors._masks import refuse_masks
 from compressors.activations._calibrate import image_layer, observe
 from compressors.activations._quantiser import quantise_input_
 from compressors.activations._ranges import ends
@@ -23,7 +24,6 @@ from compressors.activations.uniform import Settings, Uniform
 from compressors.gradients._backward import rounded_gradients
 from compressors.gradients.dorefa import Dorefa
 from compressors.projectors.signs import Signs
-from compressors.weights._binary import refuse_masks
 from compressors.weights._form import set_form_
 from compressors.weights.squashed import Squashed
 from compressors.weights.straight_through import StraightThrough

@@ -115,12 +115,9 @@ def thin_(layer: nn.Module, columns: Columns, config: Config, *, share: float, p
 
 def _held_out(data: Data, seed: int) -> tuple[Data, Data]:
     """What is learned from, and a tenth on which accuracy is judged."""
-    order = torch.randperm(len(data.images), generator=torch.Generator().manual_seed(seed))
-    tenth = max(1, len(order) // 10)
-    assert data.labels is not None
-    parts = (order[tenth:] if len(order) > tenth else order, order[:tenth])
-    learn, judge = (Data(images=data.images[p], labels=data.labels[p]) for p in parts)
-    return learn, judge
+    if len(data.images) == 1:
+        return data, data
+    return data.parted(max(1, len(data.images) // 10), seed=seed)
 
 
 def _accuracy(model: nn.Module, data: Data) -> float:

@@ -15,12 +15,12 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED
+from compressors._masks import refuse_masks
 from compressors.activations._calibrate import image_layer
 from compressors.activations._quantiser import quantise_input_
 from compressors.activations.residual_binary import ResidualBinary, Settings
 from compressors.activations.sign import sign_settings
 from compressors.projectors.signs import Signs
-from compressors.weights._binary import refuse_masks
 from compressors.weights._form import set_form_
 from compressors.weights.straight_through import StraightThrough
 

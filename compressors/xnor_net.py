@@ -12,11 +12,11 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit, fit
 from compressors._layers import WEIGHTED
+from compressors._masks import refuse_masks
 from compressors.activations._calibrate import image_layer
 from compressors.activations._quantiser import quantise_input_
 from compressors.activations.sign import Sign, sign_settings
 from compressors.projectors.signs import Signs
-from compressors.weights._binary import refuse_masks
 from compressors.weights._form import set_form_
 from compressors.weights.straight_through import StraightThrough
 

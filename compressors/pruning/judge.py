@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from compressors._data import Data
@@ -22,13 +21,7 @@ def held_out(data: Data, count: int, *, seed: int) -> tuple[Data, Data]:
     assert data.labels is not None
     if len(data.images) < 2:
         raise InputError("data: one image: none can be held out")
-    order = torch.randperm(len(data.images), generator=torch.Generator().manual_seed(seed))
-    apart, rest = order.tensor_split([min(count, len(order) // 2)])
-    return _chosen(data, data.labels, rest), _chosen(data, data.labels, apart)
-
-
-def _chosen(data: Data, labels: Tensor, indices: Tensor) -> Data:
-    return Data(images=data.images[indices], labels=labels[indices])
+    return data.parted(min(count, len(data.images) // 2), seed=seed)
 
 
 def misclassified(model: nn.Module, data: Data) -> float:

@@ -12,9 +12,7 @@ from compressors._layers import weight_of
 from compressors.codes._level_sets import Integers, Signs
 from compressors.codes.levels import Levels
 from compressors.weights._form import latent_of, set_form_
-from compressors.weights.masked import mask_of
 from compressors.weights.rounded import Rounded
-from hwsim.errors import InputError
 
 Magnitude = Literal["one", "glorot"]
 
@@ -55,10 +53,3 @@ def clipping(model: nn.Module, layers: Sequence[str], rule: Magnitude) -> Hook:
                 latent_of(model.get_submodule(path)).clamp_(-height, height)
 
     return clip
-
-
-def refuse_masks(model: nn.Module, layers: Sequence[str], *, method: str) -> None:
-    """Raises InputError naming a layer that is pruned: signs have no zero to leave out."""
-    for path in layers:
-        if mask_of(model.get_submodule(path)) is not None:
-            raise InputError(f"layer {path!r}: {method}: it is pruned, and signs have no zero")

@@ -92,5 +92,5 @@ def test_layers_add_once_a_term(mlp: nn.Module, testing: Data) -> None:
 
 def test_refuses_pruned_layers(mlp: nn.Module) -> None:
     assert weight_of(mlp.get_submodule("1")).all()
-    with pytest.raises(InputError, match="'1': network_sketching: is pruned"):
+    with pytest.raises(InputError, match="'1': network_sketching: it is pruned"):
         compress(mlp, uniform("relative_index_sparse_coding", "network_sketching"))

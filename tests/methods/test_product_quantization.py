@@ -88,5 +88,5 @@ def test_codebooks_train_by_the_sum_of_their_gradients(cnn: nn.Module) -> None:
 
 def test_refuses_pruned_layers(mlp: nn.Module) -> None:
     plan = uniform("relative_index_sparse_coding", "product_quantization")
-    with pytest.raises(InputError, match="'1': product_quantization: is pruned"):
+    with pytest.raises(InputError, match="'1': product_quantization: it is pruned"):
         compress(mlp, plan)
