@@ -1,0 +1,1 @@
+"""Co-design: what each layer costs on a machine decides which compression it gets."""
