@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from compressors._data import Data as Data
     from compressors._files import load as load
     from compressors._files import save as save
+    from compressors._fit import Fit as Fit
+    from compressors._fit import tune_ as tune_
     from compressors._layers import weight_codes as weight_codes
     from compressors._lower import lower as lower
     from compressors._plan import Plan as Plan
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 # Loaded when asked for: the names of the methods can be listed without torch.
 _HOMES = {
     "Data": "_data",
+    "Fit": "_fit",
     "Plan": "_plan",
     "Step": "_plan",
     "check": "_compress",
@@ -34,6 +37,7 @@ _HOMES = {
     "lower": "_lower",
     "read_plan": "_plan",
     "save": "_files",
+    "tune_": "_fit",
     "uniform": "_plan",
 }
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import hwsim.config
+from compressors._data import Data
 from data._augment import augment
 from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
@@ -96,6 +97,15 @@ def fit(
             check_parameters(module)
             settle_batch_norms(module, images, batch=settings.batch)
     return losses
+
+
+def tune_(module: nn.Module, settings: Fit, data: Data, *, progress: Progress = quiet) -> None:
+    """Fine-tunes a compressed network in place on the images of `data`: what is zero stays zero,
+    and what has a code keeps to it. Raises InputError as `fit` does, and without labels.
+    """
+    if data.labels is None:
+        raise InputError("fine-tuning: needs labels: the data has none")
+    fit(module, data.images, data.labels, settings, stage="fine-tuning", progress=progress)
 
 
 @contextmanager

@@ -13,17 +13,17 @@ from hwsim import registry
 from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.networks import load_network
+from hwsim.planning import Choice, chosen, held_out, lessons
 from hwsim.progress import Progress, quiet
 from hwsim.residence import keep_on_chip
 from hwsim.scenario_file import (
-    Baseline,
-    Compressed,
     Scenario,
     compressors_library,
     plan_of,
     weights_library,
     weights_path,
 )
+from hwsim.scenario_sides import Baseline
 from hwsim.simulate import Objective, simulate
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def run(
         random.manual_seed(scenario.seed)
         subject = _subject(scenario, progress, workers=workers, keep_on_chip=keep_on_chip)
         baseline = _baseline_side(subject, scenario.baseline)
-        compressed = _compressed_side(subject, scenario.compressed, bits=scenario.baseline.bits)
+        choice = chosen(subject, scenario)
+        compressed = _compressed_side(subject, scenario, choice)
     found = compare(
         baseline,
         compressed,
@@ -77,7 +78,7 @@ def run(
         images=len(subject.found.labels),
     )
     progress("drawing and writing the results")
-    write(found, out, plots=scenario.plots)
+    write(found, out, plots=scenario.plots, beside=choice.files)
     return found
 
 
@@ -86,12 +87,14 @@ class Subject:
     """What both sides start from: a trained network, its layers, and images.
 
     Images are float32 N x C x H x W, labels int64 N; `found`, the data set's own record, holds them
-    and what methods learn from.
+    and what methods learn from. `judged`: the images and labels that a search judges by, if any,
+    none of which is in `found`.
     """
 
     network: "Network"
     module: "nn.Module"
     found: Any  # the data set's record
+    judged: Any
     objective: Objective
     effort: int
     workers: int | None
@@ -113,12 +116,15 @@ def _subject(
     network = load_network(scenario.network, batch=scenario.batch)
     progress(f"loading data set {scenario.dataset.name}")
     found = registry.module("data set", scenario.dataset.name).load(**scenario.dataset.arguments())
-    plan = plan_of(scenario.compressed, file=scenario.name)
-    compressors_library().check(module, plan, **_lessons(found))
+    found, judged = held_out(found, scenario)
+    if scenario.compressed.search is None:
+        plan = plan_of(scenario.compressed, file=scenario.name)
+        compressors_library().check(module, plan, **lessons(found))
     return Subject(
         network=network,
         module=module,
         found=found,
+        judged=judged,
         objective=scenario.objective,
         effort=scenario.effort,
         workers=workers,
@@ -142,31 +148,22 @@ def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
     return _simulated(subject, network, machine, label=label, top1=top1)
 
 
-def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Side":
-    """The network as its plan left it; words that the plan did not narrow take `bits`."""
-    library, label, machine = compressors_library(), wanted.label, load_machine(wanted.machine)
+def _compressed_side(subject: Subject, scenario: Scenario, choice: Choice) -> "Side":
+    """The network as its plan left it; words that the plan did not narrow take the baseline's."""
+    library, wanted, bits = compressors_library(), scenario.compressed, scenario.baseline.bits
+    label, machine = wanted.label, load_machine(wanted.machine)
 
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         subject.progress(f"{label}: {stage}", done, total)
 
-    module: nn.Module = library.compress(
-        subject.module,
-        plan_of(wanted, file=label),
-        progress=tell,
-        **_lessons(subject.found),
-    )
+    given = lessons(subject.found)
+    module: nn.Module = library.compress(subject.module, choice.plan, progress=tell, **given)
+    if wanted.tune is not None:
+        library.tune_(module, library.Fit(**wanted.tune), given["data"], progress=tell)
     top1 = _top1(subject, library.frozen(module), label)
     images = subject.found.images[:DENSITY_IMAGES]
     network: Network = library.lower(subject.network, module, images, bits=bits)
     return _simulated(subject, network, machine, label=label, top1=top1)
-
-
-def _lessons(found: Any) -> dict[str, Any]:
-    """What methods may learn from, of a data set's record."""
-    library, training = compressors_library(), None
-    if found.training is not None:
-        training = library.Data(images=found.training, labels=found.training_labels)
-    return {"data": training, "calibration": library.Data(images=found.calibration)}
 
 
 def _top1(subject: Subject, module: "nn.Module", label: str) -> float:

@@ -70,7 +70,7 @@ class MappingCache:
     """
 
     def __init__(self, folder: Path | None, *, most: int = MOST_REMEMBERED) -> None:
-        self._folder, self._most = folder, most
+        self.folder, self._most = folder, most
         self._memory: dict[str, Found] = {}
         self._lock = Lock()
 
@@ -85,8 +85,8 @@ class MappingCache:
         """Keeps an answer, and returns it in the very form in which it is found again."""
         key = _key(question, final=_is_final(question, found))
         record = json.loads(to_json(_record(found)))
-        if self._folder:
-            _write(record, key, self._folder)
+        if self.folder:
+            _write(record, key, self.folder)
         self._memorise(key, _found(record))
         return replace(_found(record), cached=False)
 
@@ -96,8 +96,8 @@ class MappingCache:
 
     def _look_up(self, key: str) -> Found | None:
         found = self._memory.get(key)
-        if found is None and self._folder:
-            found = _read(key, self._folder)
+        if found is None and self.folder:
+            found = _read(key, self.folder)
             if found:
                 self._memorise(key, found)
         return found

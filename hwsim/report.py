@@ -7,7 +7,7 @@ Totals are sums over the layer rows, floats by `math.fsum`, so their order does 
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from itertools import pairwise
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hwsim.residence import Residence
     from hwsim.simulate import LayerResult, NetworkResult
 
+NOTHING: Mapping[str, bytes] = {}
 Count = Annotated[int, Field(ge=0)]
 Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -353,13 +354,15 @@ def _images(report: Report, plots: Iterable[str]) -> Iterable[tuple[str, bytes]]
             yield f"{name}.{suffix}", gallery.image(figure, suffix)
 
 
-def write(report: Report, folder: Path, *, plots: Iterable[str]) -> tuple[Path, ...]:
-    """Writes report.json, layers.csv and the named plots; returns their paths.
+def write(
+    report: Report, folder: Path, *, plots: Iterable[str], beside: Mapping[str, bytes] = NOTHING
+) -> tuple[Path, ...]:
+    """Writes report.json, layers.csv, the named plots and what else is given; returns their paths.
 
     Everything is drawn before the disk is touched and lies complete on the disk before the first
     file moves into place. Other files in the folder stay. Raises InputError naming the folder.
     """
-    files = contents(report, plots)
+    files = {**contents(report, plots), **beside}
     write_files(files, folder)
     return tuple(folder / name for name in files)
 

@@ -3,20 +3,28 @@
 Networks, data sets and compressors are found by name, so that `hwsim` imports none of them.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import fields
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hwsim import gallery, registry
+from hwsim import registry
 from hwsim.config import Config, parse, read_yaml
-from hwsim.errors import ConfigError, InputError, UnknownNameError
+from hwsim.errors import ConfigError, InputError
 from hwsim.hardware import load_machine
+from hwsim.scenario_sides import (
+    Baseline,
+    Compressed,
+    DatasetChoice,
+    Planned,
+    known,
+    report_plots,
+)
 from hwsim.simulate import Objective
 
 # Where a scenario's file may hold a path.
@@ -28,90 +36,6 @@ PATH_KEYS = (
     ("baseline", "machine"),
     ("compressed", "machine"),
 )
-
-
-def _known(kind: str, names: Callable[[], list[str]] | None = None) -> AfterValidator:
-    """Accepts the names of a kind, or those given; the complaint lists them and the nearest."""
-    listed = names or partial(registry.names, kind)
-
-    def check(name: str) -> str:
-        known = listed()
-        if name not in known:
-            raise ValueError(UnknownNameError(kind=kind, name=name, known=known))
-        return name
-
-    return AfterValidator(check)
-
-
-report_plots = partial(gallery.plots, "draw")  # the other plots draw something else
-Positive = Annotated[int, Field(ge=1, le=10**9)]
-NonEmpty = Annotated[str, Field(min_length=1)]
-
-
-class DatasetChoice(Config):
-    """A data set by name and what its `load` is to be given; what is left out takes its default.
-
-    `training`: labelled images to train on, too; `jpeg`: those that lost detail, where more exist.
-    Folders are relative to the scenario's own folder, or else to the working directory.
-    """
-
-    name: Annotated[str, _known("data set")]
-    folder: Path | None = None
-    calibration_folder: Path | None = None
-    calibration_images: Positive | None = None
-    training: bool | None = None
-    training_folder: Path | None = None
-    training_images: Positive | None = None
-    jpeg: bool | None = None
-    scaling: Literal["imagenet", "symmetric"] | None = None
-    limit: Positive | None = None
-
-    def arguments(self) -> dict[str, Path | int | str]:
-        """The keys that were given, for the data set's `load`."""
-        return self.model_dump(exclude={"name"}, exclude_none=True)
-
-
-class Compressed(Config):
-    """The compressed side, called `label` in reports.
-
-    Either all layers get one `compressor`, of which `config` is the own record, or a `plan` says
-    which steps each layer gets; see `compressors.Plan`.
-    """
-
-    machine: NonEmpty
-    compressor: Annotated[str, _known("compressor")] | None = None
-    config: dict[str, Any] = Field(default_factory=dict)
-    plan: dict[str, Any] | None = None
-    label: NonEmpty
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.compressor is None) == (self.plan is None):
-            raise ValueError("needs either a compressor or a plan")
-        if self.config and self.compressor is None:
-            raise ValueError("config: belongs to a compressor; a plan holds its own")
-        return self
-
-    @property
-    def layers(self) -> dict[str, Any]:
-        """The plan's layers and their steps."""
-        step = {"method": self.compressor, "config": self.config}
-        return {"*": [step]} if self.plan is None else self.plan
-
-
-class Baseline(Config):
-    """The uncompressed side: every tensor `bits` wide, on `machine`.
-
-    Its top-1 is that of the float32 network.
-    """
-
-    machine: NonEmpty
-    bits: Annotated[int, Field(ge=2, le=16)] = 16
-
-    @property
-    def label(self) -> str:
-        """What reports call this side."""
-        return f"{self.bits}-bit"
 
 
 class Scenario(Config):
@@ -126,7 +50,7 @@ class Scenario(Config):
 
     name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")] = "scenario"
     description: str
-    network: Annotated[str, _known("network")]
+    network: Annotated[str, known("network")]
     weights: Path | None = None
     dataset: DatasetChoice
     batch: Annotated[int, Field(ge=1, le=65536)] = 1
@@ -135,7 +59,7 @@ class Scenario(Config):
     effort: Annotated[int, Field(ge=0, le=10**12)] = 0
     baseline: Baseline
     compressed: Compressed
-    plots: tuple[Annotated[str, _known("plot", report_plots)], ...] = Field(
+    plots: tuple[Annotated[str, known("plot", report_plots)], ...] = Field(
         default_factory=lambda: tuple(report_plots())
     )
 
@@ -212,28 +136,68 @@ def _check_dataset(dataset: DatasetChoice, file: Path) -> None:
 
 
 def _check_training(scenario: Scenario, file: Path) -> None:
-    """Raises ConfigError where a method of the plan trains, and the data set is not asked to."""
-    plan: Any = plan_of(scenario.compressed, file)
-    trains = scenario.dataset.training or scenario.dataset.training_folder
-    for step in (step for steps in plan.layers.values() for step in steps if not trains):
-        if step.module.NEEDS == "labels":
-            reason = f"{step.method} needs labelled training images: say true"
-            raise ConfigError(file=file, key="dataset.training", value=None, reason=reason)
+    """Raises ConfigError where something trains, and the data set is not asked to."""
+    if scenario.compressed.tune is not None:
+        fit = compressors_library().Fit
+        parse(scenario.compressed.tune, fit, file=f"{file}: compressed.tune")
+    if scenario.dataset.training or scenario.dataset.training_folder:
+        return
+    trains = [step.method for step in _steps(scenario.compressed, file) if _needs_labels(step)]
+    trains += ["compressed.tune"] if scenario.compressed.tune is not None else []
+    if trains:
+        reason = f"{trains[0]} needs labelled training images: say true"
+        raise ConfigError(file=file, key="dataset.training", value=None, reason=reason)
+
+
+def _steps(compressed: Compressed, file: Path) -> list[Any]:
+    """All steps that a layer may get, every setting checked."""
+    if compressed.search is None:
+        plan: Any = plan_of(compressed, file)
+        return [step for steps in plan.layers.values() for step in steps]
+    _, candidates = sought(compressed.search, file)
+    return [step for candidate in candidates or () for step in candidate.steps]
+
+
+def _needs_labels(step: Any) -> bool:
+    return bool(step.module.NEEDS == "labels")
 
 
 def plan_of(compressed: Compressed, file: Path | str) -> Config:
-    """The plan, every setting checked."""
+    """The plan of a side that has no search, every setting checked."""
+    layers = compressed.plan
     if compressed.compressor is not None:
         model = registry.module("compressor", compressed.compressor).Config
         parse(compressed.config, model, file=f"{file}: compressed.config")
+        layers = {"*": [{"method": compressed.compressor, "config": compressed.config}]}
     where = f"{file}: compressed.plan"
-    found: Config = parse({"layers": compressed.layers}, compressors_library().Plan, file=where)
+    found: Config = parse({"layers": layers}, compressors_library().Plan, file=where)
     return found
+
+
+def sought(search: Planned, file: Path | str) -> tuple[Any, Sequence[Any] | None]:
+    """The budget and the candidates of a search; None: the library's own. Raises InputError."""
+    planner = planner_library()
+    known = {field.name for field in fields(planner.Budget)}
+    for name in search.budget.keys() - known:
+        key, reason = f"compressed.search.budget.{name}", f"known: {', '.join(sorted(known))}"
+        raise ConfigError(file=file, key=key, value=search.budget[name], reason=reason)
+    budget = planner.Budget(**search.budget)
+    planner.check_objective(search.objective, budget)
+    if not isinstance(search.candidates, dict):
+        return budget, search.candidates and planner.candidate_set(search.candidates)
+    where = f"{file}: compressed.search.candidates"
+    listed = [{"name": name, "steps": steps} for name, steps in search.candidates.items()]
+    return budget, [parse(one, planner.Candidate, file=where) for one in listed]
 
 
 def compressors_library() -> ModuleType:
     """The library of compression methods."""
     return import_module(registry.PACKAGES["compressor"][0])
+
+
+def planner_library() -> ModuleType:
+    """The search that chooses what each layer gets."""
+    return import_module(f"{registry.PACKAGES['compressor'][0]}.codesign")
 
 
 def weights_library() -> ModuleType:

@@ -146,7 +146,7 @@ class TestRun:
     def test_files_are_complete_and_alone(self, folders: tuple[Path, Path]) -> None:
         plots = {f"{p}.{suffix}" for p in gallery.plots("draw") for suffix in ("png", "svg")}
         found = {path.name for path in folders[0].iterdir()}
-        assert found == plots | {"report.json", "layers.csv"}
+        assert found == plots | {"report.json", "layers.csv", "plan.json"}
 
     def test_leaves_torch_as_it_was(self, tmp_path: Path) -> None:
         threads, state = torch.get_num_threads(), torch.random.get_rng_state()
