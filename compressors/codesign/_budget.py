@@ -37,7 +37,7 @@ class Budget:
         if self.accuracy_drop is not None and self.accuracy_drop > 1:
             raise InputError(f"budget: accuracy_drop = {self.accuracy_drop!r}: at most 1")
 
-    def bounds(self, baseline: Totals | None) -> dict[str, float]:
+    def bounds(self, baseline: Totals) -> dict[str, float]:
         """The most of each quantity. Raises InputError for a share of what cannot be run."""
         found = {} if self.accuracy_drop is None else {"drop": self.accuracy_drop}
         absolute = {"energy": self.energy_pj, "latency": self.latency_ms, "size": self.size_bits}
@@ -50,7 +50,7 @@ class Budget:
             share, most = shares[quantity], absolute[quantity]
             limits = [] if most is None else [most]
             if share is not None:
-                if baseline is None:
+                if quantity not in baseline:
                     raise InputError(
                         f"budget: {quantity}_share = {share}: the machine cannot run the network "
                         "as it is"

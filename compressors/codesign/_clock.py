@@ -17,9 +17,7 @@ class Clock:
 
     progress: Progress = quiet
 
-    def told(
-        self, items: Sequence[T], stage: str, name: Callable[[T], str] = str
-    ) -> Iterator[T]:
+    def told(self, items: Sequence[T], stage: str, name: Callable[[T], str] = str) -> Iterator[T]:
         """The items, each told before its turn, with the time left from the second on."""
         start = perf_counter()
         for done, item in enumerate(items):

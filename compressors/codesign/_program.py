@@ -101,9 +101,7 @@ class _Program:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.states = [
-            (name, state) for name, states in problem.items.items() for state in states
-        ]
+        self.states = [(name, state) for name, states in problem.items.items() for state in states]
         self.column = {
             (link, value): len(self.states) + number
             for number, (link, value) in enumerate(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from compressors.codesign._budget import QUANTITIES, Totals, excess
+from compressors.codesign._clock import Clock
 from compressors.codesign._program import Choice, Problem
 
 Labels = Mapping[str, object]
@@ -58,6 +59,7 @@ class Repair:
     measure: Callable[[Choice], Totals]
     scale: Mapping[str, float]
     rounds: int
+    clock: Clock
     attempts: list[Attempt] = field(default_factory=list)
     factors: dict[str, float] = field(default_factory=dict)
     low: float = 0.0  # the largest allowance whose choice held
@@ -103,6 +105,7 @@ class Repair:
 
     def attempt(self, choice: Choice) -> Attempt:
         """Measures a choice."""
+        self.clock.progress("measuring plans", len(self.attempts), self.rounds)
         predicted = {name: self.problem.total(choice, name) for name in QUANTITIES}
         measured = self.measure(choice)
         over = excess(measured, self.bounds)

@@ -8,11 +8,12 @@ and concatenations hand on what they read as it is.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import ceil, prod
+from math import ceil
 
 import networkx
 
 from compressors._lower import HANDS_ON, psum_bits
+from compressors.codesign._clock import Clock
 from compressors.codesign._cost import Cost
 from compressors.codesign._program import Problem, State, Value
 from compressors.codesign._subject import Subject
@@ -60,16 +61,18 @@ class Builder:
     rates: Mapping[str, Mapping[str, Rate]]
     price: Price
     drop: Drop
+    clock: Clock
     dropped: list[Dropped] = field(default_factory=list)
 
     def space(self) -> Space:
         """The whole. Raises InputError where nothing is left of a layer."""
-        left = {layer: self.undominated(layer) for layer in self.subject.layers}
+        layers = self.clock.told(self.subject.layers, "pricing candidates")
+        left = {layer: self.undominated(layer) for layer in layers}
         read = self.widths_read(left)
         items: dict[str, Sequence[State]] = {
             group_item(name): self.group_states(name) for name in self.rates
         }
-        for layer in self.subject.network:
+        for layer in self.clock.told(self.subject.network.layers, "pricing layers"):
             items[layer.name] = self.layer_states(layer, left.get(layer.name), read)
         return Space(problem=Problem(items, self.maxima()), dropped=tuple(self.dropped))
 
@@ -213,9 +216,7 @@ class Builder:
             if key:
                 base = shrunk(base, layer, self.rates[group][key].sizes.get(layer.name, {}), bits)
         ifmap = base.ifmap.bits if option else width if passes_on(layer) else bits
-        return base.at_bits(
-            ifmap=ifmap, weight=base.weight.bits, ofmap=width, psum=base.psum.bits
-        )
+        return base.at_bits(ifmap=ifmap, weight=base.weight.bits, ofmap=width, psum=base.psum.bits)
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,11 @@ class Label:
     candidate: str
     record: Layer = field(compare=False)
     cost: Cost = field(compare=False)
+
+
+def candidate_of(state: State) -> str:
+    """The candidate that a layer's state stands for; none of a layer without weights."""
+    return state.label.candidate if isinstance(state.label, Label) else ""
 
 
 def passes_on(layer: Layer) -> bool:
@@ -243,7 +249,9 @@ def shrunk(layer: Layer, whole: Layer, sizes: Mapping[str, int], bits: int) -> L
 
     Where weights go with them, as many are zero, and stored bits are as many, as in the others.
     """
-    fewer = {name: getattr(layer, name) + size - getattr(whole, name) for name, size in sizes.items()}
+    fewer = {
+        name: getattr(layer, name) + size - getattr(whole, name) for name, size in sizes.items()
+    }
     before = layer.words("weight")
     bare = replace(layer, weight=replace(layer.weight, zeros=None, stored=()))
     found = replace(bare, **fewer)
@@ -261,8 +269,3 @@ def shrunk(layer: Layer, whole: Layer, sizes: Mapping[str, int], bits: int) -> L
 
 def _links(option: Option) -> tuple[str, int]:
     return option.rate, option.record.ifmap.bits
-
-
-def count_states(problem: Problem) -> int:
-    """How many combinations there are, linked or not."""
-    return prod(len(states) for states in problem.items.values())

@@ -6,13 +6,13 @@ once; what else a candidate does is counted on top of it.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from compressors.codesign._candidates import Candidate
 from compressors.codesign._clock import Clock
 from compressors.codesign._subject import Steps
-from compressors.codesign._trials import Bench, Measure, Trial
+from compressors.codesign._trials import Bench, Measure
 from hwsim.workload import Layer
 
 WHOLE = ""  # the rate of a group that keeps all channels
@@ -58,12 +58,7 @@ class Survey:
     dropped: tuple[Dropped, ...]
 
 
-Tell = Callable[[str], None]
-
-
-def survey(
-    bench: Bench, candidates: Iterable[Candidate], measure: Measure, clock: Clock
-) -> Survey:
+def survey(bench: Bench, candidates: Iterable[Candidate], measure: Measure, clock: Clock) -> Survey:
     """Tries every candidate on every layer. Raises EvaluationError."""
     listed = tuple(candidates)
     found = _Survey(bench, measure)
@@ -87,7 +82,7 @@ class _Survey:
         """Try one candidate on one layer."""
         options, steps = self.options.setdefault(layer, {}), candidate.steps
         thins = bool(steps) and steps[0].removes_channels
-        found = self.trial(layer, steps, thins=thins)
+        found = self.bench.trial(self.bench.alone(layer, steps), self.measure)
         reason = found.refused or (self.note_rate(layer, candidate) if thins else "")
         if any(step.removes_channels for step in steps[1:]):
             reason = "removes channels by a step that is not its first"
@@ -101,23 +96,13 @@ class _Survey:
             score=found.score,
         )
 
-    def trial(self, layer: str, steps: Steps, *, thins: bool) -> Trial:
-        """The layer alone, or where its channels go with others', these with the first step."""
-        wide = dict.fromkeys(self.partners(layer), steps[:1]) if thins else {}
-        return self.bench.trial(wide | {layer: steps}, self.measure)
-
-    def partners(self, layer: str) -> tuple[str, ...]:
-        """The layers whose filters go with this one's, itself included."""
-        name = self.bench.subject.group_of(layer)
-        return self.bench.subject.groups[name].producers if name else ()
-
     def note_rate(self, layer: str, candidate: Candidate) -> str:
         """Notes the rate at which channels went; says why if they cannot."""
         name = self.bench.subject.group_of(layer)
         if name is None:
             return "its channels cannot go"
         first = candidate.steps[:1]
-        joint = self.bench.trial(dict.fromkeys(self.partners(layer), first), self.measure)
+        joint = self.bench.trial(self.bench.alone(layer, first), self.measure)
         if not joint.refused:
             rate = Rate(name=candidate.name, score=joint.score, sizes=joint.sizes)
             self.rates.setdefault(name, {}).setdefault(rate_key(first), rate)

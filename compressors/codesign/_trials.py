@@ -1,7 +1,7 @@
 """Trials: a network with some layers compressed, what that does to a measure, and the records."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -70,6 +70,7 @@ class Bench:
 
     subject: Subject
     store: Store
+    last: dict[str, nn.Module] = field(default_factory=dict)  # the plan carried out last
 
     def trial(self, steps: Mapping[str, Steps], measure: Measure) -> Trial:
         """The outcome of giving these layers these steps, and the others none.
@@ -83,6 +84,13 @@ class Bench:
         layers = {name: of_record(each) for name, each in record["records"].items()}
         return Trial(**(record | {"records": layers}))
 
+    def alone(self, layer: str, steps: Steps) -> dict[str, Steps]:
+        """These steps for one layer, and their first for those that lose channels with it."""
+        name = self.subject.group_of(layer)
+        if not (steps and steps[0].removes_channels and name):
+            return {layer: steps}
+        return dict.fromkeys(self.subject.groups[name].producers, steps[:1]) | {layer: steps}
+
     def key(self, steps: Mapping[str, Steps], measure: Measure) -> str:
         """What decides the outcome."""
         plan = {path: [step.model_dump() for step in each] for path, each in steps.items()}
@@ -94,11 +102,17 @@ class Bench:
         if not any(steps.values()):
             return subject.model
         plan = Plan(layers={"*": (), **dict(steps)})
+        key = plan.model_dump_json()
+        if key not in self.last:
+            self.last.clear()
+            self.last[key] = self._compressed(plan)
+        return self.last[key]
+
+    def _compressed(self, plan: Plan) -> nn.Module:
+        subject = self.subject
         with random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(subject.seed)
-            return compress(
-                subject.model, plan, data=subject.data, calibration=subject.calibration
-            )
+            return compress(subject.model, plan, data=subject.data, calibration=subject.calibration)
 
     def score(self, module: nn.Module, steps: Mapping[str, Steps], measure: Measure) -> float:
         """The measure of a network. Raises EvaluationError naming the plan."""
