@@ -114,8 +114,8 @@ class Table:
             key = tuple(str(row[name]).strip() for name in self.keys)
             if key in self.costs:
                 raise InputError(f"{file}: line {line}: {self._named(key)}: a second time")
-            numbers = {name: self._number(row, name, line) for name in QUANTITIES}
-            self.costs[key] = Cost(**numbers)
+            energy_pj, latency_ms = (self._number(row, name, line) for name in QUANTITIES)
+            self.costs[key] = Cost(energy_pj=energy_pj, latency_ms=latency_ms)
 
     def __call__(self, layer: Layer) -> Cost:
         key = tuple(str(COLUMNS[name](layer)) for name in self.keys)

@@ -52,7 +52,7 @@ class Goal:
         ask = partial(solve, self.problem, banned=banned)
         best = ask({"latency": 1.0}, budgets=budgets)
         cap = budgets.get("latency", float("inf"))
-        while best is not None:
+        while best is not None and self.value(best) > 0:
             found = ask({"energy": 1.0}, budgets=_finite(budgets | {"latency": cap}))
             if found is None:
                 break

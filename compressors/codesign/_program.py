@@ -10,13 +10,14 @@ answer is the best of all, as long as costs add up.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-Value = int | str
+Value: TypeAlias = Any  # of one link: all numbers, or all texts
 # Budgets hold to this share of themselves: what HiGHS takes for an integer is one to a millionth.
 TOLERANCE = 1e-6
 
@@ -46,7 +47,7 @@ class Problem:
             for state in states:
                 for link, value in state.links.items():
                     found.setdefault(link, {})[value] = None
-        return {link: tuple(sorted(said)) for link, said in found.items()}  # type: ignore[type-var]
+        return {link: tuple(sorted(said)) for link, said in found.items()}
 
     def total(self, chosen: Mapping[str, State], quantity: str) -> float:
         """The sum of a quantity over a choice."""
@@ -60,7 +61,7 @@ class Problem:
                 if said.setdefault(link, value) != value:
                     return False
         return all(
-            said[link] == max(said[each] for each in parts)  # type: ignore[type-var]
+            said[link] == max(said[each] for each in parts)
             for link, parts in self.maxima.items()
         )
 
@@ -141,7 +142,7 @@ class _Program:
     def largest(self) -> Iterator[_Row]:
         """A maximum is no less than any of its parts, and no more than all of them."""
         for link, parts in self.problem.maxima.items():
-            cuts = sorted({v for each in (link, *parts) for v in self.problem.values[each]})  # type: ignore[type-var]
+            cuts = sorted({v for each in (link, *parts) for v in self.problem.values[each]})
             for cut in cuts:
                 below = self.said(link, cut, above=False)
                 for part in parts:
@@ -156,7 +157,7 @@ class _Program:
         return {
             self.column[link, value]: 1.0
             for value in self.problem.values[link]
-            if (value >= cut if above else value <= cut)  # type: ignore[operator]
+            if (value >= cut if above else value <= cut)
         }
 
     def budget(self, quantity: str, most: float) -> _Row:

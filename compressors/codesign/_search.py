@@ -1,4 +1,4 @@
-"""Which compression each layer gets: by what it costs on a machine, and what it does to accuracy."""
+"""Which compression each layer gets: by its cost on a machine, and by what accuracy allows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -165,11 +165,12 @@ class Builder:
         """Every state of a layer. Raises InputError where there are too many, or none."""
         widths = self.widths_handed(layer.name, read)
         around = list(self.surroundings(layer.name, own=left is not None))
-        count = len(widths) * len(around) * len(left or [1])
+        own: Sequence[Option | None] = left or [None]
+        count = len(widths) * len(around) * len(own)
         if count > MOST_STATES:
             raise InputError(f"layer {layer.name!r}: {count} states: give fewer rates of channels")
         states = []
-        for option, links, width in product(left or [None], around, widths):
+        for option, links, width in product(own, around, widths):
             try:
                 states.append(self.state(layer, option, links, width))
             except InputError as error:
@@ -201,7 +202,7 @@ class Builder:
         drop = 0.0
         if option:
             mine = self.subject.group_of(layer.name)
-            links |= {group_item(mine): option.rate} if mine in self.rates else {}
+            links |= {group_item(mine): option.rate} if mine and mine in self.rates else {}
             drop = self.own_drop(layer.name, option)
         costs = {"energy": energy, "latency": latency, "size": size, "drop": drop}
         return State(costs, links, Label(option.candidate.name if option else "", record, found))

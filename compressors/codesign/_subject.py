@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +128,7 @@ def fingerprint(evaluate: Evaluate) -> str:
     return f"{getattr(evaluate, 'fingerprint', '')} {kind} {own}"
 
 
-def with_sizes(network: Network, found: Mapping[str, Mapping[str, int]]) -> Network:
+def with_sizes(network: Network, found: Mapping[str, Mapping[str, Any]]) -> Network:
     """The network with other sizes of some layers."""
     resized = {name: replace(network[name], **sizes) for name, sizes in found.items()}
     return network.with_layers(resized)

@@ -1,4 +1,4 @@
-"""What each layer can get, tried one by one: its record, what it does to accuracy, or why it is out.
+"""What each layer can get, tried one by one: its record, its loss of accuracy, or why it is out.
 
 Layers whose channels go together lose them at one rate: the first step of a candidate that removes
 any. What a rate costs in accuracy is that of all these layers without their channels, and counts
