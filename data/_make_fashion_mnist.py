@@ -60,11 +60,13 @@ def archive_bytes(arrays: dict[str, NDArray[np.uint8]]) -> bytes:
 
 
 def make_archive(source: Path) -> bytes:
-    """The archive `fashion_mnist.load` reads: test images, labels, calibration images."""
+    """The archive `fashion_mnist.load` reads: test and calibration images with their labels."""
     images, labels = read_split(source, "t10k")
-    train_images, _ = read_split(source, "train")
-    calibration = train_images[::CALIBRATION_STEP][:CALIBRATION_IMAGES]
-    return archive_bytes({"images": images, "labels": labels, "calibration": calibration})
+    kept, kept_labels = (
+        part[::CALIBRATION_STEP][:CALIBRATION_IMAGES] for part in read_split(source, "train")
+    )
+    arrays = {"images": images, "labels": labels}
+    return archive_bytes({**arrays, "calibration": kept, "calibration_labels": kept_labels})
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -68,6 +68,7 @@ def load(
         images=normalise(tested[:count]),
         labels=numbers(test_labels[:count]),
         calibration=normalise(trained[held_out]),
+        calibration_labels=numbers(train_labels[held_out]),
         training=learnt and learnt[0],
         training_labels=learnt and learnt[1],
     )

@@ -59,6 +59,9 @@ def load(
         images=normalise(arrays["images"][:count]),
         labels=torch.from_numpy(arrays["labels"][:count].astype(np.int64)),
         calibration=normalise(arrays["calibration"][:calibration_images]),
+        calibration_labels=torch.from_numpy(
+            arrays["calibration_labels"][:calibration_images].astype(np.int64)
+        ),
         training=training_set and training_set[0],
         training_labels=training_set and training_set[1],
     )
@@ -78,5 +81,5 @@ def read_training(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def read_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """The arrays `images` 10000 x 28 x 28, `labels` 10000, `calibration` 512 x 28 x 28."""
-    return read_arrays(path, "images", "labels", "calibration")
+    """The arrays `images` 10000 x 28 x 28, `calibration` 512 x 28 x 28, and `..labels` of each."""
+    return read_arrays(path, "images", "labels", "calibration", "calibration_labels")

@@ -63,7 +63,9 @@ def load(
         held_out = {image.path for image in calibration}
         listed = [image for image in listed if image.path not in held_out]
         calibration_paths = [image.path for image in calibration]
+        calibration_labels = class_numbers(calibration)
     else:
+        calibration_labels = None
         calibration_paths = spread(
             image_files(calibration_folder),
             calibration_images,
@@ -80,6 +82,7 @@ def load(
         images=read_images([image.path for image in chosen], scaling=scaling),
         labels=class_numbers(chosen),
         calibration=read_images(calibration_paths, scaling=scaling),
+        calibration_labels=calibration_labels,
         training=read_images(paths, scaling=scaling) if learnt else None,
         training_labels=class_numbers(learnt) if learnt else None,
     )

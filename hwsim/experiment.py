@@ -76,6 +76,7 @@ def run(
         description=scenario.description,
         seed=scenario.seed,
         images=len(subject.found.labels),
+        search=choice.report,
     )
     progress("drawing and writing the results")
     write(found, out, plots=scenario.plots, beside=choice.files)
@@ -157,7 +158,9 @@ def _compressed_side(subject: Subject, scenario: Scenario, choice: Choice) -> "S
         subject.progress(f"{label}: {stage}", done, total)
 
     given = lessons(subject.found)
-    module: nn.Module = library.compress(subject.module, choice.plan, progress=tell, **given)
+    module: nn.Module = subject.module
+    if choice.plan is not None:
+        module = library.compress(module, choice.plan, progress=tell, **given)
     if wanted.tune is not None:
         library.tune_(module, library.Fit(**wanted.tune), given["data"], progress=tell)
     top1 = _top1(subject, library.frozen(module), label)

@@ -1,9 +1,11 @@
 """The plan of a scenario's compressed side: as its file says it, or as a search chooses it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwsim import codesign_report
 from hwsim.errors import InputError
 from hwsim.mapping_cache import current
 from hwsim.scenario_file import Scenario, compressors_library, plan_of, planner_library, sought
@@ -18,10 +20,11 @@ TRIALS = "trials.sqlite"
 
 @dataclass(frozen=True)
 class Choice:
-    """A plan, and the files that say how it was found."""
+    """A plan, None where all layers stay as they are; how it was found, if by a search; files."""
 
     plan: Any
-    files: dict[str, bytes] = field(default_factory=dict)
+    report: codesign_report.CodesignReport | None
+    files: dict[str, bytes]
 
 
 def chosen(subject: "Subject", scenario: Scenario) -> Choice:
@@ -33,14 +36,18 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
     wanted = scenario.compressed
     if wanted.search is None:
         plan = plan_of(wanted, file=scenario.name)
-        return Choice(plan, {"plan.json": plan.model_dump_json(indent=1).encode() + b"\n"})
+        return Choice(plan, None, _files(plan))
     budget, candidates = sought(wanted.search, file=scenario.name)
-    found = planner_library().search(
+    given = lessons(subject.found)
+    planner = planner_library()
+    found = planner.search(
         subject.module,
         wanted.machine,
-        _judge(subject),
+        Judge(subject.judged),
         budget,
         candidates,
+        data=given["data"] or given["calibration"],
+        calibration=given["calibration"],
         network=subject.network,
         objective=wanted.search.objective,
         sensitivity=wanted.search.sensitivity,
@@ -50,9 +57,14 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         store=trials_file(),
         seed=scenario.seed,
         progress=subject.progress,
-        **lessons(subject.found),
     )
-    return Choice(found.plan, planner_library().contents(found))
+    files = _files(found.plan) | codesign_report.contents(found.report)
+    return Choice(found.plan, found.report, files)
+
+
+def _files(plan: Any) -> dict[str, bytes]:
+    """The plan as a file that `compressors.read_plan` reads."""
+    return {} if plan is None else {"plan.json": plan.model_dump_json(indent=1).encode() + b"\n"}
 
 
 def held_out(found: Any, scenario: Scenario) -> tuple[Any, Any]:
@@ -80,17 +92,26 @@ def lessons(found: Any) -> dict[str, Any]:
     library, training = compressors_library(), None
     if found.training is not None:
         training = library.Data(images=found.training, labels=found.training_labels)
-    return {"data": training, "calibration": library.Data(images=found.calibration)}
+    calibration = library.Data(images=found.calibration, labels=found.calibration_labels)
+    return {"data": training, "calibration": calibration}
 
 
-def _judge(subject: "Subject") -> Any:
-    """Top-1 on the images that the search judges by."""
-    from hwsim.accuracy import top1
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Top-1 of a network on the images and labels of a data set."""
 
-    def judge(module: "nn.Module") -> float:
-        return top1(module, subject.judged.images, subject.judged.labels)
+    found: Any
 
-    return judge
+    def __call__(self, module: "nn.Module") -> float:
+        from hwsim.accuracy import top1
+
+        return top1(module, self.found.images, self.found.labels)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of images and labels: with others, trials are to be made anew."""
+        parts = (self.found.images, self.found.labels)
+        return sha256(b"".join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()
 
 
 def trials_file() -> Path | None:

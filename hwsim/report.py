@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 from pydantic import Field
 
 from hwsim import gallery, registry
+from hwsim.codesign_report import CodesignReport
 from hwsim.config import Config, parse
 from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
@@ -126,7 +127,10 @@ class Ratios(Config):
 
 
 class Report(Config):
-    """Everything that a run found; `images` counts those that top-1 was measured on."""
+    """Everything that a run found; `images` counts those that top-1 was measured on.
+
+    `search` says how the compressed side's plan was chosen, None where the scenario names it.
+    """
 
     schema_version: Literal[1] = 1
     hwsim_version: str
@@ -137,6 +141,7 @@ class Report(Config):
     ratios: Ratios
     baseline: Side
     compressed: Side
+    search: CodesignReport | None = None
 
     @property
     def sides(self) -> tuple[tuple[str, Side], ...]:
@@ -284,8 +289,9 @@ def compare(
     description: str,
     seed: int,
     images: int = 0,
+    search: CodesignReport | None = None,
 ) -> Report:
-    """The report on two sides, with their ratios."""
+    """The report on two sides, with their ratios, and on the search for the plan if there was."""
     return Report(
         hwsim_version=_version(),
         scenario=scenario,
@@ -301,6 +307,7 @@ def compare(
         ),
         baseline=baseline,
         compressed=compressed,
+        search=search,
     )
 
 

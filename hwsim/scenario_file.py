@@ -142,24 +142,14 @@ def _check_training(scenario: Scenario, file: Path) -> None:
         parse(scenario.compressed.tune, fit, file=f"{file}: compressed.tune")
     if scenario.dataset.training or scenario.dataset.training_folder:
         return
-    trains = [step.method for step in _steps(scenario.compressed, file) if _needs_labels(step)]
-    trains += ["compressed.tune"] if scenario.compressed.tune is not None else []
+    trains = [] if scenario.compressed.tune is None else ["compressed.tune"]
+    if scenario.compressed.search is None:  # which leaves out what cannot be done, and says so
+        plan: Any = plan_of(scenario.compressed, file)
+        steps = [step for steps in plan.layers.values() for step in steps]
+        trains += [step.method for step in steps if step.module.NEEDS == "labels"]
     if trains:
         reason = f"{trains[0]} needs labelled training images: say true"
         raise ConfigError(file=file, key="dataset.training", value=None, reason=reason)
-
-
-def _steps(compressed: Compressed, file: Path) -> list[Any]:
-    """All steps that a layer may get, every setting checked."""
-    if compressed.search is None:
-        plan: Any = plan_of(compressed, file)
-        return [step for steps in plan.layers.values() for step in steps]
-    _, candidates = sought(compressed.search, file)
-    return [step for candidate in candidates or () for step in candidate.steps]
-
-
-def _needs_labels(step: Any) -> bool:
-    return bool(step.module.NEEDS == "labels")
 
 
 def plan_of(compressed: Compressed, file: Path | str) -> Config:
@@ -182,7 +172,6 @@ def sought(search: Planned, file: Path | str) -> tuple[Any, Sequence[Any] | None
         key, reason = f"compressed.search.budget.{name}", f"known: {', '.join(sorted(known))}"
         raise ConfigError(file=file, key=key, value=search.budget[name], reason=reason)
     budget = planner.Budget(**search.budget)
-    planner.check_objective(search.objective, budget)
     if not isinstance(search.candidates, dict):
         return budget, search.candidates and planner.candidate_set(search.candidates)
     where = f"{file}: compressed.search.candidates"

@@ -25,6 +25,11 @@ BITS_A_KILOBYTE = 8e3
 def show(report: Report, console: Console) -> None:
     """Prints the table, no number cut, however narrow the console says it is."""
     console.print(table(report), crop=False)
+    if report.search:
+        from hwsim import codesign_table
+
+        console.print("")
+        console.print(codesign_table.table(report.search), crop=False)
 
 
 def table(report: Report) -> RenderableType:

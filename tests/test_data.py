@@ -51,10 +51,11 @@ def test_fashion_mnist_is_the_original() -> None:
         pytest.skip(f"{source} is absent (Debian package dataset-fashion-mnist)")
     arrays = fashion_mnist.read_archive(fashion_mnist.ARCHIVE)
     images, labels = _make_fashion_mnist.read_split(source, "t10k")
-    train, _ = _make_fashion_mnist.read_split(source, "train")
+    train, classes = _make_fashion_mnist.read_split(source, "train")
     np.testing.assert_array_equal(arrays["images"], images)
     np.testing.assert_array_equal(arrays["labels"], labels)
     np.testing.assert_array_equal(arrays["calibration"], train[0 : 117 * 512 : 117])
+    np.testing.assert_array_equal(arrays["calibration_labels"], classes[0 : 117 * 512 : 117])
 
 
 def test_fashion_mnist_in_part(fashion: Dataset) -> None:
@@ -62,6 +63,8 @@ def test_fashion_mnist_in_part(fashion: Dataset) -> None:
     assert part.images.equal(fashion.images[:7])
     assert part.labels.equal(fashion.labels[:7])
     assert part.calibration.equal(fashion.calibration[:3])
+    assert part.calibration_labels is not None
+    assert part.calibration_labels.tolist() == [9, 4, 2]
 
 
 @pytest.mark.parametrize("count", [-1, 0, 10_001])
