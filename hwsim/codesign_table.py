@@ -30,7 +30,7 @@ def _cells(layer: LayerChoice) -> tuple[str, ...]:
         layer.choice,
         digits(layer.energy_pj / PJ_A_UJ),
         "-" if before is None else digits(before / PJ_A_UJ),
-        f"{-100 * layer.accuracy_drop:.2f}",
+        f"{0.0 - 100 * layer.accuracy_drop:.2f}",
         layer.runner_up or "-",
         layer.paid,
     )
