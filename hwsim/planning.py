@@ -72,16 +72,21 @@ def held_out(found: Any, scenario: Scenario) -> tuple[Any, Any]:
 
     Without a search they are all left, and None. Raises InputError where too few would be.
     """
-    search = scenario.compressed.search
+    search, total = scenario.compressed.search, len(found.labels)
     if search is None:
         return found, None
-    total = len(found.labels)
     if search.images >= total:
         raise InputError(
             f"{scenario.name}: compressed.search.images = {search.images}: of {total} test images "
             "some must be left to report accuracy on"
         )
-    taken = {index * total // search.images for index in range(search.images)}
+    return split(found, search.images)
+
+
+def split(found: Any, count: int) -> tuple[Any, Any]:
+    """A data set without `count` of its test images, evenly spread, and one of these alone."""
+    total = len(found.labels)
+    taken = {index * total // count for index in range(count)}
     rest = [index for index in range(total) if index not in taken]
     judged = replace(found, images=found.images[sorted(taken)], labels=found.labels[sorted(taken)])
     return replace(found, images=found.images[rest], labels=found.labels[rest]), judged

@@ -1,0 +1,92 @@
+"""The results of `benchmarks.codesign` as a page: policies side by side, plans exchanged."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from benchmarks._codesign_policies import PROXIES, SIMULATED, UNIFORM
+
+Rows = Mapping[str, Mapping[str, Any]]
+POLICIES = (UNIFORM, *PROXIES, SIMULATED)
+HEAD = """# Does the simulator matter?
+
+Written by `python -m benchmarks.codesign`; every figure and plan is in codesign.json beside it.
+One search, the same candidates and trials, the same budgets of accuracy; only what stands for a
+layer's energy differs: bits of weights that are not zero, multiply-accumulates by them, these times
+the bits of both operands, or the energy that the machine is simulated to draw. *Uniform* is the
+best candidate that all layers can share. Nothing is trained. Searches judge by 1,000 test images;
+points of accuracy below are of the other 9,000, against the network as it was; energies are those
+of the machine, each layer under its best mapping.
+"""
+FOREIGN = """
+## Plans exchanged
+
+Energy of the plan that was tuned for the machine of a row, on the machine of a column, as a ratio
+to the plan that was tuned for that: above 1, the foreign plan loses.
+"""
+
+
+def page(known: Rows) -> str:
+    """The whole."""
+    found = [row for row in known.values() if "policy" in row]
+    parts = [HEAD]
+    for network in dict.fromkeys(row["network"] for row in found):
+        of_network = [row for row in found if row["network"] == network]
+        parts += [f"\n## {network}\n", *_policies(of_network, known[network])]
+    parts.append(FOREIGN)
+    for network in dict.fromkeys(row["network"] for row in found):
+        for drop in sorted({row["drop"] for row in found if row["network"] == network}):
+            own = {
+                row["machine"]: row
+                for row in found
+                if (row["network"], row["drop"], row["policy"]) == (network, drop, SIMULATED)
+            }
+            parts += [f"\n{network}, budget {100 * drop:g} points:\n", *_foreign(own)]
+    return "\n".join(parts) + "\n"
+
+
+def _policies(found: list[Mapping[str, Any]], before: Mapping[str, Any]) -> Iterator[str]:
+    """A row for each machine and policy, a pair of columns for each budget."""
+    drops = sorted({row["drop"] for row in found})
+    heads = [f"µJ, budget {100 * drop:g} | points" for drop in drops]
+    yield f"| machine | policy | {' | '.join(heads)} |"
+    yield "|" + " --- |" * (2 + 2 * len(drops))
+    for machine in dict.fromkeys(row["machine"] for row in found if row["machine"]):
+        for policy in POLICIES:
+            rows = [_of(found, policy, machine, drop) for drop in drops]
+            yield _line(
+                (machine, policy, *(c for row in rows for c in _cells(row, machine, before)))
+            )
+
+
+def _of(
+    found: Iterable[Mapping[str, Any]], policy: str, machine: str, drop: float
+) -> Mapping[str, Any] | None:
+    for row in found:
+        if row["policy"] == policy and row["drop"] == drop and row["machine"] in ("", machine):
+            return row
+    return None
+
+
+def _cells(
+    row: Mapping[str, Any] | None, machine: str, before: Mapping[str, Any]
+) -> tuple[str, str]:
+    if row is None:
+        return "", ""
+    if not row["plan"]:
+        return "none holds", ""
+    energy = row["machines"][machine]["energy_pj"] / 1e6
+    return f"{energy:.1f}", f"{100 * (row['top1'] - before['top1']):+.2f}"
+
+
+def _foreign(own: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield _line(("tuned for", *own))
+    yield "|" + " --- |" * (1 + len(own))
+    for tuned, row in own.items():
+        ratios = (
+            row["machines"][on]["energy_pj"] / own[on]["machines"][on]["energy_pj"] for on in own
+        )
+        yield _line((tuned, *(f"{ratio:.3f}" for ratio in ratios)))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
