@@ -43,7 +43,7 @@ Row = dict[str, Any]
 
 
 def candidates(network: str) -> tuple[Candidate, ...]:
-    """Widths, zeros, and both, which all machines run; filters where a network has some to spare."""
+    """Widths, zeros, and both, which all machines run; filters where a network has many."""
     narrow = tuple(fixed_point(w, a) for w, a in ((8, 8), (6, 8), (4, 8), (6, 6), (4, 4)))
     sparse = tuple(fixed_point(8, 8).after(magnitude(s)) for s in (0.3, 0.5, 0.7))
     thin = (fixed_point(8, 8).after(filters(0.75)),) if network == "alexnet_fashion" else ()
