@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from compressors._lower import lower
 from compressors.codesign._budget import Totals
@@ -46,7 +45,7 @@ class Composer:
     @cached_property
     def base_accuracy(self) -> float:
         """Of the network as it is. Raises EvaluationError."""
-        return self.carried_out(self.untouched)[1]
+        return self.bench.score(self.untouched, self.accuracy)
 
     def baseline(self) -> Totals:
         """Totals of the network as it is; without energy and latency where it cannot be run so."""
@@ -70,28 +69,23 @@ class Composer:
 
     def priced(self, steps: Mapping[str, Steps]) -> Priced:
         """Every layer of the whole, and its cost."""
-        return {one.name: (one, self.prices(one)) for one in self.carried_out(steps)[0]}
+        return {one.name: (one, self.prices(one)) for one in self.layers(steps)}
 
     def size(self, steps: Mapping[str, Steps]) -> float:
         """Bits of all weights."""
-        return float(sum(map(size_bits, self.carried_out(steps)[0])))
+        return float(sum(map(size_bits, self.layers(steps))))
 
     def accuracy_of(self, steps: Mapping[str, Steps]) -> dict[str, float]:
         """The accuracy, and by how much it fell."""
-        top = self.carried_out(steps)[1]
+        top = self.bench.score(steps, self.accuracy)
         return {"accuracy": top, "drop": self.base_accuracy - top}
 
-    def carried_out(self, steps: Mapping[str, Steps]) -> tuple[list[Layer], float]:
-        """All layers as records, and the accuracy. Raises EvaluationError, InputError."""
-        store, key = self.bench.store, "composed " + self.bench.key(steps, self.accuracy)
+    def layers(self, steps: Mapping[str, Steps]) -> list[Layer]:
+        """All layers of the whole as records. Raises InputError."""
+        subject, store, key = self.bench.subject, self.bench.store, self.bench.key("whole", steps)
         record = store.find(key)
         if record is None:
-            record = store.keep(key, self._record(steps))
-        return [of_record(one) for one in record["layers"]], float(record["accuracy"])
-
-    def _record(self, steps: Mapping[str, Steps]) -> dict[str, Any]:
-        subject = self.bench.subject
-        module = self.bench.compressed(steps)
-        top = self.bench.score(module, steps, self.accuracy)
-        network = lower(subject.network, module, subject.images, bits=subject.bits)
-        return {"accuracy": top, "layers": [to_record(layer) for layer in network]}
+            module = self.bench.compressed(steps)
+            network = lower(subject.network, module, subject.images, bits=subject.bits)
+            record = store.keep(key, [to_record(layer) for layer in network])
+        return [of_record(one) for one in record]

@@ -58,9 +58,7 @@ class Evolution:
 
     def child(self, population: Sequence[Genome]) -> Genome:
         """Two parents' genes mixed, one changed."""
-        mother, father = (
-            min(self.draw.sample(population, 2), key=self.fitness) for _ in range(2)
-        )
+        mother, father = (min(self.draw.sample(population, 2), key=self.fitness) for _ in range(2))
         genes = [self.draw.choice(pair) for pair in zip(mother, father, strict=True)]
         for place, states in enumerate(self.states()):
             if self.draw.random() < 1 / len(genes):
@@ -143,9 +141,7 @@ def parts_first(problem: Problem) -> list[str]:
     return list(networkx.lexicographical_topological_sort(graph, key=place.__getitem__))
 
 
-def _nearest(
-    states: Sequence[State], wanted: State, said: Mapping[str, Any]
-) -> State | None:
+def _nearest(states: Sequence[State], wanted: State, said: Mapping[str, Any]) -> State | None:
     """A state that agrees with what was said: the wanted one, one of its label, or the first."""
     fitting = [s for s in states if all(said.get(k, v) == v for k, v in s.links.items())]
     if any(state is wanted for state in fitting):

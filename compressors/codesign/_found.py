@@ -10,6 +10,7 @@ from compressors.codesign._candidates import Candidate
 from compressors.codesign._clock import Clock
 from compressors.codesign._composed import Composer, Priced
 from compressors.codesign._cost import Cost, Simulator
+from compressors.codesign._evolution import Evolution
 from compressors.codesign._explain import gains, paid
 from compressors.codesign._goal import Goal
 from compressors.codesign._program import Choice
@@ -59,6 +60,7 @@ class Findings:
     dropped: tuple[Dropped, ...]
     comparisons: tuple[Comparison, ...]
     sensitivity: str
+    check: bool
     clock: Clock
 
     @property
@@ -117,6 +119,19 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
             for one in findings.dropped
         ),
         comparisons=findings.comparisons,
+        evolution=_evolution(findings, best) if findings.check else None,
+    )
+
+
+def _evolution(findings: Findings, best: Attempt) -> codesign_report.Evolution:
+    """What an evolutionary search of the same tables finds under the same budgets."""
+    findings.clock.progress("trying to beat the plan")
+    budgets = findings.repair.allowed(best.predicted["drop"])
+    search = Evolution(findings.goal, budgets, seed=findings.subject.seed)
+    return codesign_report.Evolution(
+        best=search.run(),
+        optimum=findings.goal.value(best.choice),
+        evaluations=search.evaluations,
     )
 
 

@@ -61,8 +61,7 @@ class Problem:
                 if said.setdefault(link, value) != value:
                     return False
         return all(
-            said[link] == max(said[each] for each in parts)
-            for link, parts in self.maxima.items()
+            said[link] == max(said[each] for each in parts) for link, parts in self.maxima.items()
         )
 
 

@@ -56,6 +56,7 @@ def search(
     effort: int = 0,
     bits: int = 16,
     rounds: int = 8,
+    check: bool = False,
     store: Path | None = None,
     seed: int = 0,
     progress: Progress = quiet,
@@ -75,7 +76,8 @@ def search(
     model as the simulator knows it, by default traced for one image at a time. Words that nothing
     narrows take `bits`. Layers are mapped with `effort`, see `hwsim.simulate.search`. A `store`
     keeps what was simulated and measured, as it ends: a search that is run again does what is
-    missing. Equal arguments give equal results.
+    missing. With `check` an evolutionary search tries to beat the program. Equal arguments give
+    equal results.
 
     Raises InputError for what cannot be used, and EvaluationError, which names the plan, where
     `evaluate` raises or returns no share; what was finished is in the store.
@@ -100,6 +102,7 @@ def search(
         budget=budget,
         objective=objective,
         rounds=rounds,
+        check=check,
         store=Store(store),
         clock=Clock(progress),
     )
@@ -126,6 +129,7 @@ class _Search:
     budget: Budget
     objective: Objective
     rounds: int
+    check: bool
     store: Store
     clock: Clock
 
@@ -179,6 +183,7 @@ class _Search:
                 dropped=(*found.dropped, *space.dropped),
                 comparisons=scores.comparisons,
                 sensitivity=self.sensitivity,
+                check=self.check,
                 clock=self.clock,
             )
         )

@@ -77,12 +77,26 @@ class Bench:
 
         Raises EvaluationError naming the plan.
         """
-        key = self.key(steps, measure)
+        key = self.key("layers", steps)
         record = self.store.find(key)
         if record is None:
-            record = self.store.keep(key, self._carried_out(steps, measure))
-        layers = {name: of_record(each) for name, each in record["records"].items()}
-        return Trial(**(record | {"records": layers}))
+            record = self.store.keep(key, self._carried_out(steps))
+        if record["refused"]:
+            return Trial(refused=record["refused"], records={}, sizes={})
+        return Trial(
+            score=self.score(steps, measure),
+            records={name: of_record(each) for name, each in record["records"].items()},
+            sizes=record["sizes"],
+        )
+
+    def score(self, steps: Mapping[str, Steps], measure: Measure) -> float:
+        """The measure of the network under these steps. Raises EvaluationError naming the plan."""
+        some = {path: each for path, each in steps.items() if each}
+        key = self.key(f"score {measure.name}", some)
+        found = self.store.find(key)
+        if found is None:
+            found = self.store.keep(key, self._score(self.compressed(some), some, measure))
+        return float(found)
 
     def alone(self, layer: str, steps: Steps) -> dict[str, Steps]:
         """These steps for one layer, and their first for those that lose channels with it."""
@@ -91,17 +105,17 @@ class Bench:
             return {layer: steps}
         return dict.fromkeys(self.subject.groups[name].producers, steps[:1]) | {layer: steps}
 
-    def key(self, steps: Mapping[str, Steps], measure: Measure) -> str:
+    def key(self, what: str, steps: Mapping[str, Steps]) -> str:
         """What decides the outcome."""
         plan = {path: [step.model_dump() for step in each] for path, each in steps.items()}
-        return key_of("trial", self.subject.digest, measure.name, plan)
+        return key_of(what, self.subject.digest, plan)
 
     def compressed(self, steps: Mapping[str, Steps]) -> nn.Module:
         """The network under these steps. Raises InputError where a method refuses."""
-        subject = self.subject
-        if not any(steps.values()):
-            return subject.model
-        plan = Plan(layers={"*": (), **dict(steps)})
+        some = {path: each for path, each in steps.items() if each}
+        if not some:
+            return self.subject.model
+        plan = Plan(layers={"*": (), **some})
         key = plan.model_dump_json()
         if key not in self.last:
             self.last.clear()
@@ -114,17 +128,16 @@ class Bench:
             torch.manual_seed(subject.seed)
             return compress(subject.model, plan, data=subject.data, calibration=subject.calibration)
 
-    def score(self, module: nn.Module, steps: Mapping[str, Steps], measure: Measure) -> float:
-        """The measure of a network. Raises EvaluationError naming the plan."""
+    def _score(self, module: nn.Module, steps: Mapping[str, Steps], measure: Measure) -> float:
         try:
             with random.fork_rng(devices=[]):
                 torch.manual_seed(self.subject.seed)
                 return measure.of(frozen(module))
         except EvaluationError as error:
-            plan = {path: [step.method for step in each] for path, each in steps.items() if each}
+            plan = {path: [step.method for step in each] for path, each in steps.items()}
             raise EvaluationError(f"{error} (plan: {plan or 'the network as it is'})") from error
 
-    def _carried_out(self, steps: Mapping[str, Steps], measure: Measure) -> dict[str, Any]:
+    def _carried_out(self, steps: Mapping[str, Steps]) -> dict[str, Any]:
         try:
             module = self.compressed(steps)
         except InputError as error:
@@ -136,8 +149,7 @@ class Bench:
             for layer in network
             if sizes(layer) != sizes(self.subject.network[layer.name])
         }
-        score = self.score(module, steps, measure)
-        return {"score": score, "records": records, "sizes": changed}
+        return {"refused": "", "records": records, "sizes": changed}
 
     def _resized(self, module: nn.Module) -> Network:
         """The subject's network in the sizes that are left."""
