@@ -208,6 +208,7 @@ app.command("map")(map_layer)
 @app.command("methods")
 def list_methods(
     as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
+    as_page: Annotated[bool, typer.Option("--markdown", help="Print a Markdown page.")] = False,
 ) -> None:
     """List every method of the catalogue: where it is, if it is here, and what was measured."""
     import json
@@ -220,6 +221,10 @@ def list_methods(
         found = methods()
         if as_json:
             typer.echo(json.dumps([one.as_json() for one in found], indent=1))
+        elif as_page:
+            from hwsim.methods_page import page
+
+            typer.echo(page(found), nl=False)
         else:
             Console().print(as_table(found), crop=False)
 

@@ -1,0 +1,191 @@
+"""What the pages show is true: files load, code runs, commands are ones that there are."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+import yaml
+from torch import nn
+
+from compressors._layers import weight_of
+from hwsim.cli import app
+from hwsim.config import Config, parse
+from hwsim.constraints import Constraints, check
+from hwsim.hardware import Accelerator, load_machine
+from hwsim.mapping import validate
+from hwsim.methods import methods
+from hwsim.methods_page import page
+from hwsim.registry import PACKAGES, hook, names
+from hwsim.scenario_file import Scenario
+from hwsim.workload import Layer
+from tests.example_report import EXAMPLES, example
+from tests.pages import BLOCKS, COMMANDS, PAGES, ROOT, Block, Command, titled
+
+EXAMPLES_OF_CODE = [b for b in BLOCKS if b.language == "python" and not b.title]
+# A block that stands for a file, and what reads it; the others have a test of their own.
+READERS: dict[str, type[Config]] = {
+    "scenarios": Scenario,
+    "hwsim/accelerators": Accelerator,
+    ".": Constraints,
+}
+OWN_TESTS = {"part of a scenario"}
+# Commands that install, train or measure for long, or need what does not ship.
+INSTALLS = ("-m venv", "pip install", "mkdocs", "pytest", "path/to/")
+LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2")
+
+
+@pytest.mark.parametrize("block", EXAMPLES_OF_CODE, ids=lambda block: block.id)
+def test_code_runs(
+    block: Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    block.executed()
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda block: block.id
+)
+def test_yaml_loads(block: Block) -> None:
+    if block.title not in OWN_TESTS:
+        reader = READERS[str(Path(block.title).parent)]
+        parse(yaml.safe_load(block.text), reader, file=block.page)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line[:60])
+def test_commands_are_there(command: Command) -> None:
+    program, *words = command.words
+    if program.endswith("/hwsim"):
+        _parse(words)
+    elif words[:1] == ["-m"] and words[1] not in ("venv", "pytest"):
+        assert (ROOT / (words[1].replace(".", "/") + ".py")).is_file()
+    else:
+        assert Path(program).name in {"python3", "python", "pip", "mkdocs"}, command.line
+
+
+def _parse(words: list[str]) -> None:
+    """Raises UsageError for a verb or an option that there is not."""
+    group = typer.main.get_command(app)
+    context = group.make_context("hwsim", list(words))
+    verb, arguments = words[0], words[1:]
+    found = group.get_command(context, verb)  # type: ignore[attr-defined]  # it is a group
+    assert found is not None, verb
+    found.make_context(verb, arguments, parent=context)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted({command.page for command in COMMANDS}))
+def test_commands_run(page: str, tmp_path: Path) -> None:
+    """In order, in a folder that holds the YAML files of the pages."""
+    for block in BLOCKS:
+        if block.language == "yaml" and block.title:
+            (tmp_path / Path(block.title).name).write_text(block.text, encoding="utf-8")
+    for command in COMMANDS:
+        if command.page == page and not any(part in command.line for part in INSTALLS + LONG):
+            done = _run(command, tmp_path)
+            assert done.returncode == 0, (command.line, done.stderr)
+            if command.output:
+                (tmp_path / command.output).write_text(done.stdout, encoding="utf-8")
+
+
+def _run(command: Command, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A command with this interpreter in place of .venv's."""
+    program, *words = command.words
+    main = ["-c", "from hwsim.cli import main; main()"] if program.endswith("/hwsim") else []
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **command.variables}
+    return subprocess.run(
+        [sys.executable, *main, *words],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_block_that_is_a_file_is_of_a_known_kind() -> None:
+    folders = {folder.replace(".", "/") for folder, _ in PACKAGES.values()} | {"."}
+    for block in BLOCKS:
+        if block.title and block.title not in OWN_TESTS:
+            assert str(Path(block.title).parent) in folders, block.id
+
+
+def test_links_lead_to_files() -> None:
+    for name, text in PAGES.items():
+        for path in re.findall(r"\]\(([\w./-]+)(?:#[\w.-]+)?\)", text):
+            assert (ROOT / name).parent.joinpath(path).exists(), (name, path)
+
+
+def test_the_page_of_methods_is_the_catalogue() -> None:
+    assert PAGES["docs/methods.md"] == page(methods())
+
+
+def test_the_constraints_are_possible() -> None:
+    said = parse(yaml.safe_load(titled("my_rules.yaml").text), Constraints, file="mapping.md")
+    check(said, load_machine("eyeriss_v1"), file="mapping.md")
+
+
+def test_the_plan_in_yaml_loads() -> None:
+    found = yaml.safe_load(titled("scenarios/my_scenario.yaml").text)
+    found["compressed"] = yaml.safe_load(titled("part of a scenario").text)["compressed"]
+    assert parse(found, Scenario, file="docs").compressed.layers.keys() == {"classifier", "*"}
+
+
+def test_the_network_runs() -> None:
+    network = titled("models/my_network.py").executed()
+    assert network.build()(torch.zeros(2, *network.INPUT_SHAPE)).shape == (2, 10)
+
+
+def test_the_compressor_zeroes_the_smallest_weights() -> None:
+    method = titled("compressors/my_method.py").executed()
+    model = nn.Sequential(nn.Linear(8, 8))
+    pruned = method.compress(copy.deepcopy(model), ["0"], method.Config(zeros=0.75), None)
+    magnitudes = model.get_parameter("0.weight").detach().abs()
+    kept = weight_of(pruned[0]) != 0
+    assert int(kept.sum()) == 16
+    assert magnitudes[~kept].max() <= magnitudes[kept].min()
+
+
+def test_the_dataflow_has_a_mapping_that_fits() -> None:
+    layer = Layer(name="conv", K=24, C=20, P=13, Q=11, R=3, S=3).at_bits(
+        ifmap=16, weight=16, ofmap=16, psum=32
+    )
+    machine = load_machine("eyeriss_v1")
+    offered = list(titled("hwsim/dataflows/my_dataflow.py").executed().mappings(layer, machine))
+    assert len(offered) == 2
+    for mapping in offered:
+        validate(mapping, layer, machine)
+
+
+def test_the_data_set_loads() -> None:
+    found = titled("data/my_images.py").executed().load(limit=10)
+    assert found.images.shape == (10, 1, 32, 32)
+    assert found.labels.shape == (10,)
+    assert found.calibration.shape == (16, 1, 32, 32)
+
+
+def test_the_plot_draws() -> None:
+    draw = hook(titled("plots/my_plot.py").executed(), "draw")
+    assert draw(example(next(iter(EXAMPLES.values())))).axes  # type: ignore[attr-defined]
+
+
+def test_the_published_number_is_met() -> None:
+    file = titled("hwsim/validation/my_chip.py").executed()
+    found = tuple(file.rows())
+    assert all(target.met(found) for target in file.TARGETS)
+
+
+def test_the_subjects_named_can_be_validated() -> None:
+    for command in COMMANDS:
+        if command.words[1:2] == ("validate",):
+            named = [word for word in command.words[2:] if word.isidentifier() and word != "docs"]
+            assert set(named) <= set(names("validation"))
