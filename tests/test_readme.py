@@ -14,6 +14,7 @@ from compressors._layers import weight_of
 from hwsim.config import parse
 from hwsim.constraints import Constraints, check
 from hwsim.hardware import Accelerator, load_machine
+from hwsim.page import points
 from hwsim.registry import names
 from hwsim.report import read
 from hwsim.scenario_file import Scenario
@@ -88,6 +89,13 @@ def test_the_python_example_prints_a_mapping(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert "DRAM keeps" in said
     assert "whole" in said.split()
+
+
+def test_the_front_loads(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    path.write_text(block("json", "points"), encoding="utf-8")
+    (point,) = points.read(path)
+    assert point.settings == {"weight_bits": 6}
 
 
 def test_the_figures_are_those_of_the_report_shown() -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 from hwsim.objective import undominated
+from hwsim.page.labels import AWAY_PX, SPOTS, spots
 from hwsim.page.points import Point, best_of
 from hwsim.page.runs import Run, Shown
 from hwsim.page.vega import PAPER, SOFT, Chart, chart, colours, shapes
@@ -12,6 +14,8 @@ from hwsim.table import digits
 
 MOST_OTHERS = 1000
 NAMED_POINTS, MANY_POINTS = 12, 40
+LOG_RANGE = 50
+WIDTH_PX, HEIGHT_PX = 440, 320
 PJ_A_MICROJOULE = 1e6
 Record = dict[str, Any]
 
@@ -86,19 +90,21 @@ def charts(points: Sequence[Placed]) -> Iterator[Chart]:
 
 def _chart(points: Sequence[Placed], down: Down) -> Chart:
     names = list(dict.fromkeys(each.run for each in points))
-    sides = [each for each in points if each.is_side]
-    found = [each for each in points if not each.is_side]
+    sides = [_record(each) for each in points if each.is_side]
+    found = [_record(each) for each in points if not each.is_side]
+    records = [*found, *sides]  # sides on top
+    named = records if len(records) <= NAMED_POINTS else sides
     best = sum(each.best for each in points)
     return chart(
         {
-            "width": 440,
-            "height": 320,
-            "data": {"values": [_record(each) for each in (*found, *sides)]},  # sides on top
-            "encoding": _axes(down),
+            "width": WIDTH_PX,
+            "height": HEIGHT_PX,
+            "data": {"values": records},
+            "encoding": _axes(records, down),
             "layer": [
-                _stairs(points, down),
+                _stairs(records, down),
                 _marks(names, size=110 if len(points) <= MANY_POINTS else 45),
-                *_labels(points if len(points) <= NAMED_POINTS else sides),
+                *_labels(records, named, down),
             ],
         },
         key=f"{down.field}-chart",
@@ -138,18 +144,39 @@ def _said(each: Placed) -> Iterator[str]:
     yield "beaten by no other" if each.best else "beaten by another"
 
 
-def _axes(down: Down) -> Record:
-    scale = {"zero": False, "nice": True, "padding": 14}
-    axis = {"type": "quantitative", "scale": scale, "axis": {"tickCount": 6}}
+def _axes(records: Sequence[Record], down: Down) -> Record:
     return {
-        "x": axis | {"field": "energy", "title": "energy of one batch (µJ)"},
-        "y": axis | {"field": down.field, "title": down.title},
+        "x": _axis(records, "energy", "energy of one batch (µJ)"),
+        "y": _axis(records, down.field, down.title),
     }
 
 
-def _stairs(points: Sequence[Placed], down: Down) -> Record:
+def _axis(records: Sequence[Record], field: str, title: str) -> Record:
+    """From the least to the most, logarithmic where these lie far apart."""
+    far = _lie_far_apart([record[field] for record in records])
+    scale = {"type": "log"} if far else {"zero": False, "nice": True}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": scale | {"padding": 14},
+        "axis": {"tickCount": 6, "format": ",~r"},
+    }
+
+
+def _lie_far_apart(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) > LOG_RANGE * min(values)
+
+
+def _pixels(values: Sequence[float], length_px: float) -> list[float]:
+    """About where an axis puts values; the chart itself knows better."""
+    scaled = [log(value) for value in values] if _lie_far_apart(values) else values
+    low, high = min(scaled), max(scaled)
+    return [length_px * (value - low) / ((high - low) or 1) for value in scaled]
+
+
+def _stairs(records: Sequence[Record], down: Down) -> Record:
     """What is reached, from the least energy on: a step at each point of the front of the two."""
-    records = [_record(each) for each in points]
     front = undominated(records, lambda each: (each["energy"], down.sign * each[down.field]))
     line = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.2, "aria": False}
     return {
@@ -175,14 +202,19 @@ def _marks(names: list[str], *, size: int) -> Record:
     }
 
 
-def _labels(points: Sequence[Placed]) -> Iterator[Record]:
-    """Names towards the middle, where there is room."""
-    records = [_record(each) for each in points]
-    ends = [f(each["energy"] for each in records) for f in (min, max)] if records else []
-    for left, align, away in ((True, "left", 11), (False, "right", -11)):
-        shown = [each for each in records if (2 * each["energy"] <= sum(ends)) == left]
-        yield {
-            "data": {"values": shown},
-            "mark": {"type": "text", "align": align, "dx": away, "aria": False},
-            "encoding": {"text": {"field": "label"}},
-        }
+def _labels(records: Sequence[Record], named: Sequence[Record], down: Down) -> Iterator[Record]:
+    """The names of some points, a layer for all in the same spot; one without room is left out."""
+    x = _pixels([each["energy"] for each in records], WIDTH_PX)
+    y = _pixels([each[down.field] for each in records], HEIGHT_PX)
+    places = [(x[i], HEIGHT_PX - y[i]) for i, each in enumerate(records) if each in named]
+    found = spots([each["label"] for each in named], places, width_px=WIDTH_PX)
+    for spot in SPOTS:
+        away = AWAY_PX if spot.align == "left" else -AWAY_PX
+        mark = {"type": "text", "align": spot.align, "dx": away, "dy": spot.below_px}
+        shown = [each for each, chosen in zip(named, found, strict=True) if chosen == spot]
+        if shown:
+            yield {
+                "data": {"values": shown},
+                "mark": mark | {"aria": False},
+                "encoding": {"text": {"field": "label"}},
+            }
