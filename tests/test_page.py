@@ -345,6 +345,20 @@ class TestVerb:
         again = tmp_path / "run" / ".." / "run" / "report.json"
         self._refused(invoke(run, again), f"{run}: is named twice; name each run once")
 
+    def test_two_reports_of_a_folder_are_two_runs(self, tmp_path: Path) -> None:
+        for name, report in (("a.json", REPORT), ("b.json", OTHER)):
+            (tmp_path / name).write_text(to_json(report), encoding="utf-8")
+        found = runs.load([tmp_path / "a.json", tmp_path / "b.json"])
+        assert [run.title for run in found] == ["example_int8", "example_int4"]
+
+    def test_namesakes_are_told_apart_by_their_folders(self, tmp_path: Path) -> None:
+        found = runs.load([saved(tmp_path / name, REPORT) for name in ("a", "b")])
+        assert [run.title for run in found] == ["example_int8 (a)", "example_int8 (b)"]
+
+    def test_an_empty_front_alone(self, tmp_path: Path) -> None:
+        run = saved(tmp_path / "search", None, front=[])
+        self._refused(invoke(run), f"{run / 'front.json'}: points = []: nothing to show")
+
     def test_a_page_where_a_folder_is(self, tmp_path: Path) -> None:
         run = saved(tmp_path / "run", REPORT)
         self._refused(invoke(run, "--out", tmp_path), f"{tmp_path}: is a folder; name the file")

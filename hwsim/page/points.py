@@ -24,7 +24,7 @@ from hwsim.errors import ConfigError, InputError
 FILE = "front.json"
 
 Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Setting = str | bool | int | float | None
+Setting = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class Point(Config):

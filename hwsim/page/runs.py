@@ -50,38 +50,45 @@ class ShownLayer:
 
 def load(paths: Sequence[Path]) -> tuple[Run, ...]:
     """The runs at these folders, or report.json files. Raises InputError naming one at fault."""
-    again = [path for path, times in Counter(map(_home, paths)).items() if times > 1]
-    if again:
-        named = next(path for path in paths if _home(path) == again[0])
-        raise InputError(f"{named}: is named twice; name each run once")
-    read = [_read(path) for path in paths]
-    names = [found.scenario if found else path.name for path, found, _ in read]
-    titles = _told_apart(names, [_home(path).name for path, _, _ in read])
+    files = [_file(path) for path in paths]
+    whole = [file.resolve() for file in files]
+    for path, file in zip(paths, whole, strict=True):
+        if whole.count(file) > 1:
+            raise InputError(f"{path}: is named twice; name each run once")
+    read = [_read(file) for file in files]
+    hints = [
+        file.parent.name if file.name in (REPORT, points.FILE) else file.stem for file in whole
+    ]
+    scenarios = [found.scenario if found else None for found, _ in read]
+    names = [scenario or hint for scenario, hint in zip(scenarios, hints, strict=True)]
     return tuple(
         Run(title=title, found=found, front=front)
-        for title, (_, found, front) in zip(titles, read, strict=True)
+        for title, (found, front) in zip(_told_apart(names, hints), read, strict=True)
     )
 
 
-def _home(path: Path) -> Path:
-    """The folder of a run, however it was named."""
-    whole = path.resolve()
-    return whole.parent if whole.is_file() else whole
-
-
-def _read(path: Path) -> tuple[Path, Report | None, tuple[Point, ...]]:
+def _file(path: Path) -> Path:
+    """The report of a run however it was named; the front of a search, which has no report."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
-    folder = path if path.is_dir() else path.parent
-    beside = folder / points.FILE
-    front = points.read(beside) if beside.exists() else ()
-    if path.is_dir() and not (path / REPORT).exists():
+    if not path.is_dir():
+        return path
+    for name in (REPORT, points.FILE):
+        if (path / name).exists():
+            return path / name
+    raise InputError(f"{path}: holds no {REPORT}; name a folder that `hwsim run` wrote")
+
+
+def _read(file: Path) -> tuple[Report | None, tuple[Point, ...]]:
+    """A report and the front beside it, or a front alone."""
+    if file.name == points.FILE:
+        front = points.read(file)
         if not front:
-            raise InputError(f"{path}: holds no {REPORT}; name a folder that `hwsim run` wrote")
-        return path, None, front
-    if path.name == points.FILE:
-        return path, None, front
-    return path, _report(path / REPORT if path.is_dir() else path), front
+            raise InputError(f"{file}: points = []: nothing to show")
+        return None, front
+    beside = file.parent / points.FILE
+    front = points.read(beside) if file.name == REPORT and beside.exists() else ()
+    return _report(file), front
 
 
 def _report(path: Path) -> Report:
