@@ -11,6 +11,7 @@ import yaml
 from hwsim import registry
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.map_command import map_layer
+from hwsim.report_command import report as report_runs
 from hwsim.shell import RESULTS, complaints, plain_app
 
 app = plain_app()
@@ -203,6 +204,7 @@ def _trace(
 
 
 app.command("map")(map_layer)
+app.command("report")(report_runs)
 
 
 @app.command("methods")

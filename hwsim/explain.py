@@ -21,7 +21,7 @@ def nest(mapping: Mapping, layer: Layer) -> str:
     for node in mapping:
         if isinstance(node, Loop):
             extent = mapping.tile(layer, loops)[node.dim]
-            lines.append("  " * depth + _loop(node, extent))
+            lines.append("  " * depth + loop_line(node, extent))
             loops += 1
             depth += 1
         else:
@@ -30,7 +30,8 @@ def nest(mapping: Mapping, layer: Layer) -> str:
     return "\n".join(lines)
 
 
-def _loop(loop: Loop, extent: int) -> str:
+def loop_line(loop: Loop, extent: int) -> str:
+    """A loop in words, its dimension `extent` long there: trips, tile, and a ragged last one."""
     trips = ceil(extent / loop.tile)
     last = extent - (trips - 1) * loop.tile
     ragged = f", the last of {last}" if last < loop.tile else ""

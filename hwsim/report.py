@@ -21,7 +21,7 @@ from hwsim import gallery, registry
 from hwsim.codesign_report import CodesignReport
 from hwsim.config import Config, parse
 from hwsim.cost import COMPONENTS
-from hwsim.errors import InputError
+from hwsim.errors import ConfigError, InputError
 from hwsim.hardware import Accelerator, Memory
 from hwsim.results import write_files
 from hwsim.skipping import mac_cycles
@@ -384,4 +384,7 @@ def read(path: Path) -> Report:
         raise InputError(f"{path}: is not a report: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a report: holds a {type(content).__name__}")
+    age, reason = content.get("schema_version"), "this hwsim reads 1; run the scenario again"
+    if age != 1:
+        raise ConfigError(file=path, key="schema_version", value=age, reason=reason)
     return parse(content, Report, file=path)

@@ -95,6 +95,8 @@ def load_scenario(
     weights_path(scenario)
     _check_dataset(scenario.dataset, path)
     _check_training(scenario, path)
+    if scenario.compressed.search is not None:
+        sought(scenario.compressed.search, path)
     return scenario
 
 

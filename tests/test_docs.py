@@ -21,6 +21,7 @@ from hwsim.hardware import Accelerator, load_machine
 from hwsim.mapping import validate
 from hwsim.methods import methods
 from hwsim.methods_page import page
+from hwsim.page import points
 from hwsim.registry import PACKAGES, hook, names
 from hwsim.scenario_file import Scenario
 from hwsim.workload import Layer
@@ -138,6 +139,13 @@ def test_the_plan_in_yaml_loads() -> None:
     found = yaml.safe_load(titled("scenarios/my_scenario.yaml").text)
     found["compressed"] = yaml.safe_load(titled("part of a scenario").text)["compressed"]
     assert parse(found, Scenario, file="docs").compressed.layers.keys() == {"classifier", "*"}
+
+
+def test_the_front_loads(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    path.write_text(titled("front.json").text, encoding="utf-8")
+    (point,) = points.read(path)
+    assert point.settings == {"weight_bits": 6}
 
 
 def test_the_network_runs() -> None:

@@ -1,0 +1,164 @@
+"""The page itself: one HTML file with its style, script and charts inside, and nothing fetched."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hwsim.cost import COMPONENTS
+from hwsim.page import charts, nest, runs, tables, tradeoff
+from hwsim.page.runs import Run, Shown, ShownLayer
+from hwsim.page.vega import Chart
+from hwsim.report import LayerRow
+from hwsim.table import BITS_A_KILOBYTE, digits
+
+POLICY = (
+    "default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOnSide:
+    """A layer's facts as (name, text) and its loop nest on one side."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    nest: tuple[nest.Line, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSection:
+    """A layer with what it is on each side."""
+
+    layer: ShownLayer
+    energies: str
+    sides: tuple[LayerOnSide, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideSection:
+    """A side with its facts and the chart of its layers."""
+
+    shown: Shown
+    facts: tuple[tuple[str, str], ...]
+    chart: Chart
+
+
+def html(found: Sequence[Run]) -> str:
+    """The whole page of these runs; the same text for the same runs."""
+    style, script = _text("page.css"), _text("page.js")
+    environment = Environment(
+        loader=PackageLoader("hwsim.page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = runs.sides(found)
+    return environment.get_template("page.html").render(
+        policy=Markup(POLICY.format(style=_hash(style), script=_hash(script))),
+        style=Markup(style),
+        script=Markup(script),
+        title=", ".join(run.title for run in found),
+        runs=found,
+        shown=shown,
+        **_tradeoffs(found, shown),
+        **(_sides(shown) if shown else {}),
+    )
+
+
+def _text(name: str) -> str:
+    return files("hwsim.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls a text by."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _tradeoffs(found: Sequence[Run], shown: Sequence[Shown]) -> dict[str, object]:
+    points = tradeoff.placed(found, shown)
+    left_out = len(shown) + sum(len(run.front) for run in found) - len(points)
+    return {
+        "tradeoff_charts": list(tradeoff.charts(points)),
+        "tradeoff_table": tables.tradeoffs(points),
+        "left_out": left_out,
+    }
+
+
+def _sides(shown: Sequence[Shown]) -> dict[str, object]:
+    layers = runs.layers(shown)
+    rows = [row for each in shown for row in each.side.layers]
+    return {
+        "summary": tables.summary(shown),
+        "energy_chart": charts.energy_by_side(shown),
+        "roofline": charts.roofs(shown),
+        "layers": tables.layer_table(shown, layers),
+        "filters": {
+            "side": [each.title for each in shown],
+            "operation": sorted({row.op for row in rows}),
+            "bound": sorted({row.bound for row in rows if not row.fused_into}),
+        },
+        "beside": list(tables.side_by_side(shown, layers)) if len(shown) > 1 else [],
+        "quantities": tables.QUANTITIES,
+        "side_sections": list(_side_sections(shown)),
+        "layer_sections": [_layer_section(each, shown) for each in layers if each.mapped],
+    }
+
+
+def _side_sections(shown: Sequence[Shown]) -> Iterator[SideSection]:
+    most_pj = max((row.energy_pj for each in shown for row in each.side.layers), default=0.0)
+    for each in shown:
+        chart = charts.energy_by_layer(each, most_pj=most_pj)
+        yield SideSection(shown=each, facts=tuple(_side_facts(each)), chart=chart)
+
+
+def _side_facts(shown: Shown) -> Iterator[tuple[str, str]]:
+    side = shown.side
+    yield "run", shown.run
+    yield "network", f"{side.network}, batch of {side.batch:,}"
+    yield "machine", f"{side.machine} at {side.clock_mhz:g} MHz"
+    yield "energy", f"{digits(side.energy_pj / 1e6)} µJ"
+    yield "latency", f"{digits(side.latency_ms)} ms ({side.cycles:,} cycles)"
+    yield "DRAM traffic", f"{digits(side.dram_bits / BITS_A_KILOBYTE)} kB"
+    if side.top1 is not None:
+        yield "top-1", f"{100 * side.top1:.2f} %"
+    if side.kept:
+        yield "kept on chip", f"{len(side.kept.ofmaps)} ofmaps: {', '.join(side.kept.ofmaps)}"
+        yield "without that", f"{digits(side.kept.apart_energy_pj / 1e6)} µJ"
+
+
+def _layer_section(layer: ShownLayer, shown: Sequence[Shown]) -> LayerSection:
+    found = [(row, each) for row, each in zip(layer.rows, shown, strict=True) if row]
+    sides = [
+        LayerOnSide(title=each.title, facts=tuple(_layer_facts(row, each)), nest=nest.lines(row))
+        for row, each in found
+    ]
+    energies = ", ".join(f"{digits(row.energy_pj / 1e6)}" for row, _ in found)
+    return LayerSection(layer=layer, energies=f"{energies} µJ", sides=tuple(sides))
+
+
+def _layer_facts(row: LayerRow, shown: Shown) -> Iterator[tuple[str, str]]:
+    bounds = " ".join(f"{dim}={size}" for dim, size in row.bounds.items())
+    ms = digits(row.cycles / shown.side.clock_mhz / 1e3)
+    widths = (("ifmap", row.ifmap_bits), ("weight", row.weight_bits))
+    bits = ", ".join(f"{name} {n}" for name, n in (*widths, ("psum", row.psum_bits)))
+    yield "loop bounds", bounds or "all 1"
+    yield "bits", bits
+    yield "time", f"{row.cycles:,} cycles ({ms} ms), bound by {row.bound}"
+    yield "arithmetic alone", f"{row.compute_cycles:,} cycles"
+    yield "PEs' time that is work", f"{100 * row.utilization:.1f} %"
+    yield "energy", _energies(row)
+    read, written = (digits(n / BITS_A_KILOBYTE) for n in (row.dram_read_bits, row.dram_write_bits))
+    yield "DRAM", f"{read} kB read, {written} kB written"
+
+
+def _energies(row: LayerRow) -> str:
+    parts = ((name, row.energy_by_component_pj[name]) for name in COMPONENTS)
+    listed = ", ".join(f"{name} {digits(pj / 1e6)}" for name, pj in parts if pj)
+    return f"{digits(row.energy_pj / 1e6)} µJ: {listed}"

@@ -1,0 +1,93 @@
+"""Points of a trade-off beside the runs: what a search found, one line of JSON each.
+
+A folder of results may hold `front.json`:
+
+    {"schema_version": 1,
+     "points": [{"label": "6 bits", "energy_pj": 4.1e8, "latency_ms": 2.9, "accuracy": 0.938,
+                 "area_mm2": 12.3, "weight_bits": 6}]}
+
+`label`, `energy_pj` and `latency_ms` are required; `accuracy` is a share in 0..1 and `area_mm2` the
+chip's; any other key holds a number, a word or a truth and is shown as a setting of the point.
+"""
+
+import json
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from hwsim.config import Config, parse
+from hwsim.errors import ConfigError, InputError
+
+FILE = "front.json"
+
+Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Setting = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+class Point(Config):
+    """Energy of a batch, its latency, and what else is known; other keys are settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Setting] = Field(init=False)
+
+    label: str
+    energy_pj: Real
+    latency_ms: Real
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    area_mm2: Real | None = None
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What the file says beyond the fields above."""
+        return dict(self.__pydantic_extra__)
+
+
+class Front(Config):
+    """The content of a `front.json`."""
+
+    schema_version: Literal[1]
+    points: tuple[Point, ...]
+
+
+def read(path: Path) -> tuple[Point, ...]:
+    """The points of a `front.json`. Raises InputError naming file, key and value."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold keys and values, not {type(content).__name__}")
+    age = content.get("schema_version")
+    if age != 1:
+        raise ConfigError(file=path, key="schema_version", value=age, reason="this hwsim reads 1")
+    return parse(content, Front, file=path).points
+
+
+def best_of(points: Sequence[Point]) -> tuple[bool, ...]:
+    """Which points no other beats: one no worse in energy, latency and accuracy, and better in one.
+
+    Points whose accuracy is unknown are compared among themselves, as are those without.
+    """
+    order = sorted(range(len(points)), key=lambda place: _costs(points[place]))
+    fronts: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
+    kept = [False] * len(points)
+    for place in order:
+        costs = _costs(points[place])
+        front = fronts[points[place].accuracy is None]
+        kept[place] = not any(_beats(other, costs) for other in front)
+        if kept[place]:
+            front.append(costs)
+    return tuple(kept)
+
+
+def _costs(point: Point) -> tuple[float, ...]:
+    return point.energy_pj, point.latency_ms, inf if point.accuracy is None else -point.accuracy
+
+
+def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
