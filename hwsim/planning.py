@@ -38,7 +38,6 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         plan = plan_of(wanted, file=scenario.name)
         return Choice(plan, None, _files(plan))
     budget, candidates = sought(wanted.search, file=scenario.name)
-    given = lessons(subject.found)
     planner = planner_library()
     found = planner.search(
         subject.module,
@@ -46,8 +45,6 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         Judge(subject.judged),
         budget,
         candidates,
-        data=given["data"] or given["calibration"],
-        calibration=given["calibration"],
         network=subject.network,
         objective=wanted.search.objective,
         sensitivity=wanted.search.sensitivity,
@@ -57,6 +54,7 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         store=trials_file(),
         seed=scenario.seed,
         progress=subject.progress,
+        **lessons(subject.found),
     )
     files = _files(found.plan) | codesign_report.contents(found.report)
     return Choice(found.plan, found.report, files)
@@ -93,11 +91,13 @@ def split(found: Any, count: int) -> tuple[Any, Any]:
 
 
 def lessons(found: Any) -> dict[str, Any]:
-    """What methods may learn from, of a data set's record."""
-    library, training = compressors_library(), None
-    if found.training is not None:
-        training = library.Data(images=found.training, labels=found.training_labels)
+    """What methods may learn from, of a data set's record: without training images those to
+    calibrate on, with their labels where these are known."""
+    library = compressors_library()
     calibration = library.Data(images=found.calibration, labels=found.calibration_labels)
+    if found.training is None:
+        return {"data": calibration, "calibration": calibration}
+    training = library.Data(images=found.training, labels=found.training_labels)
     return {"data": training, "calibration": calibration}
 
 

@@ -19,9 +19,10 @@ from hwsim.report import read
 from hwsim.scenario_file import Scenario, load_scenario, sought
 
 STEP = {"method": "uniform_fixed_point", "config": {"bits": 8, "activation_bits": 8}}
+PRUNE = {"method": "magnitude_pruning", "config": {"rounds": 1, "fit": {"epochs": 0}}}
 SEARCH: dict[str, Any] = {
     "budget": {"accuracy_drop": 0.02},
-    "candidates": {"none": [], "w8a8": [STEP]},
+    "candidates": {"none": [], "w8a8": [STEP], "pruned": [PRUNE]},
     "images": 100,
     "rounds": 2,
 }
@@ -54,7 +55,7 @@ def test_what_was_chosen_is_in_the_report(results: Path) -> None:
     report = read(results / "report.json")
     assert report.search is not None
     assert report.search.met
-    assert {layer.choice for layer in report.search.compressed_layers} <= {"none", "w8a8"}
+    assert {layer.choice for layer in report.search.compressed_layers} <= {"none", "w8a8", "pruned"}
     assert report.compressed.energy_pj < report.baseline.energy_pj
     assert report.compressed.energy_pj == pytest.approx(report.search.found.energy_pj, rel=0.05)
 
@@ -85,7 +86,7 @@ def test_parts_are_disjoint_and_whole() -> None:
     rest, judged = split(found, 7)
     assert len(judged.labels) == 7
     together = torch.cat([rest.images, judged.images]).flatten(1)
-    assert together.unique(dim=0).shape == found.images.flatten(1).unique(dim=0).shape
+    assert sorted(together.sum(1).tolist()) == sorted(found.images.flatten(1).sum(1).tolist())
     assert len(together) == 50
 
 
@@ -127,9 +128,9 @@ def test_there_is_one_way_to_a_plan(tmp_path: Path, side: dict[str, Any]) -> Non
 
 def test_tuning_takes_labelled_images(tmp_path: Path) -> None:
     path = written(tmp_path, compressor="shiftcnn", tune={"epochs": 1})
-    with pytest.raises(InputError, match="compressed.tune needs labelled training images"):
+    with pytest.raises(InputError, match=r"compressed\.tune needs labelled training images"):
         load_scenario(str(path))
-    with pytest.raises(InputError, match="compressed.tune: epochs = -1"):
+    with pytest.raises(InputError, match=r"compressed.tune: epochs = -1"):
         load_scenario(str(written(tmp_path, compressor="shiftcnn", tune={"epochs": -1})))
 
 
