@@ -6,25 +6,27 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.codesign_report import CodesignReport, LayerChoice, Totals
-from hwsim.table import digits
+from hwsim.table import AtLeast, digits
 
 BITS_A_KILOBYTE = 8e3
 NO_NUMBER = "-"
+PAID_COLUMNS = 24  # of words that may be wrapped
 
 
 def show(report: CodesignReport, console: Console) -> None:
     """Prints the table, no number cut, however narrow the console says it is."""
-    console.print(table(report), crop=False, soft_wrap=True)
+    console.print(table(report), crop=False)
 
 
 def table(report: CodesignReport) -> RenderableType:
     """Layers with weights one by one, the others as one line; totals; what was measured."""
-    parts: list[RenderableType] = [_layers(report), "", _totals(report), "", Text(_verdict(report))]
+    layers = _layers(report)
+    parts: list[RenderableType] = [layers, "", _totals(report), "", Text(_verdict(report))]
     if report.comparisons:
         parts.append(Text(_compared(report)))
     if report.evolution:
         parts.append(Text(_checked(report)))
-    return Group(*parts)
+    return AtLeast(Group(*parts), widest=layers)
 
 
 def _layers(report: CodesignReport) -> Table:
@@ -33,7 +35,7 @@ def _layers(report: CodesignReport) -> Table:
         found.add_column(head, no_wrap=True)
     for head in ("energy\nµJ", "was", "cycles", "was", "drop\npoints"):
         found.add_column(head, justify="right", no_wrap=True)
-    found.add_column("what paid")
+    found.add_column("what paid", min_width=PAID_COLUMNS)
     for layer in report.compressed_layers:
         found.add_row(*_row(layer))
     rest = [layer for layer in report.layers if not layer.choice]

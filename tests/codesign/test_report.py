@@ -167,7 +167,14 @@ def test_table_says_what_paid() -> None:
         assert part in text.getvalue()
     assert "hessian 0.87 over 16 trials" in text.getvalue()
     assert "within 2.00 % of the program's optimum in 1,234 evaluations" in text.getvalue()
-    show(REPORTS["cannot run"], Console(file=text, width=160))
+
+
+@every_report
+def test_no_number_is_cut_on_a_narrow_terminal(key: str) -> None:
+    text = StringIO()
+    show(REPORTS[key], Console(file=text, width=40))
+    assert "…" not in text.getvalue()
+    assert "20,000" in text.getvalue()
 
 
 def test_written_and_read_back(tmp_path: Path) -> None:
