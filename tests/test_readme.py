@@ -77,6 +77,17 @@ def test_the_plan_compresses(
     assert torch.equal(example.small(images), example.again(images))
 
 
+@pytest.mark.slow
+def test_the_search_prints_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As printed, but for blanks at the ends of lines."""
+    monkeypatch.chdir(tmp_path)
+    executed(block("python", "Budget("), "example")
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "\n".join(printed) in block("text", "what paid")
+
+
 def test_the_plan_in_yaml_loads() -> None:
     found = yaml.safe_load(block("yaml", "compressor:"))
     found["compressed"] = yaml.safe_load(block("yaml", "plan:"))["compressed"]
