@@ -36,11 +36,13 @@ class Totals(Config):
 class Gain(Config):
     """What one property of a compressed layer saves: what the layer would cost more without it.
 
-    `prop` names the property, `energy_pj` has the components, where they are known; `latency_ms`
-    is the time. None of both where the machine could not run the layer without.
+    `prop` names the property, `components_pj` has the parts of the energy, where they are known.
+    `bound` names what the layer would be busy with longest. No energy and no latency where the
+    machine could not run the layer without.
     """
 
     prop: str
+    bound: str
     energy_pj: float | None
     latency_ms: float | None
     components_pj: Components

@@ -14,6 +14,7 @@ HOOKS = {
     "draw": "a report: both sides of a scenario",
     "draw_validation": "the rows of one machine, published beside simulated",
     "draw_trace": "a trace of the event-driven engine",
+    "draw_codesign": "the report of a co-design search",
     "draw_space": "mappings of one layer, sampled and found",
 }
 

@@ -36,11 +36,11 @@ def table(report: Report) -> RenderableType:
     """Per layer the baseline's line above the compressed one's; then totals and ratios."""
     layers = _layers(report)
     parts = layers, *_fused(report), *_kept(report), "", _summary(report)
-    return _AtLeast(Group(*parts), widest=layers)
+    return AtLeast(Group(*parts), widest=layers)
 
 
 @dataclass(frozen=True)
-class _AtLeast:
+class AtLeast:
     """Makes room for what it holds where the console is narrower than its numbers are wide."""
 
     content: RenderableType

@@ -53,7 +53,9 @@ def gains(
         try:
             found.append(_gain(prop, price(_with_psum(other, bits)), own))
         except InputError:
-            found.append(Gain(prop=prop, energy_pj=None, latency_ms=None, components_pj={}))
+            found.append(
+                Gain(prop=prop, bound="", energy_pj=None, latency_ms=None, components_pj={})
+            )
     return tuple(sorted(found, key=lambda gain: -(gain.energy_pj or 0.0)))
 
 
@@ -62,24 +64,31 @@ def paid(
 ) -> str:
     """The feature that saved most energy, or time, and how much."""
     if by_time:
-        best = max(found, key=lambda gain: gain.latency_ms or 0.0, default=None)
-        if best and best.latency_ms and best.latency_ms > 0:
-            return f"{best.prop}: {digits(best.latency_ms)} ms"
-        return "nothing"
+        quick = max(found, key=lambda gain: gain.latency_ms or 0.0, default=None)
+        if quick and quick.latency_ms and quick.latency_ms > 0:
+            return f"{shorter(quick)}: {digits(quick.latency_ms)} ms"
     parts = [
-        (pj, gain.prop, component)
+        (pj, gain.prop, component, gain)
         for gain in found
         for component, pj in (gain.components_pj or {"energy": gain.energy_pj or 0.0}).items()
     ]
-    pj, prop, component = max(parts, default=(0.0, "", ""))
-    if pj <= 0:
-        needed = [gain.prop for gain in found if gain.energy_pj is None]
-        return f"runs at all by its {needed[0]}" if needed else "nothing"
-    return f"{feature(prop, component, machine, layer)}: {digits(pj / 1e6)} µJ"
+    pj, _, component, best = max(parts, key=lambda part: part[:3], default=(0.0, "", "", None))
+    if best and pj > 0 and not by_time:
+        return f"{feature(best, component, machine, layer)}: {digits(pj / 1e6)} µJ"
+    needed = [gain.prop for gain in found if gain.energy_pj is None]
+    return f"runs at all by its {needed[0]}" if needed else "nothing"
 
 
-def feature(prop: str, component: str, machine: Accelerator | None, layer: Layer) -> str:
+def shorter(gain: Gain) -> str:
+    """What takes less time, and by which property."""
+    return f"less time{f' at the {gain.bound}' if gain.bound else ''} by {gain.prop}"
+
+
+def feature(gain: Gain, component: str, machine: Accelerator | None, layer: Layer) -> str:
     """What of the machine turns a property into less energy in a component."""
+    prop = gain.prop
+    if component in ("clock", "leakage"):
+        return f"{shorter(gain)}, {component}"
     if prop == ARITHMETIC:
         return {
             Primitive.SHIFT_ADD: "shifts in place of products",
@@ -98,6 +107,7 @@ def _gain(prop: str, other: Cost, own: Cost) -> Gain:
     parts = {n: other.components_pj.get(n, 0.0) - own.components_pj.get(n, 0.0) for n in names}
     return Gain(
         prop=prop,
+        bound=other.bound,
         energy_pj=other.energy_pj - own.energy_pj,
         latency_ms=other.latency_ms - own.latency_ms,
         components_pj={name: parts[name] for name in sorted(parts) if parts[name]},

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from compressors import Data
-from compressors.codesign import NONE, Cost, filters, fixed_point, magnitude
+from compressors.codesign import NONE, Cost, filters, fixed_point
 from hwsim.workload import Layer
 
 CANDIDATES = (
@@ -13,7 +13,7 @@ CANDIDATES = (
     fixed_point(4, 6),
     filters(0.5),
     fixed_point(8, 6).after(filters(0.5)),
-    magnitude(0.5),
+    fixed_point(16, 16),
 )
 
 
@@ -42,14 +42,24 @@ class Tied(nn.Module):
 def tied() -> nn.Module:
     """The network with weights drawn from a seed."""
     torch.manual_seed(0)
-    return Tied().eval()
+    return lively(Tied())
 
 
 def chain() -> nn.Module:
     """A convolution and two linear layers."""
     torch.manual_seed(0)
     layers = (nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
-    return nn.Sequential(*layers, nn.Linear(4 * 2 * 3, 8), nn.ReLU(), nn.Linear(8, 5)).eval()
+    return lively(nn.Sequential(*layers, nn.Linear(4 * 2 * 3, 8), nn.ReLU(), nn.Linear(8, 5)))
+
+
+def lively(model: nn.Module) -> nn.Module:
+    """The model without biases, so that its answers depend on the images."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.kaiming_normal_(parameter)
+    return model.eval()
 
 
 def images(count: int = 24, *, seed: int = 0) -> Tensor:

@@ -13,7 +13,7 @@ from compressors.codesign._goal import GAP, Goal
 from compressors.codesign._program import Choice, Problem, State, solve
 
 QUANTITIES = ("energy", "latency", "drop")
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=15, deadline=None)
 
 
 @st.composite

@@ -1,7 +1,10 @@
 """The whole search, on networks of a few layers and costs that are formulas or tables."""
 
 import csv
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,10 @@ from hwsim.frontends.torch import network_from_torch
 from hwsim.hardware import load_machine
 from hwsim.simulate import simulate
 from hwsim.workload import Layer
-from tests.codesign.networks import CANDIDATES, Fidelity, chain, data, formula
+from tests.codesign.networks import Fidelity, chain, data, formula
 
+slow = pytest.mark.slow
+BUDGET = Budget(accuracy_drop=0.05)
 FEW = (NONE, fixed_point(8, 8), fixed_point(4, 6), filters(0.5))
 
 
@@ -44,9 +49,17 @@ def fidelity(model: nn.Module) -> Fidelity:
     return Fidelity(model)
 
 
-def searched(model: nn.Module, evaluate: Callable[[nn.Module], float], **kwargs: Any) -> Found:
-    given = {"budget": Budget(accuracy_drop=0.05), "candidates": FEW, "cost": formula} | kwargs
-    return search(model, given.pop("machine", None), evaluate, data=data(model), **given)
+def searched(
+    model: nn.Module,
+    evaluate: Callable[[nn.Module], float],
+    *,
+    machine: str | None = None,
+    budget: Budget = BUDGET,
+    candidates: Iterable[Candidate] = FEW,
+    **others: Any,
+) -> Found:
+    given = {"cost": formula} | others
+    return search(model, machine, evaluate, budget, candidates, data=data(model), **given)
 
 
 def whole(model: nn.Module, fidelity: Fidelity, steps: dict[str, Any]) -> tuple[float, float]:
@@ -60,6 +73,7 @@ def whole(model: nn.Module, fidelity: Fidelity, steps: dict[str, Any]) -> tuple[
     return sum(formula(layer).energy_pj for layer in layers), fidelity(module)
 
 
+@slow
 def test_plan_is_near_the_best_of_all_plans(model: nn.Module, fidelity: Fidelity) -> None:
     """All 3 x 3 x 2 plans carried out and measured: none that holds the budget is far better. The
     search measures whole plans too, but few: single layers' drops need not add up."""
@@ -83,13 +97,9 @@ def test_plan_is_near_the_best_of_all_plans(model: nn.Module, fidelity: Fidelity
     assert found.report.evolution.best >= found.report.evolution.optimum * (1 - 1e-9)
 
 
-def test_same_arguments_same_bytes(model: nn.Module, fidelity: Fidelity) -> None:
-    first, second = (to_json(searched(model, fidelity).report) for _ in range(2))
-    assert first == second
-
-
 def test_rerun_does_only_what_is_missing(model: nn.Module, tmp_path: Path) -> None:
-    """An `evaluate` that fails keeps what was finished; the next run goes on from there."""
+    """An `evaluate` that fails keeps what was finished; the next run goes on from there, to the
+    same bytes."""
     fidelity = Fidelity(model)
     wanted = to_json(searched(model, fidelity).report)
     full, store = fidelity.calls, tmp_path / "kept.sqlite"
@@ -131,7 +141,9 @@ def test_budget_that_cannot_be_met_returns_the_nearest(
     assert found.plan is not None
 
 
-@pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
+@pytest.mark.parametrize(
+    "objective", ["edp", pytest.param("energy", marks=slow), pytest.param("latency", marks=slow)]
+)
 def test_tighter_budgets_are_never_better(
     model: nn.Module, fidelity: Fidelity, objective: Any
 ) -> None:
@@ -255,6 +267,11 @@ def test_simulated_costs_are_the_simulators(model: nn.Module, fidelity: Fidelity
     assert {layer.name: layer.cycles for layer in found.report.layers} == {
         each.layer.name: each.cost.cycles for each in result.layers
     }
+    assert [layer.name for layer in found.report.compressed_layers] == ["0", "4", "6"]
+    for layer in found.report.compressed_layers:
+        assert layer.runner_up != layer.choice
+        assert layer.runner_up is None or layer.runner_up_excess is not None
+        assert (layer.paid == "nothing") == (layer.choice == "none")
 
 
 def test_machine_that_cannot_run_the_network_as_it_is(model: nn.Module, fidelity: Fidelity) -> None:
@@ -269,10 +286,31 @@ def test_machine_that_cannot_run_the_network_as_it_is(model: nn.Module, fidelity
         searched(model, fidelity, **given, budget=Budget(accuracy_drop=0.1, energy_share=0.5))
 
 
-def test_every_layer_is_explained(model: nn.Module, fidelity: Fidelity) -> None:
-    found = searched(model, fidelity, machine="eyeriss_v1", cost=None, candidates=CANDIDATES)
-    assert [layer.name for layer in found.report.compressed_layers] == ["0", "4", "6"]
-    for layer in found.report.compressed_layers:
-        assert layer.runner_up != layer.choice
-        assert layer.runner_up is None or layer.runner_up_excess is not None
-        assert (layer.paid == "nothing") == (layer.choice == "none")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.codesign.networks import Fidelity, chain
+from tests.codesign.test_search import searched
+
+class Killed(Fidelity):
+    def __call__(self, module):
+        if self.calls == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(module)
+
+model = chain()
+searched(model, Killed(model), store=Path(sys.argv[1]))
+"""
+
+
+@slow
+def test_search_that_was_killed_goes_on(model: nn.Module, tmp_path: Path) -> None:
+    """SIGKILL in the midst of a trial: what was finished is there, and is not done again."""
+    fidelity = Fidelity(model)
+    wanted = to_json(searched(model, fidelity).report)
+    store = tmp_path / "kept.sqlite"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(store)], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    again = Fidelity(model)
+    assert to_json(searched(model, again, store=store).report) == wanted
+    assert again.calls == fidelity.calls - 4
