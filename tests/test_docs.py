@@ -145,7 +145,9 @@ def test_the_constraints_are_possible() -> None:
 def test_the_plan_in_yaml_loads() -> None:
     found = yaml.safe_load(titled("scenarios/my_scenario.yaml").text)
     found["compressed"] = yaml.safe_load(titled("part of a scenario").text)["compressed"]
-    assert parse(found, Scenario, file="docs").compressed.layers.keys() == {"classifier", "*"}
+    plan = parse(found, Scenario, file="docs").compressed.plan
+    assert plan
+    assert plan.keys() == {"classifier", "*"}
 
 
 def test_the_front_loads(tmp_path: Path) -> None:
