@@ -18,6 +18,7 @@ from torch.fx import Node
 
 from hwsim.frontends import _products, _windows
 from hwsim.frontends._call import Call, Lowering, Step, arguments, is_static, operator, shape
+from hwsim.frontends._shapes import padded, pointwise_axes
 from hwsim.workload import Layer, Op
 
 # Operators by what they become; "view" moves no data, "dropout" none at inference.
@@ -50,13 +51,6 @@ KINDS = {
         """,
 }
 KIND_OF = {name: kind for kind, listed in KINDS.items() for name in listed.split()}
-
-
-def pointwise_axes(sizes: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """N, G, P, Q of a tensor that is handled element by element."""
-    if len(sizes) == 4:
-        return sizes[0], sizes[1], sizes[2], sizes[3]
-    return prod(sizes[:-1]), sizes[-1] if sizes else 1, 1, 1
 
 
 def pointwise(call: Call, *, op: Op, operands: int, ifmaps: tuple[Node, ...]) -> list[Step]:
@@ -96,9 +90,7 @@ def pad(call: Call) -> list[Step]:
     if len(sizes) != 4 or len(amounts) > 4 or min(amounts) < 0:
         return whole(Op.COPY, call)
     left, _, top, _ = (*amounts, 0, 0)[:4]
-    N, G, P, Q = shape(call.node)
-    H, W = sizes[2:]
-    layer = Layer(name=call.name, op=Op.COPY, N=N, G=G, P=P, Q=Q, H=H, W=W, pad_h=top, pad_w=left)
+    layer = padded(call.name, sizes, shape(call.node), top=top, left=left)
     return [Step(layer, call.varying, ofmap=call.node)]
 
 
