@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy
+
 from hwsim.workload import Layer, Op
 
 Shape = tuple[int, ...]
@@ -94,3 +96,43 @@ def reduced(name: str, sizes: Shape, folded: frozenset[int]) -> Layer:
     R = sizes[2] if spatial else prod(sizes[axis] for axis in folded)
     S = sizes[3] if spatial else 1
     return Layer(name=name, op=Op.POOL, N=N, G=prod(kept), R=R, S=S)
+
+
+def as_matrices(left: Shape, right: Shape) -> tuple[Shape, Shape]:
+    """Vectors as one row on the left, one column on the right."""
+    return left if len(left) > 1 else (1, *left), right if len(right) > 1 else (*right, 1)
+
+
+def product_sizes(left: Shape, right: Shape, *, left_is_weight: bool) -> dict[str, int]:
+    """G products of N x C by C x K, broadcast as numpy's: what shares a weight folds into one."""
+    left, right = as_matrices(left, right)
+    batches = prod(numpy.broadcast_shapes(left[:-2], right[:-2]))
+    G = prod(left[:-2]) if left_is_weight else prod(right[:-2])
+    shared, rows, columns = batches // G, left[-2], right[-1]
+    if left_is_weight:
+        columns *= shared
+    else:
+        rows *= shared
+    return {"G": G, "N": rows, "K": columns, "C": left[-1]}
+
+
+def einsum_sizes(equation: str, left: Shape, right: Shape) -> dict[str, int] | None:
+    """N of the left tensor alone, K of the right alone, G kept of both and C summed over both.
+
+    None where the equation is no such product.
+    """
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    first, _, second = inputs.partition(",")
+    summed = set(first) & set(second) - set(output)
+    plain = "." not in equation and "->" in equation and "," not in second
+    once = all(len(set(term)) == len(term) for term in (first, second, output))
+    if not (plain and once and set(first) | set(second) == set(output) | summed):
+        return None
+    size = dict(zip(first + second, left + right, strict=True))
+    letters = {
+        "G": set(first) & set(second) & set(output),
+        "N": set(first) - set(second),
+        "K": set(second) - set(first),
+        "C": summed,
+    }
+    return {dim: prod(size[letter] for letter in found) for dim, found in letters.items()}
