@@ -1,7 +1,7 @@
 """What each ATen operator is to the simulator: a view, or the layers that stand for it.
 
-Operators are those of plain `torch.export` at inference, before decomposition; in-place variants
-count as the plain ones.
+Operators are those of plain `torch.export` at inference, and the core ones that most of them can be
+decomposed to; in-place variants count as the plain ones.
 
 - Views: reshapes, permutations, slices, and their copies to contiguous memory, move no data.
   Whoever wrote the words could have laid them in the order wanted, and whoever reads them can
@@ -28,7 +28,8 @@ KINDS = {
         fake_quantize_per_channel_affine fake_quantize_per_tensor_affine flatten lift_fresh
         lift_fresh_copy movedim narrow numpy_T permute pixel_shuffle pixel_unshuffle positive
         reshape reshape_as select slice split split_with_sizes squeeze swapaxes t tensor_split to
-        transpose type_as unbind unflatten unfold unsqueeze view view_as _assert_tensor_metadata
+        transpose type_as unbind unflatten unfold unsqueeze view view_as
+        _assert_tensor_metadata _to_copy _unsafe_view
         """,
     "dropout": "alpha_dropout dropout feature_alpha_dropout feature_dropout",
     "activation": """
@@ -39,8 +40,11 @@ KINDS = {
         """,
     "add": "add maximum minimum rsub sub",
     "multiply": "bitwise_and bitwise_or div logical_and logical_or masked_fill mul where",
-    "normalisation": "batch_norm group_norm instance_norm layer_norm rms_norm",
-    "softmax": "log_softmax softmax",
+    "normalisation": """
+        batch_norm group_norm instance_norm layer_norm native_group_norm native_layer_norm rms_norm
+        _native_batch_norm_legit_no_training
+        """,
+    "softmax": "log_softmax softmax _log_softmax _softmax",
     "concat": "cat concat concatenate hstack stack vstack",
     "copy": """
         embedding flip gather im2col index index_select repeat repeat_interleave roll tile tril
@@ -114,6 +118,10 @@ BY_KIND: dict[str, Lowering] = {
 }
 BY_NAME: dict[str, Lowering] = {
     "pad": pad,
+    "constant_pad_nd": pad,
+    "convolution": _windows.any_convolution,
+    "max_pool2d_with_indices": partial(_windows.pool, 2),
+    "_adaptive_avg_pool2d": partial(_windows.adaptive_pool, 2),
     "conv1d": partial(_windows.convolution, 1),
     "conv2d": partial(_windows.convolution, 2),
     "max_pool1d": partial(_windows.pool, 1),
@@ -137,6 +145,7 @@ BY_NAME: dict[str, Lowering] = {
 }
 # Which argument holds the weights where it is a parameter.
 WEIGHT_ARGUMENTS = {
+    "convolution": "weight",
     "conv1d": "weight",
     "conv2d": "weight",
     "linear": "weight",
@@ -144,6 +153,7 @@ WEIGHT_ARGUMENTS = {
     "mm": "mat2",
     "addmm": "mat2",
 }
+BATCH_NORMS = frozenset({"batch_norm", "_native_batch_norm_legit_no_training"})
 LABELS = {"scaled_dot_product_attention": "attention"}
 
 

@@ -55,8 +55,8 @@ def computed(graph: Graph, node: NodeProto) -> list[Array]:
     """What the reference implementation makes of a node."""
     names = list(dict.fromkeys(name for name in node.input if name))
     outputs = [name for name in node.output if name]
-    ends = [[onnx.ValueInfoProto(name=name) for name in side] for side in (names, outputs)]
-    alone = onnx.helper.make_graph([node], "alone", *ends)
+    reads, makes = ([onnx.ValueInfoProto(name=name) for name in side] for side in (names, outputs))
+    alone = onnx.helper.make_graph([node], "alone", reads, makes)
     try:
         evaluator = ReferenceEvaluator(alone, opsets={node.domain: graph.opset})
         found = evaluator.run(None, {name: graph.values[name].array for name in names})

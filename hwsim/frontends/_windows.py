@@ -37,6 +37,14 @@ def convolution(axes: int, call: Call) -> list[Step]:
     return [Step(layer, (given["input"],), given["weight"], call.node)]
 
 
+def any_convolution(call: Call) -> list[Step]:
+    """The core operator that stands for convolutions of any rank."""
+    axes = len(call.shape("weight")) - 2
+    if call.arguments["transposed"] or axes not in (1, 2):
+        raise call.refusal("only convolutions of signals and images are modelled")
+    return convolution(axes, call)
+
+
 def pool(axes: int, call: Call) -> list[Step]:
     """Maximum or average over a window; without a stride, windows do not overlap."""
     given = call.arguments
