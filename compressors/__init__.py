@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from compressors._files import save as save
     from compressors._layers import weight_codes as weight_codes
     from compressors._lower import lower as lower
+    from compressors._onnx import to_onnx as to_onnx
     from compressors._plan import Plan as Plan
     from compressors._plan import Step as Step
     from compressors._plan import read_plan as read_plan
@@ -34,6 +35,7 @@ _HOMES = {
     "lower": "_lower",
     "read_plan": "_plan",
     "save": "_files",
+    "to_onnx": "_onnx",
     "uniform": "_plan",
 }
 

@@ -43,9 +43,9 @@ def evaluated(graph: Graph, node: NodeProto) -> dict[str, Value]:
     given = [graph.values[name] for name in node.input if name]
     if any(one.type == AttributeProto.GRAPH for one in node.attribute):
         raise graph.refusal(node, "its branches depend on data")
-    if node.op_type in BY_SHAPE:
-        return {node.output[0]: constant(BY_SHAPE[node.op_type](node, given))}
-    found = [constant(array) for array in computed(graph, node)]
+    own = BY_SHAPE.get(node.op_type)
+    arrays = [own(node, given)] if own else computed(graph, node)
+    found = [constant(array) for array in arrays]
     if node.op_type in KEEPS_WIDTH and given[0].bits:
         found[0] = replace(found[0], bits=narrowed(graph, node, given[0].bits))
     return dict(zip(node.output, found, strict=False))

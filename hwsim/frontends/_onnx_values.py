@@ -90,7 +90,7 @@ def narrowed(graph: Graph, node: NodeProto, bits: int) -> int:
     ends = [graph.values[name].array for name in node.input[1:] if name]
     if len(ends) < 2 or any(end is None for end in ends):
         return bits
-    low, high = (int(end) for end in ends if end is not None)
+    low, high = (int(end.item()) for end in ends if end is not None)
     return min(bits, max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + (low < 0))
 
 
