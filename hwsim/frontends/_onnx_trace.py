@@ -8,11 +8,11 @@ from onnx import NodeProto
 
 from hwsim.frontends._onnx_call import Call, Step
 from hwsim.frontends._onnx_operators import AFFINE, is_view, lower
-from hwsim.frontends._onnx_values import Graph, Value
+from hwsim.frontends._onnx_values import NARROW, Graph, Value
 from hwsim.workload import Op
 
 # Views that leave every element where it was.
-IN_PLACE = frozenset({"Cast", "DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"})
+IN_PLACE = frozenset({"Cast", "Clip", "DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"})
 # Operators that PyTorch's exporter notes of every node it writes: modules, and what made it.
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 OWN_MODULES = "torch.nn.modules."
@@ -42,7 +42,7 @@ class Trace:
         self.users.update(self.outputs)
         for node in self.graph.nodes:
             varying = self.graph.varying(node)
-            if is_view(node) or self.folds(node):
+            if is_view(node) or self.clips_codes(node) or self.folds(node):
                 self.views.append(title(node))
                 self.forward(node, varying)
             else:
@@ -54,7 +54,7 @@ class Trace:
         self.makers.update(dict.fromkeys(node.output, found))
         if node.op_type in IN_PLACE and len(varying) == 1:
             self.roots[node.output[0]] = self.roots.get(varying[0], varying[0])
-        if node.op_type in AFFINE:
+        if node.op_type in AFFINE and varying[0] in self.foldable:
             self.foldable[node.output[0]] = self.foldable[varying[0]]
 
     def add(self, node: NodeProto, steps: list[Step]) -> None:
@@ -106,6 +106,10 @@ class Trace:
         others = [self.graph.values[name] for name in node.input if name not in varying]
         return not divides and all(of_channels(one, axis, len(made.shape)) for one in others)
 
+    def clips_codes(self, node: NodeProto) -> bool:
+        """Whether it clips integers that were just quantised, and so says how wide they are."""
+        return node.op_type == "Clip" and self.graph.values[node.input[0]].type in NARROW
+
     def free_name(self, node: NodeProto) -> str:
         """A name for the node's layer; repeated ones are numbered from 1."""
         wanted = chosen = title(node)
@@ -135,7 +139,7 @@ def title(node: NodeProto) -> str:
         scopes, classes = literal_eval(noted[SCOPES]), literal_eval(noted[CLASSES])
         if len(scopes) > 1 and len(classes) == len(scopes):
             path, module = scopes[-2], classes[-2]
-            made = classes[-1].removeprefix("aten.").partition(".")[0]
+            made = classes[-1].split(".")[1]
             if path and module.startswith(OWN_MODULES):
                 return str(path)
             return f"{path}.{made}" if path else made
