@@ -44,7 +44,11 @@ def evaluated(graph: Graph, node: NodeProto) -> dict[str, Value]:
     if any(one.type == AttributeProto.GRAPH for one in node.attribute):
         raise graph.refusal(node, "its branches depend on data")
     own = BY_SHAPE.get(node.op_type)
-    arrays = [own(node, given)] if own else computed(graph, node)
+    try:
+        arrays = [own(node, given)] if own else computed(graph, node)
+    except EVALUATION_FAILURES as fault:
+        reason = next(iter(str(fault).splitlines()), "") or type(fault).__name__
+        raise graph.refusal(node, f"cannot be computed: {reason}") from fault
     found = [constant(array) for array in arrays]
     if node.op_type in KEEPS_WIDTH and given[0].bits:
         found[0] = replace(found[0], bits=narrowed(graph, node, given[0].bits))
@@ -57,12 +61,8 @@ def computed(graph: Graph, node: NodeProto) -> list[Array]:
     outputs = [name for name in node.output if name]
     reads, makes = ([onnx.ValueInfoProto(name=name) for name in side] for side in (names, outputs))
     alone = onnx.helper.make_graph([node], "alone", reads, makes)
-    try:
-        evaluator = ReferenceEvaluator(alone, opsets={node.domain: graph.opset})
-        found = evaluator.run(None, {name: graph.values[name].array for name in names})
-    except EVALUATION_FAILURES as fault:
-        reason = next(iter(str(fault).splitlines()), "") or type(fault).__name__
-        raise graph.refusal(node, f"cannot be computed: {reason}") from fault
+    evaluator = ReferenceEvaluator(alone, opsets={node.domain: graph.opset})
+    found = evaluator.run(None, {name: graph.values[name].array for name in names})
     if not all(isinstance(one, np.ndarray | np.generic) for one in found):
         raise graph.refusal(node, "makes something else than tensors")
     return [np.asarray(one) for one in found]

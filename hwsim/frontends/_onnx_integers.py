@@ -76,8 +76,10 @@ def constants() -> dict[str, Array]:
 def rewritten(node: NodeProto, plain: Plain) -> Iterator[NodeProto]:
     """The three steps in place of one."""
     reads = []
+    turned = any(one.name == "transB" and one.i for one in node.attribute)
     for at, places in enumerate(plain.operands):
-        axis = plain.axis if at == plain.weight else 1
+        filters = 0 if turned else plain.axis
+        axis = filters if at == plain.weight else 1
         yield linear("DequantizeLinear", node, f"operand{at}", places, axis=axis)
         reads.append(f"{node.output[0]}.operand{at}")
     if plain.result is None:

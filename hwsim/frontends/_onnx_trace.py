@@ -77,7 +77,7 @@ class Trace:
 
         Exporters spell many activations so: x * sigmoid(x), or x * clip(x + 3, 0, 6) / 6.
         """
-        if step.layer.op not in (Op.ACTIVATION, Op.ADD, Op.MULTIPLY):
+        if step.layer.op not in (Op.ACTIVATION, Op.ADD, Op.MULTIPLY) or not step.reads:
             return step
         shape = self.graph.values[node.output[0]].shape
         roots = {self.roots.get(name, name) for name in step.reads}

@@ -49,6 +49,7 @@ def convolution(call: Call) -> list[Step]:
     axes, weight = spatial_axes(call), call.operand(1)
     assert weight is not None
     groups = call.attributes.get("group", 1)
+    check_channels(call, groups * weight.shape[1])
     layer = slid(
         call.name,
         call.shape(0),
@@ -64,6 +65,12 @@ def convolution(call: Call) -> list[Step]:
     ]
 
 
+def check_channels(call: Call, wanted: int) -> None:
+    """Raises UnsupportedOperatorError where the weights are for other channels."""
+    if call.shape(0)[1] != wanted:
+        raise call.refusal(f"its weights take {wanted} channels, not {call.shape(0)[1]}")
+
+
 def transposed(call: Call) -> list[Step]:
     """A convolution for each place that an output can have between inputs: no zero is multiplied.
 
@@ -73,6 +80,7 @@ def transposed(call: Call) -> list[Step]:
     axes, weight = spatial_axes(call), call.operand(1)
     assert weight is not None
     given, ones = call.attributes, [1] * axes
+    check_channels(call, weight.shape[0])
     if any(step != 1 for step in given.get("dilations", ones)):
         raise call.refusal("dilated windows are not modelled")
     stride = pair(given.get("strides", ones), axes=axes, absent=1)
