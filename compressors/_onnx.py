@@ -46,6 +46,7 @@ def to_onnx(model: nn.Module, path: Path, images: Tensor) -> None:
     found.producer_name, found.producer_version = "hwsim", ""
     without_notes(found)
     hold_integers(found, held)
+    found = folded(found)
     try:
         path.write_bytes(found.SerializeToString(deterministic=True))
     except OSError as fault:
@@ -80,6 +81,21 @@ def exported(model: nn.Module, images: Tensor, path: Path, *, opset: int) -> Any
         except EXPORT_FAILURES as fault:
             reason = next(iter(str(fault).splitlines()), "") or type(fault).__name__
             raise InputError(f"{path}: the network cannot be exported: {reason}") from fault
+
+
+def folded(model: Any) -> Any:
+    """The model without arithmetic on constants, but for that which says how wide integers are."""
+    from onnxscript import ir, optimizer
+
+    graph = ir.from_proto(model)
+    optimizer.fold_constants(graph, should_fold=foldable)
+    optimizer.remove_unused_nodes(graph)
+    return ir.to_proto(graph)
+
+
+def foldable(node: Any) -> bool | None:
+    """Not what clips; of all else the folder decides."""
+    return False if node.op_type == "Clip" else None
 
 
 def without_notes(model: Any) -> None:
@@ -117,7 +133,7 @@ def dequantising(one: Integers) -> tuple[list[Any], list[Any]]:
     width = next(width for width in CONTAINERS if one.bits <= width)
     kind = np.dtype(f"uint{width}" if one.zero else f"int{width}")
     arrays = {"codes": one.codes.astype(kind), "scale": one.steps}
-    if one.zero:
+    if width < CONTAINERS[-1]:  # runtimes make one up where it is left out, and of a wrong shape
         arrays["zero"] = np.full(one.steps.shape, one.zero, kind)
     reads, nodes = [f"{one.name}.{part}" for part in arrays], []
     if one.bits < CONTAINERS[0]:

@@ -462,7 +462,7 @@ def test_padding_resizing_and_parts(tmp_path: Path) -> None:
             y = Resize<mode="nearest">(a, none, scales)
         }
         """
-    arrays = {
+    arrays: dict[str, Any] = {
         "pads": np.array([0, 0, 1, 2, 0, 0, 1, 0]),
         "halves": np.array([2, 2]),
         "scales": np.array([1, 1, 2, 2], np.float32),
