@@ -20,5 +20,5 @@ def print_rows(
     for row in rows:
         table.add_row(*row)
     console = Console()
-    wide = console.options.update(width=UNBOUNDED)
-    console.print(table, width=Measurement.get(console, wide, table).maximum, crop=False)
+    unbounded = console.options.update(width=UNBOUNDED)
+    Console(width=Measurement.get(console, unbounded, table).maximum).print(table)

@@ -37,7 +37,7 @@ def shapes_alone(network: Network) -> list[tuple[str, dict[str, int], int, int]]
     return [(str(each.op), each.bounds, each.stride_h, each.pad_w) for each in network]
 
 
-@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("kind", [Mixed, pytest.param(Everything, marks=pytest.mark.slow)])
 def test_a_program_is_the_network_that_its_module_is(kind: type[nn.Module], tmp_path: Path) -> None:
     module, images = kind().eval(), torch.zeros(SHAPES[kind])
     wanted = network_from_torch(module, (images,), name="net")
