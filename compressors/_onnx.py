@@ -48,6 +48,7 @@ def to_onnx(model: nn.Module, path: Path, images: Tensor) -> None:
     hold_integers(found, held)
     found = folded(found)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(found.SerializeToString(deterministic=True))
     except OSError as fault:
         raise InputError(f"{path}: cannot be written: {fault.strerror}") from fault

@@ -184,7 +184,7 @@ def shown(sides: Sides) -> RenderableType:
     found = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     found.add_column("layer", overflow="fold")
     for quantity in ("energy µJ", "cycles", "DRAM kB"):
-        for head in (f"A\n{quantity}", "B\n", "gain\n"):
+        for head in (f"{quantity}\nA", "\nB", "\ngain"):
             found.add_column(head, justify="right", no_wrap=True)
     for pair in sides.joined.folded_pairs:
         found.add_row(next(row.name for row in pair if row), *_cells(*pair))

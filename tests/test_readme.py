@@ -77,6 +77,18 @@ def test_the_plan_compresses(
     assert torch.equal(example.small(images), example.again(images))
 
 
+@pytest.mark.slow
+def test_the_export_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is part of the test extra")
+    from hwsim.frontends.onnx import network_from_onnx
+
+    monkeypatch.chdir(tmp_path)
+    executed(block("python", "to_onnx("), "example")
+    read = network_from_onnx(Path("results/lenet5_int8.onnx"))
+    assert {layer.weight.bits for layer in read if layer.weighted} == {8}
+    assert sum(layer.macs for layer in read) == 2_293_000
+
+
 def test_the_plan_in_yaml_loads() -> None:
     found = yaml.safe_load(block("yaml", "compressor:"))
     found["compressed"] = yaml.safe_load(block("yaml", "plan:"))["compressed"]

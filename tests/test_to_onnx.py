@@ -190,7 +190,8 @@ def test_what_cannot_be_exported_is_said_in_a_line(
 ) -> None:
     path, images = tmp_path / "net.onnx", torch.zeros(2, 3)
     refused(lambda: to_onnx(Undecided(), path, images), f"{path}: the network cannot be exported: ")
-    absent = tmp_path / "absent" / "net.onnx"
+    (tmp_path / "file").write_bytes(b"")
+    absent = tmp_path / "file" / "net.onnx"
     refused(lambda: to_onnx(nn.Linear(3, 2), absent, images), f"{absent}: cannot be written: ")
     monkeypatch.setattr("compressors._onnx.find_spec", lambda name: None)
     refused(
