@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 import compressors
 from compressors import Data, Plan, to_onnx
-from compressors._layers import weighted_layers
 from compressors._plan import Step
 from compressors.fixed.grid import Quantiser
 from compressors.fixed.integer import integer_forward
 from compressors.fixed_point import Config, lower
+from data import fashion_mnist
 from hwsim.frontends.onnx import network_from_onnx
 from hwsim.frontends.torch import network_from_torch
+from models import lenet5_fashion
+from models._weights import find_weights, load_weights
 from tests.complaints import refused
 from tests.fixed_point_networks import Everything, Residual, fixed, randomise
 
@@ -204,20 +206,14 @@ def test_what_cannot_be_exported_is_said_in_a_line(
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fixed_point", "tensorrt_int8_kl"])
 def test_int8_networks_have_the_accuracy_that_they_have_here(method: str, tmp_path: Path) -> None:
-    from data import fashion_mnist
-    from models import mobilenet_v1_fashion
-    from models._weights import find_weights, load_weights
-
-    found = fashion_mnist.load(limit=2000)
-    network = mobilenet_v1_fashion.build()
-    weights = find_weights(mobilenet_v1_fashion)
+    found, network = fashion_mnist.load(limit=2000), lenet5_fashion.build()
+    weights = find_weights(lenet5_fashion)
     assert weights is not None
     load_weights(network, weights)
-    calibration = Data(images=found.calibration)
-    model = compressors.compress(network, compressors.uniform(method), calibration=calibration)
+    calibration = Data(images=found.calibration[:128])
+    model = compressors.compress(network, compressors.uniform(method), data=calibration)
     path = tmp_path / "net.onnx"
     to_onnx(model, path, found.images)
-    assert weighted_layers(network)
     with torch.no_grad():
         wanted = compressors.frozen(model)(found.images).numpy()
     (logits,) = executed(path, found.images, optimised=True).values()
