@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from compressors._fit import tune_ as tune_
     from compressors._layers import weight_codes as weight_codes
     from compressors._lower import lower as lower
+    from compressors._onnx import to_onnx as to_onnx
     from compressors._plan import Plan as Plan
     from compressors._plan import Step as Step
     from compressors._plan import read_plan as read_plan
@@ -38,6 +39,7 @@ _HOMES = {
     "read_plan": "_plan",
     "save": "_files",
     "tune_": "_fit",
+    "to_onnx": "_onnx",
     "uniform": "_plan",
 }
 

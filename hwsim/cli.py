@@ -1,18 +1,20 @@
 """The command line: the verbs of `hwsim`."""
 
-import ast
-from importlib.resources import files
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
-from hwsim import registry
+from hwsim import completion, registry
+from hwsim.compare_command import compare_runs
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.machines_command import list_machines
 from hwsim.map_command import map_layer
+from hwsim.networks_command import list_networks
 from hwsim.report_command import report as report_runs
 from hwsim.shell import RESULTS, complaints, plain_app
+from hwsim.simulate_command import simulate_network
 
 app = plain_app()
 
@@ -29,7 +31,12 @@ def hwsim() -> None:
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="A scenario, or the path of your own YAML.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A scenario, or the path of your own YAML.", autocompletion=completion.scenarios
+        ),
+    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the results, else results/NAME."),
@@ -146,9 +153,17 @@ def _validate(chosen: list[str], *, out: Path, as_json: bool) -> None:
 
 @app.command()
 def trace(
-    network: Annotated[str, typer.Argument(help="A network; `hwsim list networks` names all.")],
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A network; `hwsim list networks` names all.", autocompletion=completion.networks
+        ),
+    ],
     machine: Annotated[
-        str, typer.Option(help="A machine, or the path of your own YAML.")
+        str,
+        typer.Option(
+            help="A machine, or the path of your own YAML.", autocompletion=completion.machines
+        ),
     ] = "eyeriss_v1",
     layer: Annotated[
         list[str] | None, typer.Option(help="This layer alone; repeat it for several.")
@@ -205,6 +220,10 @@ def _trace(
 
 app.command("map")(map_layer)
 app.command("report")(report_runs)
+app.command("simulate")(simulate_network)
+app.command("compare")(compare_runs)
+app.command("machines")(list_machines)
+app.command("networks")(list_networks)
 
 
 @app.command("methods")
@@ -213,8 +232,6 @@ def list_methods(
     as_page: Annotated[bool, typer.Option("--markdown", help="Print a Markdown page.")] = False,
 ) -> None:
     """List every method of the catalogue: where it is, if it is here, and what was measured."""
-    import json
-
     from rich.console import Console
 
     from hwsim.methods import as_table, methods
@@ -233,32 +250,34 @@ def list_methods(
 
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(help="One kind alone, such as machine.")] = "",
+    kind: Annotated[
+        str,
+        typer.Argument(help="One kind alone, such as machine.", autocompletion=completion.kinds),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """List what is shipped: networks, machines, compressors, data sets, plots, scenarios."""
     with complaints():
         wanted = kind.replace("-", " ").removesuffix("s")
         if kind and wanted not in registry.PACKAGES:
             raise UnknownNameError(kind="kind", name=kind, known=registry.PACKAGES)
-        for found in [wanted] if kind else registry.PACKAGES:
+        kinds = [wanted] if kind else list(registry.PACKAGES)
+        if as_json:
+            typer.echo(json.dumps({f"{found}s": summaries(found) for found in kinds}, indent=1))
+            return
+        for found in kinds:
             typer.echo(f"{found}s")
             print_names(found, indent="  ")
 
 
+def summaries(kind: str) -> dict[str, str]:
+    """Every name of a kind, and what its file says of itself."""
+    return {name: registry.summary(kind, name) for name in registry.names(kind)}
+
+
 def print_names(kind: str, *, indent: str = "") -> None:
     """Prints every name of a kind and what its file says of itself."""
-    names = registry.names(kind)
-    width = max((len(name) for name in names), default=0)
-    for name in names:
-        typer.echo(f"{indent}{name:{width}}  {_summary(kind, name)}".rstrip())
-
-
-def _summary(kind: str, name: str) -> str:
-    """The description in a YAML file, or the first line of a module's docstring."""
-    package, suffix = registry.PACKAGES[kind]
-    text = files(package).joinpath(name + suffix).read_text(encoding="utf-8")
-    if suffix == ".py":
-        said = ast.get_docstring(ast.parse(text)) or ""
-    else:
-        said = str(yaml.safe_load(text).get("description", ""))
-    return next(iter(said.splitlines()), "")
+    found = summaries(kind)
+    width = max(map(len, found), default=0)
+    for name, said in found.items():
+        typer.echo(f"{indent}{name:{width}}  {said}".rstrip())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwsim import completion
 from hwsim.shell import RESULTS, complaints
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ def map_layer(
         typer.Option(metavar="WORDS", help="A layer that follows, fused with it (repeat it)."),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="The network of which WORDS name a layer.")
+        str | None,
+        typer.Option(
+            help="The network of which WORDS name a layer.", autocompletion=completion.networks
+        ),
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Images at once, of a network.")] = None,
     stride: Annotated[str | None, typer.Option(help="2, or 2,1 for rows and columns.")] = None,
@@ -36,7 +40,10 @@ def map_layer(
         list[str] | None, typer.Option(help="Share of non-zeros: 0.4, or ifmap=0.4 (repeat it).")
     ] = None,
     machine: Annotated[
-        str, typer.Option(help="A machine, or the path of your own YAML.")
+        str,
+        typer.Option(
+            help="A machine, or the path of your own YAML.", autocompletion=completion.machines
+        ),
     ] = "eyeriss_v1",
     objective: Annotated[str, typer.Option(help="energy, cycles, edp or ed2p.")] = "edp",
     max_cycles: Annotated[int | None, typer.Option(help="The most cycles allowed.")] = None,

@@ -1,10 +1,13 @@
 """The file name is the registry: finds networks, compressors, machines, scenarios by name."""
 
+import ast
 from collections.abc import Callable
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
+
+import yaml
 
 from hwsim.errors import InputError, UnknownNameError
 
@@ -25,6 +28,17 @@ def names(kind: str) -> list[str]:
     package, suffix = PACKAGES[kind]
     found = (Path(entry.name) for entry in files(package).iterdir())
     return sorted(f.stem for f in found if f.suffix == suffix and not f.stem.startswith("_"))
+
+
+def summary(kind: str, name: str) -> str:
+    """The description in a YAML file, or the first line of a module's docstring."""
+    package, suffix = PACKAGES[kind]
+    text = files(package).joinpath(name + suffix).read_text(encoding="utf-8")
+    if suffix == ".py":
+        said = ast.get_docstring(ast.parse(text)) or ""
+    else:
+        said = str(yaml.safe_load(text).get("description", ""))
+    return next(iter(said.splitlines()), "")
 
 
 def module(kind: str, name: str) -> ModuleType:

@@ -293,7 +293,7 @@ def compare(
 ) -> Report:
     """The report on two sides, with their ratios, and on the search for the plan if there was."""
     return Report(
-        hwsim_version=_version(),
+        hwsim_version=installed_version(),
         scenario=scenario,
         description=description,
         seed=seed,
@@ -311,7 +311,8 @@ def compare(
     )
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """The version of hwsim as it was installed."""
     try:
         return version("hwsim")
     except PackageNotFoundError:  # run from a checkout that was never installed
@@ -331,7 +332,7 @@ def to_csv(report: Report) -> str:
     """The text of layers.csv: a row per side and layer; mappings are left to report.json."""
     text = StringIO()
     records = [
-        {"side": key, "label": side.label} | _flat(row)
+        {"side": key, "label": side.label} | flat(row)
         for key, side in report.sides
         for row in side.layers
     ]
@@ -341,7 +342,8 @@ def to_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def _flat(row: LayerRow) -> dict[str, object]:
+def flat(row: LayerRow) -> dict[str, object]:
+    """A layer without its mapping, as a row of a spreadsheet."""
     record = row.model_dump(exclude={"mapping", "bounds", "energy_by_component_pj"})
     energies = row.energy_by_component_pj
     return record | {f"energy_{name}_pj": energies[name] for name in COMPONENTS}

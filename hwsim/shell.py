@@ -19,7 +19,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def plain_app() -> typer.Typer:
     """A command line without verbs yet, whose complaints are single lines."""
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @contextmanager

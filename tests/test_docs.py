@@ -28,8 +28,9 @@ from hwsim.workload import Layer
 from tests.example_report import EXAMPLES, example
 from tests.pages import BLOCKS, COMMANDS, PAGES, ROOT, Block, Command, titled
 
+LONG_CODE = ("search(", "to_onnx(")
 EXAMPLES_OF_CODE = [
-    pytest.param(b, id=b.id, marks=[pytest.mark.slow] * ("search(" in b.text))
+    pytest.param(b, id=b.id, marks=[pytest.mark.slow] * any(long in b.text for long in LONG_CODE))
     for b in BLOCKS
     if b.language == "python" and not b.title
 ]
@@ -41,7 +42,8 @@ READERS: dict[str, type[Config]] = {
 }
 OWN_TESTS = {"part of a scenario"}
 # Commands that install, train or measure for long, or need what does not ship.
-INSTALLS = ("-m venv", "pip install", "mkdocs", "pytest", "path/to/")
+INSTALLS = ("-m venv", "pip install", "mkdocs", "pytest", "path/to/", "model.onnx", "program.pt2")
+INSTALLS += ("--install-completion", "lenet5_int8")  # what the page's code writes
 LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2")
 
 
@@ -55,9 +57,21 @@ def test_code_runs(
     monkeypatch.chdir(tmp_path)
     block.executed()
     printed = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
-    assert printed
+    assert printed or "to_onnx(" in block.text
     if "search(" in block.text:  # as printed, but for blanks at the ends of lines
         assert any(printed in shown.text for shown in BLOCKS if shown.language == "text")
+
+
+@pytest.mark.slow
+def test_the_export_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwsim.frontends.onnx import network_from_onnx
+
+    monkeypatch.chdir(tmp_path)
+    (block,) = (b for b in BLOCKS if b.language == "python" and "to_onnx(" in b.text)
+    block.executed()
+    read = network_from_onnx(Path("results/lenet5_int8.onnx"))
+    assert {layer.weight.bits for layer in read if layer.weighted} == {8}
+    assert sum(layer.macs for layer in read) == 2_293_000
 
 
 @pytest.mark.parametrize(

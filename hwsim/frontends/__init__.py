@@ -1,1 +1,1 @@
-"""Importers: PyTorch modules to hwsim networks."""
+"""Importers: PyTorch modules and programs, and ONNX files, to hwsim networks."""

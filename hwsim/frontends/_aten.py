@@ -1,7 +1,7 @@
 """What each ATen operator is to the simulator: a view, or the layers that stand for it.
 
-Operators are those of plain `torch.export` at inference, before decomposition; in-place variants
-count as the plain ones.
+Operators are those of plain `torch.export` at inference, and the core ones that most of them can be
+decomposed to; in-place variants count as the plain ones.
 
 - Views: reshapes, permutations, slices, and their copies to contiguous memory, move no data.
   Whoever wrote the words could have laid them in the order wanted, and whoever reads them can
@@ -18,6 +18,7 @@ from torch.fx import Node
 
 from hwsim.frontends import _products, _windows
 from hwsim.frontends._call import Call, Lowering, Step, arguments, is_static, operator, shape
+from hwsim.frontends._shapes import padded, pointwise_axes
 from hwsim.workload import Layer, Op
 
 # Operators by what they become; "view" moves no data, "dropout" none at inference.
@@ -27,7 +28,8 @@ KINDS = {
         fake_quantize_per_channel_affine fake_quantize_per_tensor_affine flatten lift_fresh
         lift_fresh_copy movedim narrow numpy_T permute pixel_shuffle pixel_unshuffle positive
         reshape reshape_as select slice split split_with_sizes squeeze swapaxes t tensor_split to
-        transpose type_as unbind unflatten unfold unsqueeze view view_as _assert_tensor_metadata
+        transpose type_as unbind unflatten unfold unsqueeze view view_as
+        _assert_tensor_metadata _to_copy _unsafe_view
         """,
     "dropout": "alpha_dropout dropout feature_alpha_dropout feature_dropout",
     "activation": """
@@ -38,8 +40,11 @@ KINDS = {
         """,
     "add": "add maximum minimum rsub sub",
     "multiply": "bitwise_and bitwise_or div logical_and logical_or masked_fill mul where",
-    "normalisation": "batch_norm group_norm instance_norm layer_norm rms_norm",
-    "softmax": "log_softmax softmax",
+    "normalisation": """
+        batch_norm group_norm instance_norm layer_norm native_group_norm native_layer_norm rms_norm
+        _native_batch_norm_legit_no_training
+        """,
+    "softmax": "log_softmax softmax _log_softmax _softmax",
     "concat": "cat concat concatenate hstack stack vstack",
     "copy": """
         embedding flip gather im2col index index_select repeat repeat_interleave roll tile tril
@@ -50,13 +55,6 @@ KINDS = {
         """,
 }
 KIND_OF = {name: kind for kind, listed in KINDS.items() for name in listed.split()}
-
-
-def pointwise_axes(sizes: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """N, G, P, Q of a tensor that is handled element by element."""
-    if len(sizes) == 4:
-        return sizes[0], sizes[1], sizes[2], sizes[3]
-    return prod(sizes[:-1]), sizes[-1] if sizes else 1, 1, 1
 
 
 def pointwise(call: Call, *, op: Op, operands: int, ifmaps: tuple[Node, ...]) -> list[Step]:
@@ -96,9 +94,7 @@ def pad(call: Call) -> list[Step]:
     if len(sizes) != 4 or len(amounts) > 4 or min(amounts) < 0:
         return whole(Op.COPY, call)
     left, _, top, _ = (*amounts, 0, 0)[:4]
-    N, G, P, Q = shape(call.node)
-    H, W = sizes[2:]
-    layer = Layer(name=call.name, op=Op.COPY, N=N, G=G, P=P, Q=Q, H=H, W=W, pad_h=top, pad_w=left)
+    layer = padded(call.name, sizes, shape(call.node), top=top, left=left)
     return [Step(layer, call.varying, ofmap=call.node)]
 
 
@@ -122,6 +118,10 @@ BY_KIND: dict[str, Lowering] = {
 }
 BY_NAME: dict[str, Lowering] = {
     "pad": pad,
+    "constant_pad_nd": pad,
+    "convolution": _windows.any_convolution,
+    "max_pool2d_with_indices": partial(_windows.pool, 2),
+    "_adaptive_avg_pool2d": partial(_windows.adaptive_pool, 2),
     "conv1d": partial(_windows.convolution, 1),
     "conv2d": partial(_windows.convolution, 2),
     "max_pool1d": partial(_windows.pool, 1),
@@ -145,6 +145,7 @@ BY_NAME: dict[str, Lowering] = {
 }
 # Which argument holds the weights where it is a parameter.
 WEIGHT_ARGUMENTS = {
+    "convolution": "weight",
     "conv1d": "weight",
     "conv2d": "weight",
     "linear": "weight",
@@ -152,6 +153,7 @@ WEIGHT_ARGUMENTS = {
     "mm": "mat2",
     "addmm": "mat2",
 }
+BATCH_NORMS = frozenset({"batch_norm", "_native_batch_norm_legit_no_training"})
 LABELS = {"scaled_dot_product_attention": "attention"}
 
 

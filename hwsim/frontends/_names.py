@@ -16,11 +16,11 @@ WEIGHTED_MODULES = (nn.Linear, nn.Conv1d, nn.Conv2d)
 class Names:
     """Hands out the names of layers, each once.
 
-    `modules` are the network's by path; `parameters` maps placeholders to the paths of their
-    tensors; `constants` are the nodes that depend on no input of the network.
+    `modules` are the classes of the network's by path; `parameters` maps placeholders to the paths
+    of their tensors; `constants` are the nodes that depend on no input of the network.
     """
 
-    modules: Mapping[str, nn.Module]
+    modules: Mapping[str, type[nn.Module]]
     parameters: Mapping[str, str]
     constants: frozenset[Node]
     taken: set[str] = field(default_factory=set)
@@ -50,8 +50,8 @@ class Names:
         known = [str(path) for path, *_ in stack if path in self.modules]
         return known[-1] if known else ""
 
-    def module(self, node: Node) -> nn.Module:
-        """The module at that path."""
+    def module(self, node: Node) -> type[nn.Module]:
+        """The class of the module at that path."""
         return self.modules[self.module_path(node)]
 
     def functional(self, node: Node) -> str:
@@ -62,20 +62,25 @@ class Names:
     def sole_layer(self, node: Node) -> str:
         """The path, where the module is one of PyTorch's own that does nothing but this."""
         module = self.module(node)
-        own = type(module).__module__.startswith("torch.nn.modules")
+        own, path = module.__module__.startswith("torch.nn.modules"), self.module_path(node)
         composite = (*WEIGHTED_MODULES, nn.MultiheadAttention)
-        if not own or isinstance(module, composite) or any(module.children()):
+        if not own or issubclass(module, composite) or self.has_children(path):
             return ""
-        if isinstance(module, nn.LocalResponseNorm) and operator(node) != "div":
+        if issubclass(module, nn.LocalResponseNorm) and operator(node) != "div":
             return ""
-        return self.module_path(node)
+        return path
+
+    def has_children(self, path: str) -> bool:
+        """Whether a module holds others."""
+        inside = f"{path}." if path else ""
+        return any(other.startswith(inside) and other != path for other in self.modules)
 
     def weights_owner(self, node: Node) -> str:
         """The path of the module that holds the weights of a convolution or product, if any."""
         weight = weight_of(node)
         if weight is None or weight not in self.constants:
             return ""
-        if isinstance(self.module(node), WEIGHTED_MODULES):
+        if issubclass(self.module(node), WEIGHTED_MODULES):
             return self.module_path(node)
         return self.weight_path(weight).rpartition(".")[0]
 

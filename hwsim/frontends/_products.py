@@ -6,10 +6,10 @@ MATMUL layer with one group per matrix of the batch.
 
 from math import prod
 
-import numpy
 from torch.fx import Node
 
-from hwsim.frontends._call import Call, Shape, Step, shape
+from hwsim.frontends._call import Call, Step, shape
+from hwsim.frontends._shapes import einsum_sizes, product_sizes
 from hwsim.workload import Layer, Op
 
 
@@ -31,44 +31,21 @@ def linear(call: Call) -> list[Step]:
     return product(call, call.arguments["input"], call.arguments["weight"], sizes)
 
 
-def as_matrices(left: Shape, right: Shape) -> tuple[Shape, Shape]:
-    """Vectors as one row on the left, one column on the right."""
-    return left if len(left) > 1 else (1, *left), right if len(right) > 1 else (*right, 1)
-
-
 def matmul(first_key: str, second_key: str, call: Call) -> list[Step]:
     """Broadcasts as torch.matmul does; rows that share a right-hand matrix fold into N."""
     first, second = call.arguments[first_key], call.arguments[second_key]
-    left, right = as_matrices(shape(first), shape(second))
-    batches = prod(numpy.broadcast_shapes(left[:-2], right[:-2]))
-    G = prod(left[:-2]) if first in call.constants else prod(right[:-2])
-    shared = batches // G
-    rows, columns = left[-2], right[-1]
-    if first in call.constants:
-        columns *= shared
-    else:
-        rows *= shared
-    return product(call, first, second, {"G": G, "N": rows, "K": columns, "C": left[-1]})
+    constant = first in call.constants
+    sizes = product_sizes(shape(first), shape(second), left_is_weight=constant)
+    return product(call, first, second, sizes)
 
 
 def einsum(call: Call) -> list[Step]:
     """Products of two tensors in which each index is shared, kept or summed over both."""
-    equation, tensors = call.arguments["equation"].replace(" ", ""), call.arguments["tensors"]
-    inputs, _, output = equation.partition("->")
-    left, _, right = inputs.partition(",")
-    summed = set(left) & set(right) - set(output)
-    plain = len(tensors) == 2 and "." not in equation and "->" in equation
-    once = all(len(set(term)) == len(term) for term in (left, right, output))
-    if not (plain and once and set(left) | set(right) == set(output) | summed):
+    equation, tensors = call.arguments["equation"], call.arguments["tensors"]
+    two = len(tensors) == 2
+    sizes = einsum_sizes(equation, *map(shape, tensors)) if two else None
+    if sizes is None:
         raise call.refusal(f"equation {equation!r} is no product of two tensors")
-    size = dict(zip(left + right, shape(tensors[0]) + shape(tensors[1]), strict=True))
-    letters = {
-        "G": set(left) & set(right) & set(output),
-        "N": set(left) - set(right),
-        "K": set(right) - set(left),
-        "C": summed,
-    }
-    sizes = {dim: prod(size[letter] for letter in found) for dim, found in letters.items()}
     return product(call, tensors[0], tensors[1], sizes)
 
 

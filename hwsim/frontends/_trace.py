@@ -1,6 +1,7 @@
 """An exported PyTorch graph read as layers, views and edges."""
 
 import operator as python_operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,12 +40,15 @@ class Trace:
         return [*step.after, *(maker for node in nodes for maker in self.makers[node])]
 
 
-def trace(program: ExportedProgram, module: nn.Module, *, name: str) -> Trace:
-    """Reads the graph from top to bottom. Raises UnsupportedOperatorError."""
+def trace(program: ExportedProgram, modules: Mapping[str, type[nn.Module]], *, name: str) -> Trace:
+    """Reads the graph from top to bottom; `modules` are the classes of its modules by path.
+
+    Raises UnsupportedOperatorError.
+    """
     constants = find_constants(program)
     signature = program.graph_signature
     names = Names(
-        modules=dict(module.named_modules(remove_duplicate=False)),
+        modules=modules,
         parameters={**signature.inputs_to_parameters, **signature.inputs_to_buffers},
         constants=constants,
     )
@@ -60,7 +64,7 @@ def trace(program: ExportedProgram, module: nn.Module, *, name: str) -> Trace:
             continue
         where = f"network {name!r}: {names.module_path(node) or 'forward pass'}"
         call = Call(node, names.layer(node), where, constants)
-        local = isinstance(names.module(node), nn.LocalResponseNorm)
+        local = issubclass(names.module(node), nn.LocalResponseNorm)
         made = _aten.first_only(Op.NORMALISATION, call) if local else _aten.lower(call)
         steps += made
         makers[node] = (made[-1].layer.name,)
@@ -85,9 +89,9 @@ def moves_nothing(node: Node, names: Names) -> bool:
     """
     if node.target is python_operator.getitem or _aten.is_view(node):
         return True
-    if isinstance(names.module(node), nn.LocalResponseNorm):
+    if issubclass(names.module(node), nn.LocalResponseNorm):
         return operator(node) != "div"
-    return operator(node) == "batch_norm" and folds(node, names.constants)
+    return operator(node) in _aten.BATCH_NORMS and folds(node, names.constants)
 
 
 def folds(norm: Node, constants: frozenset[Node]) -> bool:
@@ -95,4 +99,4 @@ def folds(norm: Node, constants: frozenset[Node]) -> bool:
     given = arguments(norm)
     source: Node = given["input"]
     weight = _aten.weight_of(source)
-    return weight in constants and len(source.users) == 1 and not given["training"]
+    return weight in constants and len(source.users) == 1 and not given.get("training")

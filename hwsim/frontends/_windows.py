@@ -3,67 +3,21 @@
 Operators with one spatial axis are those of images of one row.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from torch.fx import Node
 
-from hwsim.frontends._call import Call, Shape, Step, shape
+from hwsim.frontends._call import Call, Step, shape
+from hwsim.frontends._shapes import Window, image, pair, reduced, slid
 from hwsim.workload import Layer, Op
-
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Size and steps of a window as (rows, columns); `pad` is what lies above and to the left."""
-
-    size: Pair
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    pad: Pair = (0, 0)
-
-
-def pair(values: int | Sequence[int], *, axes: int, absent: int) -> Pair:
-    """Row and column value of a parameter; `absent` stands for the rows of 1-D operators."""
-    both = [values] if isinstance(values, int) else list(values)
-    return (absent if axes == 1 else both[0]), both[-1]
-
-
-def image(sizes: Shape, *, axes: int) -> tuple[int, int, int, int]:
-    """N, channels, rows and columns of a tensor with `axes` spatial axes, batched or not."""
-    N, channels, *spatial = (1, *sizes) if len(sizes) == axes + 1 else sizes
-    return N, channels, spatial[0] if axes == 2 else 1, spatial[-1]
 
 
 def slide(
     call: Call, source: str, window: Window, *, axes: int, op: Op, groups: int | None = None
 ) -> Layer:
     """The layer that slides `window` over the argument `source`; None: each channel alone."""
-    N, channels, H, W = image(call.shape(source), axes=axes)
-    _, filters, P, Q = image(shape(call.node), axes=axes)
-    G = groups or channels
-    return Layer(
-        name=call.name,
-        op=op,
-        N=N,
-        G=G,
-        K=filters // G,
-        C=channels // G,
-        P=P,
-        Q=Q,
-        R=window.size[0],
-        S=window.size[1],
-        H=H,
-        W=W,
-        stride_h=window.stride[0],
-        stride_w=window.stride[1],
-        dilation_h=window.dilation[0],
-        dilation_w=window.dilation[1],
-        pad_h=window.pad[0],
-        pad_w=window.pad[1],
-    )
+    ifmap, ofmap = call.shape(source), shape(call.node)
+    return slid(call.name, ifmap, ofmap, window, axes=axes, op=op, groups=groups)
 
 
 def convolution(axes: int, call: Call) -> list[Step]:
@@ -81,6 +35,14 @@ def convolution(axes: int, call: Call) -> list[Step]:
     window = Window(size=size, stride=stride, dilation=dilation, pad=(pad[0], pad[1]))
     layer = slide(call, "input", window, axes=axes, op=Op.CONV, groups=given["groups"])
     return [Step(layer, (given["input"],), given["weight"], call.node)]
+
+
+def any_convolution(call: Call) -> list[Step]:
+    """The core operator that stands for convolutions of any rank."""
+    axes = len(call.shape("weight")) - 2
+    if call.arguments["transposed"] or axes not in (1, 2):
+        raise call.refusal("only convolutions of signals and images are modelled")
+    return convolution(axes, call)
 
 
 def pool(axes: int, call: Call) -> list[Step]:
@@ -136,18 +98,8 @@ def reduced_axes(call: Call, rank: int) -> frozenset[int]:
 
 
 def reduction(call: Call) -> list[Step]:
-    """A mean, sum or maximum over whole axes: one window per kept element.
-
-    Over rows and columns of an image it is global pooling. Else the first axis, where kept, is N,
-    the other kept axes are G, and R runs over all that is folded.
-    """
+    """A mean, sum or maximum over whole axes: one window per kept element."""
     source: Node = call.varying[0]
     sizes = shape(source)
     folded = reduced_axes(call, max(1, len(sizes))) if sizes else frozenset()
-    kept = [size for axis, size in enumerate(sizes) if axis not in folded]
-    N = kept.pop(0) if kept and 0 not in folded else 1
-    spatial = len(sizes) == 4 and folded == {2, 3}
-    R = sizes[2] if spatial else prod(sizes[axis] for axis in folded)
-    S = sizes[3] if spatial else 1
-    layer = Layer(name=call.name, op=Op.POOL, N=N, G=prod(kept), R=R, S=S)
-    return [Step(layer, (source,), ofmap=call.node)]
+    return [Step(reduced(call.name, sizes, folded), (source,), ofmap=call.node)]

@@ -1,4 +1,4 @@
-"""PyTorch modules as networks.
+"""PyTorch modules, and programs that torch.export recorded, as networks.
 
 `torch.export` records one forward pass at inference; `_aten` says what each operator is to the
 simulator. Layers of convolutions and linear modules bear the module's path, such as
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from itertools import chain
+from pathlib import Path
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,9 @@ from hwsim.workload import Network
 LARGEST_CHUNK = 16  # images at a time: bounds the memory that activations take
 # What torch.export, or the module's own forward pass, raises where it cannot go on.
 EXPORT_FAILURES = (RuntimeError, TypeError, ValueError)
+# What torch.export.load raises of files that are no programs, or damaged ones.
+LOAD_FAILURES = (RuntimeError, ValueError, KeyError, AssertionError, OSError, BadZipFile)
+OWN = "torch.nn.modules"
 
 
 def network_from_torch(module: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> Network:
@@ -35,7 +40,50 @@ def network_from_torch(module: nn.Module, inputs: tuple[Tensor, ...], *, name: s
     or linear layer is folded into it. Raises UnsupportedOperatorError for an operator that cannot
     be simulated, and InputError where the module cannot be exported.
     """
-    return trace(export(module, inputs, name=name), module, name=name).network
+    return trace(export(module, inputs, name=name), kinds_of(module), name=name).network
+
+
+def network_from_program(program: ExportedProgram, *, name: str) -> Network:
+    """The network that `torch.export.export` recorded, as `network_from_torch` reads it.
+
+    Names follow the modules that the program remembers. Raises UnsupportedOperatorError, also
+    where a shape was left open.
+    """
+    return trace(program, kinds_in(program), name=name).network
+
+
+def network_from_pt2(path: Path, *, name: str | None = None) -> Network:
+    """The network in a file that `torch.export.save` wrote, called as the file is.
+
+    Raises InputError for a file that is missing, damaged or something else, and as
+    `network_from_program`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with quiet():
+        try:
+            program = torch.export.load(path)
+        except LOAD_FAILURES as fault:
+            raise InputError(f"{path}: is not a program that torch.export.save wrote") from fault
+    return network_from_program(program, name=name or path.stem)
+
+
+def kinds_of(module: nn.Module) -> dict[str, type[nn.Module]]:
+    """The classes of a network's modules by path."""
+    parts = module.named_modules(remove_duplicate=False)
+    return {path: type(part) for path, part in parts}
+
+
+def kinds_in(program: ExportedProgram) -> dict[str, type[nn.Module]]:
+    """The classes of the modules that a program remembers; in a file they are names alone."""
+    found: dict[str, type[nn.Module]] = {"": nn.Module}
+    for node in program.graph.nodes:
+        for path, kind in node.meta.get("nn_module_stack", {}).values():
+            if isinstance(kind, str):
+                home, _, called = kind.rpartition(".")
+                kind = getattr(nn, called, nn.Module) if home.startswith(OWN) else nn.Module
+            found.setdefault(path, kind)
+    return found
 
 
 def with_densities(network: Network, module: nn.Module, images: Tensor) -> Network:
@@ -67,7 +115,7 @@ def _measured(
     if on_meta_device(module):
         raise InputError(f"network {network.name!r}: its weights are on the meta device: no values")
     program = export(module, (chunks[0],), name=network.name)
-    found = trace(program, module, name=network.name)
+    found = trace(program, kinds_of(module), name=network.name)
     steps = {step.layer.name: step for step in found.steps}
     for layer in network:
         if layer.name not in steps:
