@@ -8,8 +8,28 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper, parser, shape_inference
 
+from hwsim.workload import Network
+
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+CONV = """
+agraph (float[N, 3, 9, 12] x) => (float[N, 8, P, Q] y) {
+    made = Conv<strides=[2, 1], pads=[1, 0, 0, 2], dilations=[1, 2]>(x, w)
+    y = Relu(made)
+}
+"""
+
+
+def macs(network: Network) -> int:
+    """Of all layers."""
+    return sum(layer.macs for layer in network)
+
+
+def random(*shape: int, seed: int = 0) -> Any:
+    """Float32 numbers, none of them zero."""
+    return np.random.default_rng(seed).uniform(0.5, 1.5, shape).astype(np.float32)
 
 
 def model(text: str, *, opset: int = 17, **arrays: Any) -> ModelProto:

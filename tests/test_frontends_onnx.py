@@ -15,9 +15,8 @@ from hwsim.errors import UnsupportedOperatorError
 from hwsim.frontends.onnx import network_from_onnx
 from hwsim.hardware import load_machine
 from hwsim.simulate import simulate
-from hwsim.workload import Network, Op
-from tests.complaints import refused
-from tests.onnx_models import LIGHT, executed_macs, inferred_macs, model, saved
+from hwsim.workload import Op
+from tests.onnx_models import CONV, LIGHT, executed_macs, inferred_macs, macs, model, random, saved
 
 LIGHT_MODELS = sorted(path.stem for path in LIGHT.glob("*.onnx"))
 QUICK = {"light_squeezenet", "light_shufflenet", "light_inception_v1"}
@@ -41,16 +40,6 @@ TRAINED: dict[str, tuple[str, str, dict[str, tuple[int, ...]]]] = {
         {"x": (1, 3, 160, 224)},
     ),
 }
-
-
-def macs(network: Network) -> int:
-    """Of all layers."""
-    return sum(layer.macs for layer in network)
-
-
-def random(*shape: int, seed: int = 0) -> Any:
-    """Float32 numbers, none of them zero."""
-    return np.random.default_rng(seed).uniform(0.5, 1.5, shape).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +100,6 @@ def test_reading_needs_no_torch() -> None:
         f"network_from_onnx(Path({str(path)!r})); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-CONV = """
-agraph (float[N, 3, 9, 12] x) => (float[N, 8, P, Q] y) {
-    made = Conv<strides=[2, 1], pads=[1, 0, 0, 2], dilations=[1, 2]>(x, w)
-    y = Relu(made)
-}
-"""
 
 
 def test_a_convolution_bears_all_its_geometry(tmp_path: Path) -> None:
@@ -344,116 +325,6 @@ def test_a_known_condition_takes_its_branch(tmp_path: Path) -> None:
         network_from_onnx(path)
 
 
-QUANTISED = """
-agraph (float[1, 3, 9, 12] x) => (float[1, 5] y) {
-    made = Conv<pads=[1, 1, 1, 1]>(x, w, b)
-    held = Relu(made)
-    pooled = GlobalAveragePool(held)
-    flat = Flatten(pooled)
-    y = Gemm<transB=1>(flat, v, c)
-}
-"""
-
-
-class Images:
-    """Calibration images, as onnxruntime's quantiser asks for them."""
-
-    def __init__(self) -> None:
-        self.left = [{"x": random(1, 3, 9, 12, seed=seed)} for seed in range(4)]
-
-    def get_next(self) -> dict[str, Any] | None:
-        return self.left.pop() if self.left else None
-
-
-def float_model(folder: Path) -> Path:
-    """A convolution, half of whose filters are zero, and a linear layer."""
-    weights = random(8, 3, 3, 3) - 1
-    weights[::2] = 0
-    arrays = {"w": weights, "b": random(8), "v": random(5, 8) - 1, "c": random(5)}
-    return saved(model(QUANTISED, **arrays), folder)
-
-
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-def test_quantised_models_bring_their_widths(tmp_path: Path, form: str, per_channel: bool) -> None:
-    quantization = pytest.importorskip("onnxruntime.quantization", reason="of the test extra")
-    path = tmp_path / "int8.onnx"
-    quantization.quantize_static(
-        float_model(tmp_path),
-        path,
-        Images(),
-        quant_format=getattr(quantization.QuantFormat, form),
-        per_channel=per_channel,
-        weight_type=quantization.QuantType.QInt8,
-    )
-    network = network_from_onnx(path)
-    conv, linear = (layer for layer in network if layer.weighted)
-    for layer in (conv, linear):
-        assert (layer.ifmap.bits, layer.weight.bits) == (8, 8)
-    assert conv.ofmap.bits == 8
-    assert conv.weight.zeros is not None
-    assert not conv.weight.zeros.mask[::2].any()
-    assert macs(network) == macs(network_from_onnx(tmp_path / "net.onnx"))
-    assert {layer.op for layer in network} <= {Op.CONV, Op.LINEAR, Op.POOL, Op.ACTIVATION}
-
-
-def test_operators_on_integers_bring_their_widths(tmp_path: Path) -> None:
-    quantization = pytest.importorskip("onnxruntime.quantization", reason="of the test extra")
-    path = tmp_path / "dynamic.onnx"
-    quantization.quantize_dynamic(float_model(tmp_path), path)
-    assert {"ConvInteger", "MatMulInteger"} <= {node.op_type for node in onnx.load(path).graph.node}
-    network = network_from_onnx(path)
-    conv, linear = (layer for layer in network if layer.weighted)
-    assert (conv.ifmap.bits, conv.weight.bits, linear.ifmap.bits, linear.weight.bits) == (8,) * 4
-    assert macs(network) == macs(network_from_onnx(tmp_path / "net.onnx"))
-
-
-def test_clipped_integers_are_as_wide_as_their_range(tmp_path: Path) -> None:
-    text = """
-        agraph (float[1, 3, 9, 12] x) => (float[1, 8, 7, 10] y) {
-            q = QuantizeLinear(x, s, zero)
-            narrow = Clip(q, low, high)
-            real = DequantizeLinear(narrow, s, zero)
-            codes = Clip(w, low, high)
-            weight = DequantizeLinear<axis=0>(codes, t, zeros)
-            y = Conv(real, weight)
-        }
-        """
-    codes = np.arange(8 * 27, dtype=np.int8).reshape(8, 3, 3, 3) % 8
-    arrays: dict[str, Any] = {
-        "s": np.float32(0.5),
-        "zero": np.int8(0),
-        "low": np.int8(-8),
-        "high": np.int8(7),
-        "w": codes,
-        "t": random(8),
-        "zeros": np.ones(8, np.int8),
-    }
-    (layer,) = network_from_onnx(saved(model(text, **arrays), tmp_path))
-    assert (layer.ifmap.bits, layer.weight.bits, layer.ofmap.bits) == (4, 4, 16)
-    assert layer.psum.bits == 4 + 4 + 5
-    assert layer.weight.zeros is not None
-    assert np.array_equal(layer.weight.zeros.mask, codes != 1)
-
-
-@pytest.mark.parametrize("flat", [False, True])
-def test_sparse_tensors_keep_their_zeros(tmp_path: Path, flat: bool) -> None:
-    weights = np.zeros((4, 3, 2, 1), np.float32)
-    places = np.array([[0, 1, 0, 0], [1, 2, 1, 0], [3, 0, 1, 0]])
-    weights[tuple(places.T)] = (1, 2, 3)
-    text = "agraph (float[1, 3, 9, 12] x) => (float[1, 4, 8, 12] y) { y = Conv(x, w) }"
-    found = model(text)
-    indices = np.ravel_multi_index(tuple(places.T), weights.shape) if flat else places
-    values = onnx.numpy_helper.from_array(np.array([1, 2, 3], np.float32), "w")
-    tensor = onnx.helper.make_sparse_tensor(
-        values, onnx.numpy_helper.from_array(indices), list(weights.shape)
-    )
-    found.graph.sparse_initializer.append(tensor)
-    (layer,) = network_from_onnx(saved(found, tmp_path))
-    assert layer.weight.zeros is not None
-    assert np.array_equal(layer.weight.zeros.mask, weights != 0)
-
-
 def test_padding_resizing_and_parts(tmp_path: Path) -> None:
     text = """
         agraph (float[1, 4, 6, 5] x) => (float[1, 2, 16, 14] y) {
@@ -480,77 +351,3 @@ def test_nodes_of_one_name_stay_apart(tmp_path: Path) -> None:
     for node in found.graph.node:
         node.name = "same"
     assert [each.name for each in network_from_onnx(saved(found, tmp_path))] == ["same", "same_1"]
-
-
-def test_what_cannot_be_simulated_is_named(tmp_path: Path) -> None:
-    def said(text: str, **arrays: Any) -> str:
-        path = saved(model(text, **arrays), tmp_path)
-        with pytest.raises(UnsupportedOperatorError) as caught:
-            network_from_onnx(path)
-        assert "\n" not in str(caught.value)
-        assert str(caught.value).startswith(f"{path}: ")
-        return str(caught.value).removeprefix(f"{path}: ")
-
-    unknown = "agraph (float[3] x) => (float[3] y) { y = my.Thing(x) }"
-    assert said(unknown) == ("the node that makes 'y': operator my.Thing: is no operator of ONNX")
-    data = "agraph (float[3] x) => (int64[1, n] y) { y = NonZero(x) }"
-    assert "operator NonZero: the shape of its result depends on the data" in said(data)
-    volume = "agraph (float[1, 2, 3, 4, 5] x) => (float[1, 2, 3, 4, 5] y) { y = Conv(x, w) }"
-    assert "neither a signal nor an image" in said(volume, w=random(2, 2, 1, 1, 1))
-    known = "agraph (float[3] x) => (float[3] y) { a = Det(m) y = Add(x, a) }"
-    sums = "agraph (float[3] x) => (float[3] y) { y = CumSum(x, zero) }"
-    assert "operator CumSum: the simulator has no model of it" in said(sums, zero=np.int64(0))
-    network_from_onnx(saved(model(known, m=random(2, 2)), tmp_path))
-
-
-def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
-    text = "agraph (float[N, 3, H, 12] x) => (float[N, 3, H, 12] y) { y = Relu(x) }"
-    path = saved(model(text), tmp_path)
-    refused(
-        lambda: network_from_onnx(path),
-        f"{path}: input 'x' is N x 3 x H x 12: give its sizes, as in --shape x=1,3,224,224",
-    )
-    (layer,) = network_from_onnx(path, shapes={"x": (2, 3, 7, 12)})
-    assert (layer.N, layer.G, layer.P, layer.Q) == (2, 3, 7, 12)
-    refused(lambda: network_from_onnx(path, shapes={"z": (1,)}), f"{path}: has no input 'z': x")
-    refused(lambda: network_from_onnx(path, shapes={"x": (1, 3)}), f"{path}: input 'x' has 4 axes")
-
-
-def test_sizes_that_do_not_fit_are_named_with_their_node(tmp_path: Path) -> None:
-    path = saved(model(CONV, w=random(8, 4, 3, 2)), tmp_path)
-    refused(lambda: network_from_onnx(path), f"{path}: the node that makes 'made': operator Conv")
-
-
-def test_files_that_are_no_models(tmp_path: Path) -> None:
-    path = tmp_path / "net.onnx"
-    refused(lambda: network_from_onnx(path), f"{path}: no such ONNX file")
-    path.write_bytes(b"")
-    refused(lambda: network_from_onnx(path), f"{path}: is not an ONNX file")
-    path.write_text("no model at all, but quite some text", encoding="utf-8")
-    refused(lambda: network_from_onnx(path), f"{path}: is not an ONNX file")
-    whole = model(CONV, w=random(8, 3, 3, 2)).SerializeToString()
-    for share in (0.3, 0.6, 0.9):
-        path.write_bytes(whole[: int(share * len(whole))])
-        refused(lambda: network_from_onnx(path), f"{path}: ")
-    refused(lambda: network_from_onnx(tmp_path), f"{tmp_path}: cannot be read")
-
-
-def test_data_kept_elsewhere_must_be_there(tmp_path: Path) -> None:
-    path = tmp_path / "net.onnx"
-    onnx.save(
-        model(CONV, w=random(8, 3, 3, 2)),
-        path,
-        save_as_external_data=True,
-        location="net.data",
-        size_threshold=0,
-    )
-    assert network_from_onnx(path).layers[0].K == 8
-    (tmp_path / "net.data").unlink()
-    refused(lambda: network_from_onnx(path), f"{path}: data kept outside the file is missing")
-
-
-def test_a_graph_that_reads_what_nothing_makes_is_damaged(tmp_path: Path) -> None:
-    found = model(CONV, w=random(8, 3, 3, 2))
-    found.graph.node[1].input[0] = "gone"
-    path = saved(found, tmp_path)
-    refused(lambda: network_from_onnx(path), f"{path}: is damaged: Relu '' reads 'gone'")
