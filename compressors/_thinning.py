@@ -9,10 +9,12 @@ from torch import Tensor
 RIDGE, TINY = 1e-6, 1e-30  # the ridge is relative to the inputs' mean sum of squares
 
 
-def largest(values: Tensor, count: int) -> Tensor:
-    """Where, bool of its shape, the `count` largest of each row are."""
-    order = torch.argsort(values, dim=1, descending=True, stable=True)[:, :count]
-    return torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order, True)
+def largest(values: Tensor, count: int | Tensor) -> Tensor:
+    """Where, bool of its shape, the `count` largest of each row are; one count, or one a row."""
+    counts = torch.as_tensor(count).reshape(-1, 1)
+    order = torch.argsort(values, dim=1, descending=True, stable=True)
+    taken = (torch.arange(values.shape[1]) < counts).expand(values.shape)
+    return torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order, taken)
 
 
 def restore_(
@@ -32,6 +34,8 @@ def fitted(row: Tensor, stays: Tensor, inputs: Tensor, wanted: Tensor) -> Tensor
     A slight ridge around `row` keeps what the samples do not tell as it was.
     """
     some = inputs[:, stays]
+    if not some.numel():
+        return row
     error = wanted - inputs @ row
     ridge = RIDGE * some.square().sum(0).mean() + TINY
     if some.shape[1] <= len(some):
