@@ -3,6 +3,8 @@
 Yang, Chen and Sze, CVPR 2017, arXiv:1611.05128, Sec. 4.2 to 4.4.
 """
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -28,22 +30,40 @@ def restore_(
     stays[candidates[torch.argsort(gains, descending=True, stable=True)[:count]]] = True
 
 
-def fitted(row: Tensor, stays: Tensor, inputs: Tensor, wanted: Tensor) -> Tensor:
+class Samples:
+    """What a layer's filters were laid on, [n, D]; products of all its columns are taken once."""
+
+    def __init__(self, inputs: Tensor) -> None:
+        self.inputs = inputs
+
+    @cached_property
+    def products(self) -> Tensor:
+        """[D, D]."""
+        return self.inputs.T @ self.inputs
+
+
+def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tensor:
     """A filter of least squared error with the weights that stay, never of more than `row` has.
 
     A slight ridge around `row` keeps what the samples do not tell as it was.
     """
-    some = inputs[:, stays]
-    if not some.numel():
+    kept = stays.nonzero().flatten()
+    if not len(kept):
         return row
-    error = wanted - inputs @ row
-    ridge = RIDGE * some.square().sum(0).mean() + TINY
-    if some.shape[1] <= len(some):
-        products = some.T @ some + ridge * torch.eye(some.shape[1], dtype=some.dtype)
-        step = torch.linalg.solve(products, some.T @ error)
+    error = wanted - samples.inputs @ row
+    if len(kept) <= len(error):
+        products = samples.products[kept][:, kept]
+        slope = samples.inputs.T[kept] @ error
+        step = torch.linalg.solve(_ridged(products, len(kept)), slope)
     else:
-        products = some @ some.T + ridge * torch.eye(len(some), dtype=some.dtype)
-        step = some.T @ torch.linalg.solve(products, error)
+        some = samples.inputs[:, kept]
+        step = some.T @ torch.linalg.solve(_ridged(some @ some.T, len(kept)), error)
     found = row.clone()
-    found[stays] += step
+    found[kept] += step
     return found
+
+
+def _ridged(products: Tensor, columns: int) -> Tensor:
+    """Products of `columns` columns, with a ridge in proportion to their mean sum of squares."""
+    ridge = RIDGE * products.trace() / columns + TINY
+    return products + ridge * torch.eye(len(products), dtype=products.dtype)

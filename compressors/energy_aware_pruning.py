@@ -25,7 +25,7 @@ from compressors._fit import Fit
 from compressors._held_out import accuracy
 from compressors._layers import WEIGHTED, weight_of
 from compressors._probe import Columns, read_columns
-from compressors._thinning import fitted, largest, restore_
+from compressors._thinning import Samples, fitted, largest, restore_
 from compressors._trail import Trail, key_of
 from compressors.structure._cost import layer_energies_pj, layer_macs
 from compressors.structure._repair import rewrite_
@@ -172,14 +172,14 @@ def thin_(layer: nn.Module, columns: Columns, config: Config, *, share: float, p
     weight, mask = weight_of(layer).detach(), mask_of(layer)
     rows = weight.flatten(1).double()
     free = torch.ones_like(rows, dtype=torch.bool) if mask is None else mask.flatten(1)
-    inputs, sums = columns.inputs.flatten(1).double(), columns.sums.double()
+    samples, sums = Samples(columns.inputs.flatten(1).double()), columns.sums.double()
     counts = (share * free.sum(1)).round().clamp(min=1).long()
     back = (config.restored * counts).round().long()
     kept = largest(rows.abs().masked_fill(~free, -1), counts - back) & free
     for row, stays, may, wanted, more in zip(rows, kept, free, sums.T, back.tolist(), strict=True):
         if more:
-            restore_(stays, may, row, inputs, wanted, count=more)
-        row[:] = fitted(row * stays, stays, inputs, wanted)
+            restore_(stays, may, row, samples.inputs, wanted, count=more)
+        row[:] = fitted(row * stays, stays, samples, wanted)
     rewrite_(layer, rows.reshape(weight.shape).to(weight), path=path)
     mask_(layer, kept.reshape(weight.shape))
 

@@ -15,7 +15,7 @@ from compressors._fit import Fit
 from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors._probe import read_columns
-from compressors._thinning import fitted, largest, restore_
+from compressors._thinning import Samples, fitted, largest, restore_
 from compressors.structure._cost import layer_energies_pj
 from compressors.weights._form import code_of
 from compressors.weights.masked import mask_, mask_of
@@ -57,7 +57,7 @@ def test_each_step_lowers_the_error(cnn: nn.Module, training: Data) -> None:
     assert set((stays & ~before).nonzero().flatten().tolist()) == {p for _, p in sorted(single)[:4]}
     errors.append(float((wanted - inputs @ (row * stays)).abs().sum()))
     assert errors[1] < errors[0]
-    found = fitted(row * stays, stays, inputs, wanted)
+    found = fitted(row * stays, stays, Samples(inputs), wanted)
     assert found[~stays].count_nonzero() == 0
     best, *_ = np.linalg.lstsq(inputs[:, stays].numpy(), wanted.numpy(), rcond=None)
     least = np.square(inputs[:, stays].numpy() @ best - wanted.numpy()).sum()
@@ -73,7 +73,7 @@ def test_fits_with_fewer_samples_than_weights() -> None:
         torch.randn(5, generator=draw).double(),
     )
     row = torch.randn(9, generator=draw).double()
-    found = fitted(row, torch.ones(9, dtype=torch.bool), inputs, wanted)
+    found = fitted(row, torch.ones(9, dtype=torch.bool), Samples(inputs), wanted)
     assert torch.allclose(inputs @ found, wanted, atol=1e-4)
 
 

@@ -1,0 +1,194 @@
+"""Who prunes first, and what it saves: `python -m benchmarks.energy_aware --help`.
+
+Energy-aware pruning (arXiv:1611.05128) with its layers in the order of simulated energy, of
+multiply-accumulates and of weights, beside pruning by magnitude alone, of all layers alike and of
+the whole network at once. All do the same rounds (each keeps half of what is left, then the same
+fine-tuning) down to the same accuracy on training images held out, with gentler tries at the end,
+and are then compared on the test images and on the machine. Rounds are kept as they end, and a
+killed run goes on; docs/energy_aware.json has the results, docs/energy_aware.md the table.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from benchmarks.compression import Subject, subject
+from compressors import compress, frozen, lower, uniform, weight_codes
+from compressors import energy_aware_pruning as method
+from compressors._data import Data
+from compressors._descent import descend
+from compressors._fit import Fit
+from compressors._held_out import accuracy
+from compressors._layers import weighted_layers
+from compressors._trail import Trail, key_of
+from hwsim.accuracy import one_thread
+from hwsim.hardware import load_machine
+from hwsim.networks import load_network
+from hwsim.simulate import simulate
+
+RESULTS = Path("docs/energy_aware.json")
+PAGE = RESULTS.with_suffix(".md")
+ENERGY_AWARE = ("energy", "macs", "weights")
+MAGNITUDE = {"magnitude, all alike": "layer", "magnitude, whole network": "std"}
+# Network, machine, images at once, training images.
+PLACES = (
+    ("lenet5_fashion", "zero_skipping", 1, 10_000),
+    ("lenet5_fashion", "zero_skipping", 16, 10_000),
+    ("lenet5_fashion", "eie", 1, 10_000),
+    ("alexnet_fashion", "zero_skipping", 1, 5_000),
+    ("alexnet_fashion", "zero_skipping", 16, 5_000),
+)
+NONE = "none"
+POLICIES = (NONE, *ENERGY_AWARE, *MAGNITUDE)
+KEEP, ROUNDS, GENTLER, LOSS, DROP = 0.5, 12, 3, 0.01, 0.02
+FIT = Fit(epochs=0.5, learning_rate=0.01)
+IMAGES = 32  # whose zeros the simulator sees in the end
+Row = dict[str, Any]
+
+
+def pruned(found: Subject, policy: str, machine: str, batch: int, folder: Path) -> nn.Module:
+    """The last network above the floor."""
+    if policy == NONE:
+        return found.model
+    layers = [*weighted_layers(found.model)]
+    if policy in MAGNITUDE:
+        return by_magnitude(found, layers, MAGNITUDE[policy], folder)
+    config = method.Config.model_validate(
+        {
+            "keep": KEEP,
+            "drop": DROP,
+            "rounds": ROUNDS,
+            "loss": LOSS,
+            "gentler": GENTLER,
+            "order": policy,
+            "machine": machine,
+            "batch": batch,
+            "fit": FIT.model_dump(),
+        }
+    )
+    return method.prune(found.model, layers, config, found.training, folder=folder)
+
+
+def by_magnitude(found: Subject, layers: list[str], allocation: str, folder: Path) -> nn.Module:
+    """The same rounds without order, output errors or least squares."""
+    images = found.training.images
+    learn, judge = found.training.parted(len(images) // 10, seed=0)
+    job = (allocation, KEEP, LOSS, FIT.model_dump(mode="json"), found.model.state_dict(), images)
+    return descend(
+        found.model,
+        layers,
+        partial(smaller, allocation=allocation, data=learn),
+        partial(accuracy, data=judge),
+        floor=accuracy(found.model, judge) - LOSS,
+        keep=KEEP,
+        rounds=ROUNDS,
+        gentler=GENTLER,
+        trail=Trail(folder, key_of(*job)),
+    )
+
+
+def smaller(model: nn.Module, share: float, *, allocation: str, data: Data) -> nn.Module:
+    """The network with a share of the weights that it has, fine-tuned."""
+    left, size = weights(model)
+    config = {
+        "sparsity": 1 - share * left / size,
+        "allocation": allocation,
+        "rounds": 1,
+        "scale_dropout": False,
+        "fit": FIT.model_dump(),
+    }
+    return compress(model, uniform(("magnitude_pruning", config)), data=data)
+
+
+def weights(model: nn.Module) -> tuple[int, int]:
+    """How many weights are not zero, and how many there are."""
+    decoded = [code.decode() for code in weight_codes(model).values()]
+    return sum(int(w.count_nonzero()) for w in decoded), sum(w.numel() for w in decoded)
+
+
+def measured(found: Subject, policy: str, machine: str, batch: int, folder: Path) -> Row:
+    """One row: per image, on the test images."""
+    start = time.monotonic()
+    model = pruned(found, policy, machine, batch, folder)
+    chip, plain = load_machine(machine), load_network(found.name, batch=batch)
+    network = lower(plain, model, found.testing.images[:IMAGES], bits=chip.mac.ifmap_bits)
+    run = simulate(network, chip, workers=1)
+    left, size = weights(model)
+    return {
+        "network": found.name,
+        "machine": machine,
+        "batch": batch,
+        "policy": policy,
+        "top1": found.accuracy(frozen(model)),
+        "energy_uj": run.energy_pj / 1e6 / batch,
+        "cycles": run.cycles / batch,
+        "weights": left / size,
+        "layers": {
+            one.layer.name: {
+                "energy_uj": one.cost.energy_pj / 1e6 / batch,
+                "density": one.layer.weight.density,
+            }
+            for one in run.layers
+            if one.layer.weighted
+        },
+        "seconds": time.monotonic() - start,
+    }
+
+
+def page(rows: list[Row]) -> Iterator[str]:
+    """The table in Markdown."""
+    yield f"{str(__doc__).strip()}\n\n"
+    yield "| network | machine | batch | policy | top-1 % | weights left % | energy µJ | gain |\n"
+    yield "|---|---|---|---|---|---|---|---|\n"
+    plain = {place(row): row["energy_uj"] for row in rows if row["policy"] == NONE}
+    for row in sorted(rows, key=lambda row: (*place(row), POLICIES.index(row["policy"]))):
+        gain = plain[place(row)] / row["energy_uj"] if place(row) in plain else float("nan")
+        yield (
+            f"| {row['network']} | {row['machine']} | {row['batch']} | {row['policy']} "
+            f"| {row['top1']:.2f} | {100 * row['weights']:.1f} "
+            f"| {row['energy_uj']:.1f} | {gain:.2f}x |\n"
+        )
+
+
+def place(row: Row) -> tuple[str, str, int]:
+    """What rows are compared within."""
+    return row["network"], row["machine"], row["batch"]
+
+
+def main(
+    networks: Annotated[list[str] | None, typer.Option("--network")] = None,
+    folder: Annotated[Path, typer.Option(help="where rounds are kept")] = Path("results/pruning"),
+) -> None:
+    """Measure what is not in docs/energy_aware.json yet, and draw the page."""
+    rows: list[Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    known = {(*place(row), row["policy"]) for row in rows}
+    with one_thread():
+        for name, machine, batch, images in PLACES:
+            wanted = [p for p in POLICIES if (name, machine, batch, p) not in known]
+            if not wanted or (networks and name not in networks):
+                continue
+            found = subject(name, tests=10_000, trains=images)
+            for policy in wanted:
+                print(f"{name} on {machine}, batch of {batch}: {policy}", file=sys.stderr)
+                rows.append(measured(found, policy, machine, batch, folder))
+                write(rows)
+
+
+def write(rows: list[Row]) -> None:
+    """Both files, the results whole or not at all."""
+    part = RESULTS.with_suffix(".part")
+    part.write_text(json.dumps(rows, indent=1) + "\n")
+    os.replace(part, RESULTS)
+    PAGE.write_text("".join(page(rows)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
