@@ -93,20 +93,27 @@ def prune(
     config: Config,
     data: Data,
     *,
+    judge: Data | None = None,
     folder: Path | None = None,
     progress: Progress = quiet,
 ) -> nn.Module:
-    """`compress`, which keeps each round in `folder` as it ends and goes on after the last."""
+    """`compress`, which keeps each round in `folder` as it ends and goes on after the last.
+
+    Accuracy is judged on `judge` in place of a tenth of the data: on images that the network was
+    not trained on it is not flattered, and what pruning costs shows as it is.
+    """
     check_fit(config.fit, data, method=NAME)
     if config.judges:
-        check_data(NAME, Needs.LABELS, data)
-    learn, judge = _held_out(data, config.seed) if config.judges else (data, data)
+        check_data(NAME, Needs.LABELS, judge or data)
+    learn = data
+    if judge is None:
+        learn, judge = _held_out(data, config.seed) if config.judges else (data, data)
 
     def round_(network: nn.Module, share: float) -> nn.Module:
         thinned = _thinned(network, layers, config, share, learn, judge, progress)
         return fine_tuned(thinned, config.fit, learn)
 
-    job = (config.model_dump(mode="json"), [*layers], model.state_dict(), data.images)
+    job = (config.model_dump(mode="json"), [*layers], model.state_dict(), learn.images)
     return descend(
         model,
         layers,
@@ -116,7 +123,7 @@ def prune(
         keep=config.keep,
         rounds=config.rounds,
         gentler=config.gentler,
-        trail=Trail(folder, key_of(*job) if folder else ""),
+        trail=Trail(folder, key_of(*job, judge.images) if folder else ""),
         progress=progress,
     )
 
