@@ -80,17 +80,13 @@ def ifmap_bits(network: Network, model: nn.Module, bits: int) -> dict[str, int]:
 
 
 def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: int) -> Layer:
-    """A layer with the words, the zeros and the arithmetic of its code.
-
-    A psum has the bits that hold any sum, at most twice a plain word's.
-    """
+    """A layer with the words, the zeros and the arithmetic of its code."""
     if not layer.weighted:
         return layer.at_bits(ifmap=ifmap, weight=layer.weight.bits, ofmap=ofmap, psum=2 * bits)
     part = model.get_submodule(layer.name)
     code = code_of(part)
     weight = min(bits, code.word_bits or bits)
-    window = (layer.C * layer.R * layer.S - 1).bit_length()
-    psum = min(2 * bits, ifmap + weight + window)
+    psum = psum_bits(layer, ifmap=ifmap, weight=weight, bits=bits)
     found = layer.at_bits(ifmap=ifmap, weight=weight, ofmap=ofmap, psum=psum)
     zeros = Zeros.of(code.decode().reshape(layer.shape("weight")).numpy())
     exact = replace(
@@ -102,6 +98,12 @@ def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: in
     became = primitive(code, part)
     terms = 1 if became is Primitive.MULTIPLY_ADD else code.terms * ifmap_terms(part)
     return replace(found, weight=exact, primitive=became, terms=terms)
+
+
+def psum_bits(layer: Layer, *, ifmap: int, weight: int, bits: int) -> int:
+    """The width that holds any sum of products of such words, at most twice a plain word's."""
+    window = (layer.C * layer.R * layer.S - 1).bit_length()
+    return min(2 * bits, ifmap + weight + window)
 
 
 def ifmap_terms(layer: nn.Module) -> int:

@@ -43,6 +43,11 @@ class Step(Config):
         return import_module(f"{registry.PACKAGES['compressor'][0]}.{self.method}")
 
     @property
+    def removes_channels(self) -> bool:
+        """Whether layers lose channels, and others what they read of them."""
+        return bool(getattr(self.module, "REMOVES_CHANNELS", False))
+
+    @property
     def settings(self) -> Config:
         """The method's own record of its settings."""
         settings: Config = parse(self.config, self.module.Config, file=self.method)
@@ -81,13 +86,16 @@ class Plan(Config):
         return Plan(layers={path: self.layers.get(path, rest) for path in found})
 
     def stages(self) -> Iterator[tuple[Step, list[str]]]:
-        """Each step with all layers that take it at the same point; first steps come first."""
+        """Each step with all layers that take it at the same point; first steps come first.
+
+        At one point, what removes channels precedes what gives weights a form that others read.
+        """
         for stage in range(max(map(len, self.layers.values()))):
             groups: list[tuple[Step, list[str]]] = []
             for path, steps in self.layers.items():
                 if stage < len(steps):
                     _join(groups, steps[stage], path)
-            yield from groups
+            yield from sorted(groups, key=lambda group: not group[0].removes_channels)
 
 
 def _join(groups: list[tuple[Step, list[str]]], step: Step, path: str) -> None:

@@ -29,6 +29,7 @@ from compressors.structure._select import (
 
 NAME = "apoz_network_trimming"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

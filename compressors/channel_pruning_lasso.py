@@ -28,6 +28,7 @@ from compressors.structure._select import check_fit, fine_tuned, keep_best, one_
 
 NAME = "channel_pruning_lasso"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+REMOVES_CHANNELS = True
 BLOCK = 1024
 
 

@@ -26,6 +26,7 @@ from compressors.weights._form import plain
 
 NAME = "data_free_neuron_pruning"
 NEEDS, TAKES = Needs.NOTHING, WEIGHTED
+REMOVES_CHANNELS = True
 BINS = 50
 Merge: TypeAlias = tuple[float, int, int]
 """What it costs, which neuron stays, which goes."""

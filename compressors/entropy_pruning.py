@@ -26,6 +26,7 @@ from compressors.structure._select import (
 
 NAME = "entropy_pruning"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -25,6 +25,7 @@ from compressors.weights.masked import mask_
 
 NAME = "inbound_pruning"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -26,6 +26,7 @@ from compressors.structure._select import (
 
 NAME = "l1_filter_pruning"
 NEEDS, TAKES = Needs.NOTHING, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -27,6 +27,7 @@ from compressors.structure._select import atom_scores, fine_tuned, groups_of, ke
 
 NAME = "lda_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
+REMOVES_CHANNELS = True
 TINY = 1e-12
 
 

@@ -23,6 +23,7 @@ from compressors.structure._units import Units, count_wins, hooked
 
 NAME = "maxout_neuron_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

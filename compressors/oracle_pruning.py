@@ -24,6 +24,7 @@ from hwsim.accuracy import one_thread
 
 NAME = "oracle_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -29,6 +29,7 @@ from compressors.structure._select import (
 
 NAME = "taylor_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -23,6 +23,7 @@ from compressors.structure._select import check_fit, fine_tuned, keep_best, one_
 
 NAME = "thinet"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+REMOVES_CHANNELS = True
 
 
 class Config(hwsim.config.Config):

@@ -1,0 +1,184 @@
+"""Which compression each layer gets: by its cost on a machine, and by what accuracy allows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import nn
+
+from compressors._data import Data
+from compressors.codesign._budget import Budget, Objective, check_objective
+from compressors.codesign._candidates import Candidate, default_candidates, named
+from compressors.codesign._clock import Clock
+from compressors.codesign._composed import Composer
+from compressors.codesign._cost import LayerCosts, Simulator
+from compressors.codesign._found import Findings, Found, found_of
+from compressors.codesign._goal import Goal
+from compressors.codesign._prices import Prices
+from compressors.codesign._repair import Repair
+from compressors.codesign._scores import Scores
+from compressors.codesign._sensitivity import SENSITIVITIES, Sensitivity
+from compressors.codesign._space import Builder
+from compressors.codesign._store import Store
+from compressors.codesign._subject import Evaluate, Subject, fingerprint, subject_of
+from compressors.codesign._survey import survey
+from compressors.codesign._trials import Bench, Measure, accuracy
+from hwsim import objective as mapping
+from hwsim.errors import InputError
+from hwsim.hardware import Accelerator, load_machine
+from hwsim.progress import Progress, quiet
+from hwsim.workload import Network
+
+# What a layer's mapping is judged by, for each objective of the network.
+MAPPED_BY: Mapping[Objective, mapping.Objective] = {
+    "energy": "energy",
+    "latency": "cycles",
+    "edp": "edp",
+    "accuracy": "edp",
+}
+
+
+def search(
+    model: nn.Module,
+    machine: str | Accelerator | None,
+    evaluate: Evaluate,
+    budget: Budget,
+    candidates: Iterable[Candidate] | None = None,
+    *,
+    data: Data,
+    calibration: Data | None = None,
+    network: Network | None = None,
+    cost: LayerCosts | None = None,
+    sensitivity: Sensitivity = "measured",
+    compare: Sequence[Sensitivity] = (),
+    objective: Objective = "energy",
+    effort: int = 0,
+    bits: int = 16,
+    rounds: int = 8,
+    store: Path | None = None,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Found:
+    """The plan of least `objective` whose `budget` holds, out of `candidates` for each layer.
+
+    Every candidate is tried on every layer alone: what it does to accuracy is measured by
+    `evaluate(module)`, a share in 0..1, or told by a proxy (`sensitivity`; others are put beside it
+    by `compare`), and what it costs is asked of `cost`, by default the simulator of `machine`: a
+    name, a path or a record. An integer program then chooses for all layers at once, those that
+    share channels or words coupled. The network under its choice is measured as a whole, what was
+    wrong about the prediction is corrected, and the program is solved again, `rounds` plans at
+    most. Where none holds the budget the nearest is returned, and the result says so.
+
+    `data` are training images that methods learn from, none of them those of `evaluate`; methods
+    that need no labels learn from `calibration`, by default the first of them. `network` is the
+    model as the simulator knows it, by default traced for one image at a time. Words that nothing
+    narrows take `bits`. Layers are mapped with `effort`, see `hwsim.simulate.search`. A `store`
+    keeps what was simulated and measured, as it ends: a search that is run again does what is
+    missing. Equal arguments give equal results.
+
+    Raises InputError for what cannot be used, and EvaluationError, which names the plan, where
+    `evaluate` raises or returns no share; what was finished is in the store.
+    """
+    check_objective(objective, budget)
+    for one in (sensitivity, *compare):
+        if one not in SENSITIVITIES:
+            raise InputError(f"sensitivity = {one!r}: known: {', '.join(SENSITIVITIES)}")
+    if rounds < 1:
+        raise InputError(f"rounds = {rounds}: must be at least 1")
+    subject = subject_of(
+        model, data, calibration=calibration, network=network, bits=bits, seed=seed
+    )
+    priced = cost or _simulator(machine, objective, effort)
+    task = _Search(
+        subject=subject,
+        listed=named(default_candidates() if candidates is None else candidates),
+        priced=priced,
+        accuracy=accuracy(evaluate, fingerprint(evaluate)),
+        sensitivity=sensitivity,
+        compare=tuple(compare),
+        budget=budget,
+        objective=objective,
+        rounds=rounds,
+        store=Store(store),
+        clock=Clock(progress),
+    )
+    return task.run()
+
+
+def _simulator(machine: str | Accelerator | None, objective: Objective, effort: int) -> Simulator:
+    if machine is None:
+        raise InputError("machine is missing: name one, or give a cost")
+    chip = load_machine(machine) if isinstance(machine, str) else machine
+    return Simulator(machine=chip, objective=MAPPED_BY[objective], effort=effort)
+
+
+@dataclass(kw_only=True, eq=False)
+class _Search:
+    """One search, step by step."""
+
+    subject: Subject
+    listed: Mapping[str, Candidate]
+    priced: LayerCosts
+    accuracy: Measure
+    sensitivity: Sensitivity
+    compare: tuple[Sensitivity, ...]
+    budget: Budget
+    objective: Objective
+    rounds: int
+    store: Store
+    clock: Clock
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Where plans are carried out."""
+        return Bench(subject=self.subject, store=self.store)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What layers cost."""
+        return Prices(cost=self.priced, store=self.store, network=self.subject.network)
+
+    def run(self) -> Found:
+        """The whole search."""
+        composer = Composer(self.bench, self.prices, self.accuracy, self.listed)
+        self.clock.progress("measuring the network as it is")
+        base = composer.baseline()
+        bounds = self.budget.bounds(base)
+        scores = Scores(self.bench, self.accuracy, base["accuracy"], self.sensitivity, self.compare)
+        found = survey(self.bench, self.listed.values(), scores.measure, self.clock)
+        drop = scores.drops(found, self.clock)
+        space = Builder(
+            subject=self.subject,
+            options=found.options,
+            rates=found.rates,
+            price=self.prices,
+            drop=drop,
+            clock=self.clock,
+        ).space()
+        goal = Goal(space.problem, self.objective)
+        repair = Repair(
+            problem=space.problem,
+            bounds=bounds,
+            optimum=goal.best,
+            least_drop=goal.least_drop,
+            measure=composer.totals,
+            scale={"energy": 1.0, "latency": 1.0, **base, "drop": 1.0},
+            rounds=self.rounds,
+            clock=self.clock,
+        )
+        repair.run()
+        return found_of(
+            Findings(
+                subject=self.subject,
+                listed=self.listed,
+                composer=composer,
+                goal=goal,
+                bounds=bounds,
+                repair=repair,
+                dropped=(*found.dropped, *space.dropped),
+                comparisons=scores.comparisons,
+                sensitivity=self.sensitivity,
+                clock=self.clock,
+            )
+        )

@@ -1,0 +1,191 @@
+"""What a co-design search says: the plan it chose, why, and what it measured on the way.
+
+Plain numbers in one versioned record, which JSON, CSV, the table and the plots are made from.
+Energies are in pJ, latencies in ms, sizes in bits of weights, all of one batch; accuracy is a share
+in 0..1.
+"""
+
+import csv
+import json
+from collections.abc import Iterable
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from hwsim import gallery, registry
+from hwsim.config import Config, parse
+from hwsim.errors import InputError
+from hwsim.results import write_files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HOOK = "draw_codesign"
+Components = dict[str, float]
+
+
+class Totals(Config):
+    """Of a whole network; None what a machine cannot run, and accuracy that was not measured."""
+
+    energy_pj: float | None
+    latency_ms: float | None
+    size_bits: float
+    accuracy: float | None
+
+
+class Gain(Config):
+    """What one property of a compressed layer saves: what the layer would cost more without it.
+
+    `prop` names the property, `energy_pj` has the components, where they are known; `latency_ms`
+    is the time. None of both where the machine could not run the layer without.
+    """
+
+    prop: str
+    energy_pj: float | None
+    latency_ms: float | None
+    components_pj: Components
+
+
+class LayerChoice(Config):
+    """A layer: what it got, what it costs, and why.
+
+    `baseline_` is the layer as it was, None where the machine cannot run it so. `accuracy_drop` is
+    what the search attributes to the choice. `runner_up` is what the layer has in the best plan in
+    which it must have something else, and `runner_up_excess` by what share of itself that plan's
+    objective is worse; None where no such plan holds the budgets. `paid` says which feature of the
+    hardware paid most, of all `gains`. Layers without weights have no `choice`.
+    """
+
+    name: str
+    op: str
+    choice: str
+    candidates: int
+    energy_pj: float
+    latency_ms: float
+    cycles: int | None
+    bound: str
+    size_bits: float
+    components_pj: Components
+    accuracy_drop: float
+    baseline_energy_pj: float | None
+    baseline_latency_ms: float | None
+    baseline_cycles: int | None
+    baseline_bound: str
+    baseline_components_pj: Components
+    runner_up: str | None
+    runner_up_excess: float | None
+    paid: str
+    gains: tuple[Gain, ...]
+
+
+class Point(Config):
+    """A plan: its choices by layer, totals as predicted (accuracy as a drop) and as measured."""
+
+    choices: dict[str, str]
+    predicted_drop: float
+    predicted_energy_pj: float
+    predicted_latency_ms: float
+    predicted_size_bits: float
+    measured: Totals | None = None
+    met: bool | None = None
+
+
+class DroppedCandidate(Config):
+    """A candidate that a layer could not get, and why."""
+
+    layer: str
+    candidate: str
+    reason: str
+
+
+class Comparison(Config):
+    """How well a proxy orders candidates: Spearman's rank correlation with measured drops of
+    accuracy over `trials` of them."""
+
+    sensitivity: str
+    correlation: float | None
+    trials: int
+
+
+class Evolution(Config):
+    """The check by an evolutionary search of the same tables: the best that it found in so many
+    evaluations, and the program's; both of the objective."""
+
+    best: float | None
+    optimum: float
+    evaluations: int
+
+
+class CodesignReport(Config):
+    """Everything that a search found. `bounds` are the budgets in absolute numbers."""
+
+    schema_version: Literal[1] = 1
+    network: str
+    machine: str
+    objective: str
+    sensitivity: str
+    bounds: dict[str, float]
+    met: bool
+    text: str
+    baseline: Totals
+    found: Totals
+    predicted: Point
+    layers: tuple[LayerChoice, ...]
+    front: tuple[Point, ...]
+    attempts: tuple[Point, ...]
+    candidates: dict[str, tuple[str, ...]]
+    dropped: tuple[DroppedCandidate, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    evolution: Evolution | None = None
+
+    @property
+    def compressed_layers(self) -> tuple[LayerChoice, ...]:
+        """Those that had a choice."""
+        return tuple(layer for layer in self.layers if layer.choice)
+
+
+def to_json(report: CodesignReport) -> str:
+    """The text of codesign.json."""
+    return report.model_dump_json(indent=1) + "\n"
+
+
+def to_csv(report: CodesignReport) -> str:
+    """The text of codesign.csv: a row for each layer."""
+    text = StringIO()
+    left_out = {"gains", "components_pj", "baseline_components_pj"}
+    rows = [layer.model_dump(exclude=left_out) for layer in report.layers]
+    table = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def contents(report: CodesignReport, plots: Iterable[str] | None = None) -> dict[str, bytes]:
+    """Every file of a results folder by name; `plots` by name, by default all that draw one."""
+    found = {"codesign.json": to_json(report).encode(), "codesign.csv": to_csv(report).encode()}
+    for name in gallery.plots(HOOK) if plots is None else plots:
+        figure = cast("Figure", registry.hook(registry.module("plot", name), HOOK)(report))
+        found |= {f"{name}.{kind}": gallery.image(figure, kind) for kind in ("png", "svg")}
+    return found
+
+
+def write(
+    report: CodesignReport, folder: Path, *, plots: Iterable[str] | None = None
+) -> tuple[Path, ...]:
+    """Writes codesign.json, codesign.csv and the plots; returns their paths. Raises InputError."""
+    files = contents(report, plots)
+    write_files(files, folder)
+    return tuple(folder / name for name in files)
+
+
+def read(path: Path) -> CodesignReport:
+    """The report that `write` left at `path`. Raises InputError naming file, key and value."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not a report: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a report: holds a {type(content).__name__}")
+    return parse(content, CodesignReport, file=path)
