@@ -92,10 +92,14 @@ def adapt(
     data: Data,
     config: Config,
     *,
+    judge: Data | None = None,
     folder: Path | None = None,
     progress: Progress = quiet,
 ) -> Adapted:
     """A smaller copy of `model`; only filters of `layers` go, and it stays as it is.
+
+    Accuracy is judged on `judge` in place of a share of the data: images that the network was not
+    trained on do not flatter it. `costs` say what each layer costs, whatever is to be lowered.
 
     Every proposal is kept in `folder` as it ends, and a later call with the same model, data,
     settings and folder goes on there; other costs want another folder. Raises InputError where the
@@ -104,9 +108,13 @@ def adapt(
     check_data(NAME, Needs.LABELS, data)
     for path, _, _ in parametrized(model):
         raise InputError(f"layer {path!r}: {NAME}: takes plain weights, and these have a form")
+    learn = data
+    if judge is None:
+        learn, judge = split(data, share=config.held_out, seed=config.seed)
+    check_data(NAME, Needs.LABELS, judge)
     job = (config.model_dump(mode="json"), [*layers], widths_of(model), model.state_dict())
-    trail = Trail(folder, key_of(*job, data.images, data.labels) if folder else "")
-    return _Search(model, layers, costs, data, config, trail, progress).run()
+    key = key_of(*job, learn.images, learn.labels, judge.images) if folder else ""
+    return _Search(model, layers, costs, learn, judge, config, Trail(folder, key), progress).run()
 
 
 class _Search:
@@ -117,7 +125,8 @@ class _Search:
         model: nn.Module,
         layers: Sequence[str],
         costs: LayerCosts,
-        data: Data,
+        learn: Data,
+        judge: Data,
         config: Config,
         trail: Trail,
         progress: Progress,
@@ -125,10 +134,9 @@ class _Search:
         self.original, self.model = model, copy.deepcopy(model).eval()
         self.layers, self.costs, self.config = layers, costs, config
         self.trail, self.progress = trail, progress
-        self.learn, self.judge = split(data, share=config.held_out, seed=config.seed)
-        self.workload = Workload.of(
-            self.model, data.images[:DENSITY_IMAGES], batch=config.batch, bits=config.bits
-        )
+        self.learn, self.judge = learn, judge
+        images = learn.images[:DENSITY_IMAGES]
+        self.workload = Workload.of(self.model, images, batch=config.batch, bits=config.bits)
         groups = groups_of(self.model, layers, method=NAME)
         self.sizes = Sizes.of(self.model, groups, self.workload)
         self.start = network_cost(self.sizes.traced, costs)
