@@ -118,8 +118,8 @@ def test_terms_and_bits_of_shifts(tmp_path: Path) -> None:
 
 
 def test_every_term_is_an_operation() -> None:
-    """N shift-adds a weight, N * B bits of it, beside 8-bit ifmaps; a level of either sign
-    a term needs no shifts but those by constants.
+    """N shift-adds a weight, N * B bits of it, beside 8-bit ifmaps; with two
+    bits a term is one level of either sign: it only adds.
     """
     place = Place("shiftcnn", "energy")
     for (terms, bits), candidate in zip(
