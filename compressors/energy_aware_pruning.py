@@ -29,13 +29,13 @@ from compressors._thinning import Samples, fitted, largest, restore_
 from compressors._trail import Trail, key_of
 from compressors.structure._cost import layer_energies_pj, layer_macs
 from compressors.structure._repair import rewrite_
-from compressors.structure._select import check_fit, fine_tuned
+from compressors.structure._select import fine_tuned
 from compressors.weights._form import code_of
 from compressors.weights.masked import mask_, mask_of
 from hwsim.progress import Progress, quiet
 
 NAME = "energy_aware_pruning"
-NEEDS, TAKES = Needs.IMAGES, WEIGHTED
+NEEDS, TAKES = Needs.LABELS, WEIGHTED
 SIMULATED = 4  # images whose zeros the simulator sees
 TRIALS = 5
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,7 +49,7 @@ class Config(hwsim.config.Config):
     falls by no more in all since the round began, so that layers that come first give most; a layer
     that cannot give so much keeps all. With `loss`, what counts is the last round after which
     accuracy has fallen by no more since the start; after the first that falls deeper, `gentler`
-    others keep the square root of `keep`. Both are judged on a tenth of the data, and need labels.
+    others keep the square root of `keep`. Both are judged on a tenth of the data.
 
     `order` is by simulated energy on `machine`, which works on `batch` images at once, by
     multiply-accumulates or by number of weights, each of those that are left. Maps are compared at
@@ -102,9 +102,7 @@ def prune(
     Accuracy is judged on `judge` in place of a tenth of the data: on images that the network was
     not trained on it is not flattered, and what pruning costs shows as it is.
     """
-    check_fit(config.fit, data, method=NAME)
-    if config.judges:
-        check_data(NAME, Needs.LABELS, judge or data)
+    check_data(NAME, NEEDS, data)
     learn = data
     if judge is None:
         learn, judge = _held_out(data, config.seed) if config.judges else (data, data)

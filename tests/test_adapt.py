@@ -102,7 +102,7 @@ def test_proposals_are_those_of_brute_force(model: nn.Module, data: Data) -> Non
         assert {cut.name: cut.filters for cut in found} == wanted
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 0), (3, 2), (4, 5)])
+@pytest.mark.parametrize(("first", "second"), [(1, 0), (4, 5)])
 def test_sizes_are_those_of_the_traced_network(first: int, second: int) -> None:
     """Of a network with branches, a depthwise layer, a residual sum and a flattening."""
     torch.manual_seed(0)

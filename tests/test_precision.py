@@ -73,6 +73,7 @@ class Place:
 WORDS = widths((8, 3), (8, 4))[:3]  # 8 x 8, 8 x 4, 3 x 8
 
 
+@pytest.mark.slow
 def test_narrow_words_pay_on_a_machine_that_scales(tmp_path: Path) -> None:
     """The fastest of all 8 plans that lose at most so much; no plan by type is faster."""
     place, words = Place("bit_fusion", "latency"), widths((8, 3), (8,))
