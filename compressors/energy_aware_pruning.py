@@ -111,7 +111,8 @@ def prune(
         thinned = _thinned(network, layers, config, share, learn, judge, progress)
         return fine_tuned(thinned, config.fit, learn)
 
-    job = (config.model_dump(mode="json"), [*layers], model.state_dict(), learn.images)
+    job = (config.model_dump(mode="json"), [*layers], model.state_dict())
+    seen = (learn.images, learn.labels, judge.images)
     return descend(
         model,
         layers,
@@ -121,7 +122,7 @@ def prune(
         keep=config.keep,
         rounds=config.rounds,
         gentler=config.gentler,
-        trail=Trail(folder, key_of(*job, judge.images) if folder else ""),
+        trail=Trail(folder, key_of(*job, *seen) if folder else ""),
         progress=progress,
     )
 
