@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from compressors._candidate_sets import candidate_set as candidate_set
     from compressors._compress import check as check
     from compressors._compress import compress as compress
     from compressors._compress import compress_ as compress_
@@ -28,6 +29,7 @@ _HOMES = {
     "Fit": "_fit",
     "Plan": "_plan",
     "Step": "_plan",
+    "candidate_set": "_candidate_sets",
     "check": "_compress",
     "code_of": "weights._form",
     "weight_codes": "_layers",

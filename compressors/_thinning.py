@@ -3,16 +3,20 @@
 Yang, Chen and Sze, CVPR 2017, arXiv:1611.05128, Sec. 4.2 to 4.4.
 """
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 RIDGE, TINY = 1e-6, 1e-30  # the ridge is relative to the inputs' mean sum of squares
 
 
-def largest(values: Tensor, count: int) -> Tensor:
-    """Where, bool of its shape, the `count` largest of each row are."""
-    order = torch.argsort(values, dim=1, descending=True, stable=True)[:, :count]
-    return torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order, True)
+def largest(values: Tensor, count: int | Tensor) -> Tensor:
+    """Where, bool of its shape, the `count` largest of each row are; one count, or one a row."""
+    counts = torch.as_tensor(count).reshape(-1, 1)
+    order = torch.argsort(values, dim=1, descending=True, stable=True)
+    taken = (torch.arange(values.shape[1]) < counts).expand(values.shape)
+    return torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order, taken)
 
 
 def restore_(
@@ -26,20 +30,40 @@ def restore_(
     stays[candidates[torch.argsort(gains, descending=True, stable=True)[:count]]] = True
 
 
-def fitted(row: Tensor, stays: Tensor, inputs: Tensor, wanted: Tensor) -> Tensor:
+class Samples:
+    """What a layer's filters were laid on, [n, D]; products of all its columns are taken once."""
+
+    def __init__(self, inputs: Tensor) -> None:
+        self.inputs = inputs
+
+    @cached_property
+    def products(self) -> Tensor:
+        """[D, D]."""
+        return self.inputs.T @ self.inputs
+
+
+def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tensor:
     """A filter of least squared error with the weights that stay, never of more than `row` has.
 
     A slight ridge around `row` keeps what the samples do not tell as it was.
     """
-    some = inputs[:, stays]
-    error = wanted - inputs @ row
-    ridge = RIDGE * some.square().sum(0).mean() + TINY
-    if some.shape[1] <= len(some):
-        products = some.T @ some + ridge * torch.eye(some.shape[1], dtype=some.dtype)
-        step = torch.linalg.solve(products, some.T @ error)
+    kept = stays.nonzero().flatten()
+    if not len(kept):
+        return row
+    error = wanted - samples.inputs @ row
+    if len(kept) <= len(error):
+        products = samples.products[kept][:, kept]
+        slope = samples.inputs.T[kept] @ error
+        step = torch.linalg.solve(_ridged(products, len(kept)), slope)
     else:
-        products = some @ some.T + ridge * torch.eye(len(some), dtype=some.dtype)
-        step = some.T @ torch.linalg.solve(products, error)
+        some = samples.inputs[:, kept]
+        step = some.T @ torch.linalg.solve(_ridged(some @ some.T, len(kept)), error)
     found = row.clone()
-    found[stays] += step
+    found[kept] += step
     return found
+
+
+def _ridged(products: Tensor, columns: int) -> Tensor:
+    """Products of `columns` columns, with a ridge in proportion to their mean sum of squares."""
+    ridge = RIDGE * products.trace() / columns + TINY
+    return products + ridge * torch.eye(len(products), dtype=products.dtype)

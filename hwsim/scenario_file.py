@@ -175,7 +175,7 @@ def sought(search: Planned, file: Path | str) -> tuple[Any, Sequence[Any] | None
         raise ConfigError(file=file, key=key, value=search.budget[name], reason=reason)
     budget = planner.Budget(**search.budget)
     if not isinstance(search.candidates, dict):
-        return budget, search.candidates and planner.candidate_set(search.candidates)
+        return budget, search.candidates and compressors_library().candidate_set(search.candidates)
     where = f"{file}: compressed.search.candidates"
     listed = [{"name": name, "steps": steps} for name, steps in search.candidates.items()]
     return budget, [parse(one, planner.Candidate, file=where) for one in listed]

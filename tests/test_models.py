@@ -40,6 +40,7 @@ PUBLISHED = {
 }
 # The least top-1 percentage that the trained networks are to reach on all 10,000 test images.
 FASHION_TOP1 = {
+    "alexnet_fashion": 91.5,
     "lenet5_fashion": 91.5,
     "lenet_300_100_fashion": 89.5,
     "mobilenet_v1_fashion": 92.5,
@@ -102,6 +103,17 @@ def test_counts_are_the_published_ones(name: str) -> None:
     macs, parameters = PUBLISHED[name]
     assert sum(macs_by_layer(net, image).values()) == macs
     assert sum(parameter.numel() for parameter in net.parameters()) == parameters
+
+
+def test_fashion_alexnet_ranks_its_layers_differently_by_macs_and_by_weights() -> None:
+    _, net, image = shapes_only("alexnet_fashion")
+    macs = macs_by_layer(net, image)
+    weights = {name: net.get_parameter(f"{name}.weight").numel() for name in macs}
+    assert sum(macs.values()) == 14_346_880
+    assert sum(parameter.numel() for parameter in net.parameters()) == 1_295_634
+    assert sorted(macs, key=lambda name: -macs[name])[0] == "conv2"
+    assert sorted(weights, key=lambda name: -weights[name])[:2] == ["fc6", "fc7"]
+    assert macs["conv2"] == 14 * 14 * 48 * 24 * 25
 
 
 def test_alexnet_layers_have_the_macs_eyeriss_lists() -> None:

@@ -20,5 +20,4 @@ from compressors.codesign._cost import Simulator as Simulator
 from compressors.codesign._cost import Table as Table
 from compressors.codesign._found import Found as Found
 from compressors.codesign._search import search as search
-from compressors.codesign._sets import candidate_set as candidate_set
 from compressors.codesign._trials import EvaluationError as EvaluationError

@@ -1,12 +1,13 @@
 """What each layer costs in the network as it is: MACs, or joules on a machine."""
 
+import torch
 from torch import Tensor, nn
 
 from compressors._layers import weighted_layers
-from hwsim.frontends.torch import network_from_torch, with_densities
-from hwsim.hardware import Accelerator, load_machine
+from compressors._lower import lower
+from hwsim.frontends.torch import network_from_torch
+from hwsim.hardware import load_machine
 from hwsim.simulate import simulate
-from hwsim.workload import Layer
 
 
 def layer_macs(model: nn.Module, image: Tensor) -> dict[str, float]:
@@ -16,22 +17,18 @@ def layer_macs(model: nn.Module, image: Tensor) -> dict[str, float]:
     return {layer.name: float(layer.macs) for layer in network if layer.name in paths}
 
 
-def layer_energies_pj(model: nn.Module, images: Tensor, *, machine: str) -> dict[str, float]:
+def layer_energies_pj(
+    model: nn.Module, images: Tensor, *, machine: str, batch: int = 1
+) -> dict[str, float]:
     """Simulated picojoules of each weighted layer for an image, with the zeros `images` leave.
 
-    Words are as wide as the machine's MACs take them, where the network's are wider.
+    Words that no code narrowed are as wide as the machine's MACs take them; `batch` images are
+    processed at once.
     """
-    network = network_from_torch(model, (images[:1],), name=type(model).__name__)
-    chip, measured = load_machine(machine), with_densities(network, model, images)
-    narrow = measured.with_layers({layer.name: _narrowed(layer, chip) for layer in measured})
+    chip = load_machine(machine)
+    example = torch.zeros(batch, *images.shape[1:])
+    network = network_from_torch(model, (example,), name=type(model).__name__)
+    coded = lower(network, model, images, bits=min(16, chip.mac.ifmap_bits))
     paths = weighted_layers(model)
-    found = (one for one in simulate(narrow, chip, workers=1).layers if one.layer.name in paths)
-    return {one.layer.name: one.cost.energy_pj for one in found}
-
-
-def _narrowed(layer: Layer, machine: Accelerator) -> Layer:
-    """The layer with operands that the MACs take."""
-    ifmap = min(layer.ifmap.bits, machine.mac.ifmap_bits)
-    weight = min(layer.weight.bits, machine.mac.weight_bits) if layer.weighted else ifmap
-    ofmap = min(layer.ofmap.bits, machine.mac.ifmap_bits)
-    return layer.at_bits(ifmap=ifmap, weight=weight, ofmap=ofmap, psum=layer.psum.bits)
+    found = (one for one in simulate(coded, chip, workers=1).layers if one.layer.name in paths)
+    return {one.layer.name: one.cost.energy_pj / batch for one in found}

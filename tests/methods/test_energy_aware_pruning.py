@@ -1,6 +1,7 @@
 """Yang, Chen and Sze, arXiv:1611.05128."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from torch import nn
 from compressors import energy_aware_pruning as method
 from compressors._compress import compress
 from compressors._data import Data
+from compressors._fit import Fit
 from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors._probe import read_columns
-from compressors._thinning import fitted, largest, restore_
+from compressors._thinning import Samples, fitted, largest, restore_
 from compressors.structure._cost import layer_energies_pj
 from compressors.weights._form import code_of
 from compressors.weights.masked import mask_, mask_of
@@ -55,7 +57,7 @@ def test_each_step_lowers_the_error(cnn: nn.Module, training: Data) -> None:
     assert set((stays & ~before).nonzero().flatten().tolist()) == {p for _, p in sorted(single)[:4]}
     errors.append(float((wanted - inputs @ (row * stays)).abs().sum()))
     assert errors[1] < errors[0]
-    found = fitted(row * stays, stays, inputs, wanted)
+    found = fitted(row * stays, stays, Samples(inputs), wanted)
     assert found[~stays].count_nonzero() == 0
     best, *_ = np.linalg.lstsq(inputs[:, stays].numpy(), wanted.numpy(), rcond=None)
     least = np.square(inputs[:, stays].numpy() @ best - wanted.numpy()).sum()
@@ -71,7 +73,7 @@ def test_fits_with_fewer_samples_than_weights() -> None:
         torch.randn(5, generator=draw).double(),
     )
     row = torch.randn(9, generator=draw).double()
-    found = fitted(row, torch.ones(9, dtype=torch.bool), inputs, wanted)
+    found = fitted(row, torch.ones(9, dtype=torch.bool), Samples(inputs), wanted)
     assert torch.allclose(inputs @ found, wanted, atol=1e-4)
 
 
@@ -134,3 +136,47 @@ def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data) -> 
     config = {"keep": 0.4, "fit": {"epochs": 4.0, "learning_rate": 0.02}}
     found = compress(cnn, uniform(("energy_aware_pruning", config)), data=training)
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01
+
+
+def test_rounds_stop_at_the_floor_and_go_on_after_a_kill(
+    mlp: nn.Module, training: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is the last of its rounds that holds; each has the same share of the last."""
+    fit = Fit(epochs=0.5, learning_rate=0.01)
+    few = training.first(500)
+    layers = [*weighted_layers(mlp)]
+
+    def pruned(rounds: int, loss: float | None, folder: Path | None = None) -> nn.Module:
+        config = method.Config(
+            keep=0.25, rounds=rounds, loss=loss, order="weights", images=20, fit=fit
+        )
+        return method.prune(copy.deepcopy(mlp), layers, config, few, folder=folder)
+
+    wanted = pruned(4, 0.1, tmp_path)
+    left = weight_of(wanted.get_submodule("1")).count_nonzero(dim=1)
+    turns = next(n for n in range(1, 4) if int(left[0]) == 256 >> 2 * n)
+    assert torch.equal(left, torch.full((100,), 256 >> 2 * turns))
+    deeper = pruned(turns + 1, None)
+    judge = few.parted(50, seed=0)[1]
+    least = accuracy(mlp, judge) - 0.1
+    assert accuracy(deeper, judge) < least <= accuracy(wanted, judge)
+    monkeypatch.setattr(method, "thin_", None)  # all is known by now
+    again = pruned(4, 0.1, tmp_path)
+    for key, value in wanted.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value)
+
+
+def test_orders(mlp: nn.Module, training: Data) -> None:
+    """By hand: in linear layers MACs are weights, and what is masked counts for neither."""
+    layers = [*weighted_layers(mlp)]
+    mask = torch.zeros(100, 256, dtype=torch.bool)
+    mask[:, 0] = True
+    mask_(mlp.get_submodule("1"), mask)
+    for order in ("weights", "macs"):
+        config = method.Config.model_validate({"order": order})
+        assert method.ordered(mlp, layers, config, training) == ["3", "5", "1"]
+    one, four = (
+        layer_energies_pj(mlp, training.images[:2], machine="systolic_ws", batch=batch)
+        for batch in (1, 4)
+    )
+    assert all(four[path] < one[path] for path in layers)  # weights are fetched once for all

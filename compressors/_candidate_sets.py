@@ -1,20 +1,17 @@
 """Sets of candidates by name, for scenarios."""
 
 from collections.abc import Callable, Mapping
-from itertools import product
 
-from compressors.codesign._candidates import (
+from compressors import precision
+from compressors.codesign import (
     NONE,
     Candidate,
     default_candidates,
     filters,
     fixed_point,
     magnitude,
-    shift,
 )
 from hwsim.errors import UnknownNameError
-
-WIDTHS = (8, 6, 4, 3, 2)
 
 
 def candidate_set(name: str) -> tuple[Candidate, ...]:
@@ -22,16 +19,6 @@ def candidate_set(name: str) -> tuple[Candidate, ...]:
     if name not in SETS:
         raise UnknownNameError(kind="candidate set", name=name, known=SETS)
     return SETS[name]()
-
-
-def precision() -> tuple[Candidate, ...]:
-    """Fixed point, weights and ifmaps at widths of their own (HAQ, Wang et al., CVPR 2019)."""
-    return (NONE, *(fixed_point(w, a) for w, a in product(WIDTHS, WIDTHS[:3])))
-
-
-def shifts() -> tuple[Candidate, ...]:
-    """ShiftCNN's N and B (Gudovskiy and Rigazio, 2017, Table 2)."""
-    return (NONE, *(shift(terms, bits) for terms, bits in product((1, 2, 3), (2, 3, 4))))
 
 
 def zeros() -> tuple[Candidate, ...]:
@@ -53,8 +40,8 @@ def compact() -> tuple[Candidate, ...]:
 
 SETS: Mapping[str, Callable[[], tuple[Candidate, ...]]] = {
     "default": default_candidates,
-    "precision": precision,
-    "shifts": shifts,
+    "precision": lambda: (NONE, *precision.widths()),
+    "shifts": lambda: (NONE, *precision.shifts()),
     "zeros": zeros,
     "channels": channels,
     "compact": compact,

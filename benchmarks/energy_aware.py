@@ -1,0 +1,218 @@
+"""Who prunes first, and what it saves: `python -m benchmarks.energy_aware --help`.
+
+Energy-aware pruning (arXiv:1611.05128) with its layers in the order of simulated energy, of weights
+and of multiply-accumulates, beside pruning by magnitude alone, of all layers alike and of the whole
+network at once. On LeNet-5 all do rounds, each with the same fine-tuning, down to the same
+accuracy, one point lost, with gentler tries at the end; on AlexNet the three orders do one round,
+in which layers give what they can until one point is lost, and the same fine-tuning. The first test
+images judge: training images would not do, as the networks know them. The others are reported, with
+the energy of an image. Rounds are kept as they end, and a killed run goes on;
+docs/energy_aware.json has the results, docs/energy_aware.md the table.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from benchmarks.compression import Subject, subject
+from compressors import compress, frozen, lower, uniform, weight_codes
+from compressors import energy_aware_pruning as method
+from compressors._data import Data
+from compressors._descent import descend
+from compressors._fit import Fit
+from compressors._held_out import accuracy
+from compressors._layers import weighted_layers
+from compressors._trail import Trail, key_of
+from hwsim.accuracy import one_thread
+from hwsim.hardware import load_machine
+from hwsim.networks import load_network
+from hwsim.simulate import simulate
+
+RESULTS = Path("docs/energy_aware.json")
+PAGE = RESULTS.with_suffix(".md")
+MAGNITUDE = {"magnitude, all alike": "layer", "magnitude, whole network": "std"}
+# Network, machine, images at once, most rounds.
+PLACES = (
+    ("lenet5_fashion", "zero_skipping", 1, 8),
+    ("lenet5_fashion", "zero_skipping", 16, 8),
+    ("alexnet_fashion", "zero_skipping", 16, 1),
+    ("alexnet_fashion", "zero_skipping", 1, 1),
+)
+NONE = "none"
+ORDERS = ("energy", "weights", "macs")
+POLICIES = (NONE, *ORDERS, *MAGNITUDE)
+ORDERED_KEEP, DROP = 0.1, 0.01
+KEEP, ROUNDS, GENTLER, LOSS = 0.3, 12, 3, 0.01
+TRAINS, JUDGES, SAMPLES = 59_488, 2_000, 128
+FIT = Fit(epochs=0.1, learning_rate=0.005, label_smoothing=0.1, augment=True)
+IMAGES = 32  # whose zeros the simulator sees in the end
+Row = dict[str, Any]
+
+
+def pruned(
+    found: Subject, policy: str, machine: str, batch: int, rounds: int, folder: Path
+) -> nn.Module:
+    """The last network above the floor, or, of one round, the only one."""
+    if policy == NONE:
+        return found.model
+    layers = [*weighted_layers(found.model)]
+    if policy in MAGNITUDE:
+        return by_magnitude(found, layers, MAGNITUDE[policy], folder)
+    config = method.Config.model_validate(
+        {
+            "keep": ORDERED_KEEP,
+            "drop": DROP,
+            "rounds": rounds,
+            "loss": LOSS if rounds > 1 else None,
+            "gentler": GENTLER,
+            "order": policy,
+            "machine": machine,
+            "batch": batch,
+            "images": SAMPLES,
+            "fit": FIT.model_dump(),
+        }
+    )
+    judge = found.testing.first(JUDGES)
+    return method.prune(found.model, layers, config, found.training, judge=judge, folder=folder)
+
+
+def by_magnitude(found: Subject, layers: list[str], allocation: str, folder: Path) -> nn.Module:
+    """The same rounds without order, output errors or least squares."""
+    learn, judge = found.training, found.testing.first(JUDGES)
+    settings = (allocation, KEEP, LOSS, ROUNDS, GENTLER, FIT.model_dump(mode="json"))
+    job = (settings, found.model.state_dict(), learn.images, judge.images)
+    return descend(
+        found.model,
+        layers,
+        partial(smaller, allocation=allocation, data=learn),
+        partial(accuracy, data=judge),
+        floor=accuracy(found.model, judge) - LOSS,
+        keep=KEEP,
+        rounds=ROUNDS,
+        gentler=GENTLER,
+        trail=Trail(folder, key_of(*job)),
+    )
+
+
+def smaller(model: nn.Module, share: float, *, allocation: str, data: Data) -> nn.Module:
+    """The network with a share of the weights that it has, fine-tuned."""
+    left, size = weights(model)
+    config = {
+        "sparsity": 1 - share * left / size,
+        "allocation": allocation,
+        "rounds": 1,
+        "scale_dropout": False,
+        "fit": FIT.model_dump(),
+    }
+    return compress(model, uniform(("magnitude_pruning", config)), data=data)
+
+
+def weights(model: nn.Module) -> tuple[int, int]:
+    """How many weights are not zero, and how many there are."""
+    decoded = [code.decode() for code in weight_codes(model).values()]
+    return sum(int(w.count_nonzero()) for w in decoded), sum(w.numel() for w in decoded)
+
+
+def measured(
+    found: Subject, policy: str, machine: str, batch: int, rounds: int, folder: Path
+) -> Row:
+    """One row: per image, on the test images."""
+    start = time.monotonic()
+    model = pruned(found, policy, machine, batch, rounds, folder)
+    chip, plain = load_machine(machine), load_network(found.name, batch=batch)
+    network = lower(plain, model, found.testing.images[:IMAGES], bits=chip.mac.ifmap_bits)
+    run = simulate(network, chip, workers=1)
+    left, size = weights(model)
+    return {
+        "network": found.name,
+        "machine": machine,
+        "batch": batch,
+        "policy": policy,
+        "top1": 100 * accuracy(frozen(model), unseen(found)),
+        "energy_uj": run.energy_pj / 1e6 / batch,
+        "cycles": run.cycles / batch,
+        "weights": left / size,
+        "layers": {
+            one.layer.name: {
+                "energy_uj": one.cost.energy_pj / 1e6 / batch,
+                "density": one.layer.weight.density,
+            }
+            for one in run.layers
+            if one.layer.weighted
+        },
+        "seconds": time.monotonic() - start,
+    }
+
+
+def unseen(found: Subject) -> Data:
+    """The test images that decided nothing."""
+    images, labels = found.testing.images, found.testing.labels
+    assert labels is not None
+    return Data(images=images[JUDGES:], labels=labels[JUDGES:])
+
+
+def page(rows: list[Row]) -> Iterator[str]:
+    """The table in Markdown."""
+    yield f"{str(__doc__).strip()}\n\n"
+    yield "| network | machine | batch | policy | top-1 % | weights left % | energy µJ | gain |\n"
+    yield "|---|---|---|---|---|---|---|---|\n"
+    plain = {place(row): row["energy_uj"] for row in rows if row["policy"] == NONE}
+    for row in sorted(rows, key=lambda row: (*place(row), POLICIES.index(row["policy"]))):
+        gain = plain[place(row)] / row["energy_uj"] if place(row) in plain else float("nan")
+        yield (
+            f"| {row['network']} | {row['machine']} | {row['batch']} | {row['policy']} "
+            f"| {row['top1']:.2f} | {100 * row['weights']:.1f} "
+            f"| {row['energy_uj']:.1f} | {gain:.2f}x |\n"
+        )
+
+
+def place(row: Row) -> tuple[str, str, int]:
+    """What rows are compared within."""
+    return row["network"], row["machine"], row["batch"]
+
+
+def main(
+    networks: Annotated[list[str] | None, typer.Option("--network")] = None,
+    policies: Annotated[list[str] | None, typer.Option("--policy")] = None,
+    folder: Annotated[Path, typer.Option(help="where rounds are kept")] = Path("results/pruning"),
+) -> None:
+    """Measure what is not in docs/energy_aware.json yet, and draw the page."""
+    known = {(*place(row), row["policy"]) for row in read()}
+    with one_thread():
+        for name, machine, batch, rounds in PLACES:
+            if networks and name not in networks:
+                continue
+            listed = POLICIES if rounds > 1 else (NONE, *ORDERS)
+            wanted = [p for p in listed if (name, machine, batch, p) not in known]
+            wanted = [p for p in wanted if not policies or p in policies]
+            found = subject(name, tests=10_000, trains=TRAINS)
+            for policy in wanted:
+                print(f"{name} on {machine}, batch of {batch}: {policy}", file=sys.stderr)
+                add(measured(found, policy, machine, batch, rounds, folder))
+
+
+def read() -> list[Row]:
+    """All that was measured."""
+    found: list[Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return found
+
+
+def add(row: Row) -> None:
+    """Write both files anew with one row more, the results whole or not at all."""
+    rows = [*read(), row]
+    part = RESULTS.with_suffix(".part")
+    part.write_text(json.dumps(rows, indent=1) + "\n")
+    os.replace(part, RESULTS)
+    PAGE.write_text("".join(page(rows)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
