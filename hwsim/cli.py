@@ -10,6 +10,7 @@ import yaml
 
 from hwsim import registry
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.explore_command import explore_space
 from hwsim.map_command import map_layer
 from hwsim.shell import RESULTS, complaints, plain_app
 
@@ -203,6 +204,7 @@ def _trace(
 
 
 app.command("map")(map_layer)
+app.command("explore")(explore_space)
 
 
 @app.command("methods")

@@ -81,6 +81,24 @@ def run(
     return found
 
 
+def networks(
+    scenario: Scenario, *, progress: Progress = quiet
+) -> "dict[str, tuple[Network, float]]":
+    """By label, each side's layers, zeros and widths included, and its top-1. Raises InputError."""
+    from torch import random
+
+    from hwsim.accuracy import one_thread
+
+    with random.fork_rng(devices=[]), one_thread():
+        random.manual_seed(scenario.seed)
+        subject = _subject(scenario, progress, workers=None, keep_on_chip=False)
+        sides = scenario.baseline, scenario.compressed
+        return {
+            sides[0].label: _baseline_network(subject, sides[0]),
+            sides[1].label: _compressed_network(subject, sides[1], bits=sides[0].bits),
+        }
+
+
 @dataclass(frozen=True)
 class Subject:
     """What both sides start from: a trained network, its layers, and images.
@@ -128,23 +146,38 @@ def _subject(
 
 
 def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
-    """The network as it was trained, its tensors counted at one width."""
+    network, top1 = _baseline_network(subject, wanted)
+    machine = load_machine(wanted.machine)
+    return _simulated(subject, network, machine, label=wanted.label, top1=top1)
+
+
+def _baseline_network(subject: Subject, wanted: Baseline) -> "tuple[Network, float]":
+    """The network as it was trained, its tensors counted at one width, and its top-1."""
     from hwsim.frontends.torch import with_densities
 
-    bits, label, machine = wanted.bits, wanted.label, load_machine(wanted.machine)
+    bits = wanted.bits
     layers = {
         layer.name: layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=2 * bits)
         for layer in subject.network
     }
-    top1 = _top1(subject, subject.module, label)
+    top1 = _top1(subject, subject.module, wanted.label)
     network = subject.network.with_layers(layers)
-    network = with_densities(network, subject.module, subject.found.images[:DENSITY_IMAGES])
-    return _simulated(subject, network, machine, label=label, top1=top1)
+    images = subject.found.images[:DENSITY_IMAGES]
+    return with_densities(network, subject.module, images), top1
 
 
 def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Side":
-    """The network as its plan left it; words that the plan did not narrow take `bits`."""
-    library, label, machine = compressors_library(), wanted.label, load_machine(wanted.machine)
+    network, top1 = _compressed_network(subject, wanted, bits=bits)
+    machine = load_machine(wanted.machine)
+    return _simulated(subject, network, machine, label=wanted.label, top1=top1)
+
+
+def _compressed_network(
+    subject: Subject, wanted: Compressed, *, bits: int
+) -> "tuple[Network, float]":
+    """The network as its plan left it, and its top-1; words that the plan did not narrow take
+    `bits`."""
+    library, label = compressors_library(), wanted.label
 
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         subject.progress(f"{label}: {stage}", done, total)
@@ -158,7 +191,7 @@ def _compressed_side(subject: Subject, wanted: Compressed, *, bits: int) -> "Sid
     top1 = _top1(subject, library.frozen(module), label)
     images = subject.found.images[:DENSITY_IMAGES]
     network: Network = library.lower(subject.network, module, images, bits=bits)
-    return _simulated(subject, network, machine, label=label, top1=top1)
+    return network, top1
 
 
 def _lessons(found: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ predicted. Pads come out a quarter too small, and what is no memory too large, a
 is taken from the ISCA 2016 study. EIE's published 40.8 mm2 are 64 times one PE, gaps of 4 %
 included, so that cells alone are to be compared with it; the pointers' memory is added, which the
 machine's file leaves out. Arithmetic is Bit Fusion's synthesis, latches included: two thirds above
-Horowitz's bare multiplier and adder. YodaNN is beyond the model and for reading: latches in place of memories,
-adders in place of multipliers, and a file whose array and sums stand for an order of loops, not for
-silicon.
+Horowitz's bare multiplier and adder. YodaNN is beyond the model and for reading: latches in place
+of memories, adders in place of multipliers, and a file whose array and sums stand for an order of
+loops, not for silicon.
 """
 
 from collections.abc import Iterator
