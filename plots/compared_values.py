@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from hwsim.explore.findings import Findings
 from hwsim.explore.output import UNITS, number
-from plots._style import COMPONENT_COLOURS, canvas
+from plots._style import COMPONENT_COLOURS, canvas, plain_logarithms
 
 COLOURS = list(COMPONENT_COLOURS.values())
 
@@ -28,7 +28,8 @@ def draw_comparison(found: Findings) -> Figure:
         scatter.set(xscale="log", yscale="log", xlabel=UNITS[x][1], ylabel=UNITS[y][1])
         scatter.set_title(f"{found.space}: {found.points:,} points")
         spread.set(xscale="log", xlabel=UNITS[x][1], ylabel="% of points at most there")
-        spread.legend(loc="lower right")
+        figure.legend(*spread.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        plain_logarithms(scatter.xaxis, scatter.yaxis, spread.xaxis)
         scatter.grid()
         spread.grid()
     return figure

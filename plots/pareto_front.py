@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hwsim.explore.findings import Findings
 from hwsim.explore.output import UNITS
-from plots._style import BLUE, GREY, VERMILLION, canvas
+from plots._style import BLUE, GREY, VERMILLION, canvas, plain_logarithms
 
 PANEL_IN, HEIGHT_IN, MOST_PANELS = 3.9, 4.2, 3
 
@@ -42,6 +42,7 @@ def _panel(axes: Axes, found: Findings, pair: tuple[str, str]) -> None:
         axis.set_label_text(UNITS[name][1])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    plain_logarithms(axes.xaxis, axes.yaxis)
     axes.grid()
 
 
@@ -54,20 +55,6 @@ def _lower_left(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
     return kept
 
 
-_POINT: dict[str, Any] = {
-    "ls": "",
-    "marker": "o",
-    "ms": 2.5,
-    "mew": 0,
-    "alpha": 0.35,
-    "color": GREY,
-}
-_POINT |= {"label": "points"}
-_BEST: dict[str, Any] = {
-    "ls": "",
-    "marker": "o",
-    "ms": 4,
-    "mew": 0,
-    "color": VERMILLION,
-    "label": "Pareto front",
-}
+_DOTS: dict[str, Any] = {"ls": "", "marker": "o", "mew": 0}
+_POINT = {**_DOTS, "ms": 2.5, "alpha": 0.35, "color": GREY, "label": "points"}
+_BEST = {**_DOTS, "ms": 4, "color": VERMILLION, "label": "Pareto front"}
