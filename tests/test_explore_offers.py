@@ -1,7 +1,6 @@
 """The quick judging of a dataflow's mappings against `hwsim.dataflow.within_dataflow`."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.explore.evaluate import _Costs
 from hwsim.explore.fields import machine_with, moved
-from hwsim.explore.offers import offers, shape
+from hwsim.explore.offers import Counts, offers, shape
 from hwsim.explore.space import Space, machine_contents
 from hwsim.found import Question
 from hwsim.hardware import Accelerator, load_machine
@@ -41,7 +40,9 @@ def narrow(layer: Layer, where: Accelerator) -> Layer:
     return layer.at_bits(ifmap=bits, weight=bits, ofmap=min(2 * bits, 16), psum=32)
 
 
-@pytest.mark.parametrize("name", [n for n in names("machine") if n not in ("yodann", "eie", "zero_skipping")])
+@pytest.mark.parametrize(
+    "name", [n for n in names("machine") if n not in ("yodann", "eie", "zero_skipping")]
+)
 def test_shipped_machines_agree(name: str) -> None:
     where = load_machine(name)
     for layer in LAYERS[1:]:
@@ -122,7 +123,7 @@ def test_a_shape_is_what_decides_mappings_and_counts() -> None:
 
 def test_no_mapping_is_none() -> None:
     tiny = machine(dram_level(), glb_level(sized(GLB, 4)), grid(2, 2), spad_level())
-    assert offers(replace(LAYERS[0]), tiny) is None
+    assert offers(LAYERS[0], tiny, Counts()) is None
 
 
 def test_moving_there_and_back_changes_nothing() -> None:

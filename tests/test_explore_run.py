@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -223,3 +224,80 @@ class TestKilled:
         both = [subprocess.Popen(_script(tmp_path), env=environment) for _ in range(2)]
         assert [each.wait(timeout=120) for each in both] == [0, 0]
         assert _kept(tmp_path) == 120
+
+
+@pytest.mark.slow
+class TestCluster:
+    """A scheduler and workers of their own, on loopback."""
+
+    def test_a_worker_that_dies_midway_loses_nothing(self, store: Store, tmp_path: Path) -> None:
+        environment = _environment(tmp_path)
+        os.environ[MARKS] = environment[MARKS]
+        workers: list[subprocess.Popen[bytes]] = []
+        address = f"tcp://127.0.0.1:{_free_port()}"
+        scheduler = _dask("scheduler", environment, address)
+        try:
+            workers += [_dask("worker", environment, address) for _ in range(2)]
+            self._kill_one_midway(store, address, workers, Path(environment[MARKS]))
+        finally:
+            for process in (*workers, scheduler):
+                process.kill()
+                process.wait()
+
+    @staticmethod
+    def _kill_one_midway(
+        store: Store, address: str, workers: list[subprocess.Popen[bytes]], marks: Path
+    ) -> None:
+        numbers = {"from": 1, "to": 10, "step": 1}
+        run = Run.of(task(parameters={"axes.X": numbers, "axes.Y": numbers}), store)
+
+        def kill(stage: str, done: int = 0, total: int = 0) -> None:
+            if done > 20 and workers[0].poll() is None:
+                assert {mark.name.split(".")[1] for mark in marks.iterdir()} == {
+                    str(worker.pid) for worker in workers
+                }
+                workers[0].kill()
+
+        with crew(cluster=address) as members:
+            until = monotonic() + 60
+            while members.width < 2 and monotonic() < until:
+                sleep(0.1)
+            explore(run, members, progress=kill, evaluate=cheap_points.noted)
+        assert workers[0].poll() is not None
+        assert rows(store) == [
+            (x, y, float(x * y), "ok") for x in range(1, 11) for y in range(1, 11)
+        ]
+        assert 100 <= len(list(marks.iterdir())) <= 100 + 2 * 3 * 2 * 8
+
+    def test_one_of_its_own(self, store: Store) -> None:
+        with crew(cluster="local:2") as members:
+            explore(Run.of(task(), store), members, evaluate=cheap_points.measured)
+        assert rows(store) == EXPECTED
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwsim.explore.crew.CONNECT_S", 0.3)
+    address = f"tcp://127.0.0.1:{_free_port()}"
+    with (
+        pytest.raises(InputError, match=f"--cluster {address}: no scheduler"),
+        crew(cluster=address),
+    ):
+        pass
+    for wrong in ("local:0", "local:x"):
+        with pytest.raises(InputError, match="say local:N"), crew(cluster=wrong):
+            pass
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _dask(role: str, environment: dict[str, str], address: str) -> subprocess.Popen[bytes]:
+    module = (
+        "distributed.cli.dask_scheduler" if role == "scheduler" else "distributed.cli.dask_worker"
+    )
+    own = ["--host", address] if role == "scheduler" else [address, "--nthreads", "1", "--no-nanny"]
+    arguments = [sys.executable, "-m", module, *own, "--no-dashboard"]
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)

@@ -14,7 +14,7 @@ from hwsim.cost import COMPONENTS, Cost, arithmetic_pj, fused_cost
 from hwsim.dataflow import check_operands, within_dataflow
 from hwsim.errors import InputError, MappingError
 from hwsim.explore.fields import Content, Setting, Value, machine_with
-from hwsim.explore.offers import Offers, cheapest, offers, priced, shape
+from hwsim.explore.offers import Counts, Offers, cheapest, offers, priced, shape
 from hwsim.explore.space import SETTINGS, Space, machine_fields
 from hwsim.explore.workloads import Workloads
 from hwsim.found import Question
@@ -204,7 +204,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[Layer, str], Offers | None] = OrderedDict()
-        self._mappings = 0
+        self._mappings, self._counts = 0, Counts()
 
     def of(self, layer: Layer, shape: str, machine: Accelerator) -> Offers | None:
         """What a machine of a shape offers."""
@@ -212,7 +212,7 @@ class _Kept:
         if asked in self._known:
             self._known.move_to_end(asked)
             return self._known[asked]
-        found = self._known[asked] = offers(layer, machine)
+        found = self._known[asked] = offers(layer, machine, self._counts)
         self._mappings += _count(found)
         while self._mappings > MOST_MAPPINGS and len(self._known) > 1:
             self._mappings -= _count(self._known.popitem(last=False)[1])

@@ -32,7 +32,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Fields that decide no mapping and no count: only what counts weigh, or area.
-WEIGHTS: dict[type, frozenset[str]] = {
+Dropped = dict[type, frozenset[str]]
+WEIGHTS: Dropped = {
     Memory: frozenset(
         {
             "bank_bits",
@@ -50,24 +51,33 @@ WEIGHTS: dict[type, frozenset[str]] = {
         {"clock_mhz", "control", "description", "fused", "name", "source", "technology"}
     ),
 }
+# And those that decide which mappings there are, but not what one of them moves.
+SIZES = WEIGHTS | {
+    Memory: WEIGHTS[Memory] | {"capacity_bits", "reserved_bits"},
+    Array: WEIGHTS[Array] | {"axes", "skewed"},
+    Accelerator: WEIGHTS[Accelerator] | {"dataflow"},
+}
+# Some kB each.
+MOST_COUNTED = 40_000
 
 
 def shape(machine: Accelerator) -> str:
     """All of a machine that decides which mappings there are and what they move."""
-    return str(_shape(machine))
+    return str(_shape(machine, WEIGHTS))
 
 
-def _shape(value: object) -> object:
+def _shape(value: object, without: Dropped) -> object:
     if isinstance(value, tuple):
-        return [_shape(item) for item in value]
+        return [_shape(item, without) for item in value]
     if not isinstance(value, BaseModel):
         return value
-    dropped = WEIGHTS.get(type(value), frozenset())
-    found = [_shape(getattr(value, key)) for key in type(value).model_fields if key not in dropped]
+    dropped = without.get(type(value), frozenset())
+    kept = (key for key in type(value).model_fields if key not in dropped)
+    found = [_shape(getattr(value, key), without) for key in kept]
     if isinstance(value, Memory):  # what has no width has no port
         found += [value.read_bits_per_cycle is None, value.write_bits_per_cycle is None]
     if isinstance(value, Array):
-        found += sorted(value.bus_bits_per_cycle)
+        found += [*value.axes, *sorted(value.bus_bits_per_cycle)]
     return found
 
 
@@ -136,26 +146,83 @@ def priced(machine: Accelerator) -> Priced:
     return Priced(np.array(pj), tuple(components), wide, skew)
 
 
-def offers(layer: Layer, machine: Accelerator) -> Offers | None:
+class Counted(NamedTuple):
+    """What one mapping moves: a row of `Offers.bits`, links, starts of the pipeline, and cycles of
+    arithmetic."""
+
+    bits: Floats
+    links: Links
+    starts: int
+    compute: float
+
+
+class Counts:
+    """Counts of mappings by layer and structure, which are those of every capacity and every number
+    of instances: what a mapping moves follows from its own loops. All are forgotten where there are
+    too many."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known: dict[tuple[Layer, str], dict[Mapping, Counted]] = {}
+        self._timings: dict[tuple[Layer, str], Timing] = {}
+        self._size = 0
+
+    def of(self, layer: Layer, mappings: Sequence[Mapping], machine: Accelerator) -> list[Counted]:
+        """The counts of these mappings, in their order."""
+        if self._size > MOST_COUNTED:
+            self._forget()
+        known = self._known.setdefault((layer, structure(machine)), {})
+        for mapping in mappings:
+            if mapping not in known:
+                known[mapping] = _counted(layer, mapping, machine)
+                self._size += 1
+        return [known[mapping] for mapping in mappings]
+
+    def timing(self, layer: Layer, machine: Accelerator) -> Timing:
+        """Of ports one bit wide, but for the skew."""
+        asked = layer, structure(machine)
+        if asked not in self._timings:
+            self._timings[asked] = timing(layer, _narrow(machine))
+        return self._timings[asked]
+
+
+def structure(machine: Accelerator) -> str:
+    """A machine's shape but for capacities and instances along axes."""
+    return str(_shape(machine, SIZES))
+
+
+def offers(layer: Layer, machine: Accelerator, counts: Counts) -> Offers | None:
     """The mappings of a layer that a machine's dataflow offers; None where there are none."""
     dataflow = machine.dataflow if layer.weighted else "streaming"
     listed = hook(module("dataflow", dataflow), "mappings")(layer, machine)
     mappings = list(cast(Iterator[Mapping], listed))
     if not mappings:
         return None
-    moves = [transfers(layer, mapping, machine) for mapping in mappings]
-    paired = list(zip(mappings, moves, strict=True))
-    base = timing(layer, _narrow(machine))
+    found = counts.of(layer, mappings, machine)
+    base = counts.timing(layer, machine)
     inward, outward = _width_numbers(base, machine)
+    columns = zip(*(each.links for each in found), strict=True)
     return Offers(
-        bits=np.array([_bits(layer, machine, each) for each in moves]),
-        links=_links([move for each in moves for move in each], machine),
-        begin=np.cumsum([0, *map(len, moves)]),
-        starts=np.array([restarts(layer, mapping, each) for mapping, each in paired]),
-        compute=np.array([compute_cycles(layer, each, machine.mac) for each in mappings], float),
+        bits=np.array([each.bits for each in found]),
+        links=Links(*(np.concatenate(column) for column in columns)),
+        begin=np.cumsum([0, *(each.links.tensors.size for each in found)]),
+        starts=np.array([each.starts for each in found]),
+        compute=np.array([each.compute for each in found]),
         timing=base,
         inward=inward,
         outward=outward,
+    )
+
+
+def _counted(layer: Layer, mapping: Mapping, machine: Accelerator) -> Counted:
+    moves = transfers(layer, mapping, machine)
+    return Counted(
+        _bits(layer, machine, moves),
+        _links(moves, machine),
+        restarts(layer, mapping, moves),
+        float(compute_cycles(layer, mapping, machine.mac)),
     )
 
 
