@@ -170,9 +170,14 @@ def _compared(run: Run, wanted: Selection, shown: Sequence[str]) -> Iterator[Com
     if space.compare is None:
         return
     measures = (*dict.fromkeys((*space.objectives, "edp_js")),)
-    groups = {name: run.store.by_value(wanted, space.compare, name) for name in measures}
-    for place, group in enumerate(groups[measures[0]]):
-        of_value = {name: groups[name][place] for name in measures}
+    groups = {
+        name: {group.value: group for group in run.store.by_value(wanted, space.compare, name)}
+        for name in measures
+    }
+    for group in groups[measures[0]].values():
+        of_value = {
+            name: known[group.value] for name, known in groups.items() if group.value in known
+        }
         best = run.store.best(wanted, space.compare, group.value, measures[0])
         yield Compared(
             value=group.value,
