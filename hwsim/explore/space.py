@@ -184,8 +184,9 @@ class Space(Config):
             raise FieldError(
                 key="objectives", value="accuracy", reason="only scenarios have an accuracy"
             )
-        if self.compare is not None and self.compare not in self.axes:
-            known = str(UnknownNameError(kind="parameter", name=self.compare, known=self.axes))
+        names = [*self.axes, *(["plan"] if self.scenarios else [])]
+        if self.compare is not None and self.compare not in names:
+            known = str(UnknownNameError(kind="parameter", name=self.compare, known=names))
             raise FieldError(key="compare", value=self.compare, reason=known)
         return self
 
