@@ -13,6 +13,7 @@ from torch import nn
 from compressors._layers import weight_of
 from hwsim.config import parse
 from hwsim.constraints import Constraints, check
+from hwsim.explore.space import load_space
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.registry import names
 from hwsim.report import read
@@ -50,6 +51,13 @@ def test_the_machine_and_the_scenario_load() -> None:
 def test_the_constraints_load() -> None:
     said = parse(yaml.safe_load(block("yaml", "spatial:")), Constraints, file="README.md")
     check(said, load_machine("eyeriss_v1"), file="README.md")
+
+
+def test_the_space_loads(tmp_path: Path) -> None:
+    file = tmp_path / "my_space.yaml"
+    file.write_text(block("yaml", "compare:"), encoding="utf-8")
+    space, _ = load_space(str(file))
+    assert space.size == 3 * 3 * 2
 
 
 def test_the_network_runs() -> None:

@@ -23,7 +23,7 @@ from hwsim.progress import Progress, quiet
 STAGE = "exploring"
 # Bundles in work or waiting for each worker; points of one shape in a bundle; and deaths of a crew
 # without a single bundle done before giving up.
-WAITING, MOST_POINTS, MOST_DEATHS = 3, 32, 3
+WAITING, MOST_POINTS, MOST_DEATHS = 3, 128, 3
 
 Evaluate = Callable[[bytes, Sequence[Point]], list[Row]]
 Bundle = tuple[Point, ...]
@@ -79,7 +79,7 @@ class _Work:
     def do(self, combinations: Iterable[Mapping[str, Value]], *, total: int, together: int) -> None:
         """Evaluates what the store lacks, so many neighbours at a time."""
         self._progress(STAGE, self._done, total)
-        size = max(1, min(together, MOST_POINTS, total // (8 * self._crew.width)))
+        size = _bundle_size(total, together=together, width=self._crew.width)
         missing = self._missing(map(self._point, combinations), total)
         for rows in self._results(_bundles(missing, size)):
             self._run.store.keep(rows, self._run.family)
@@ -167,6 +167,13 @@ class _Work:
                 f"workers died {self._deaths} times in a row: give them more memory, or be fewer"
             )
         self._crew.renew()
+
+
+def _bundle_size(total: int, *, together: int, width: int) -> int:
+    """All neighbours that share a shape, which would be counted anew by each worker that sees it;
+    fewer only where there are too few shapes for all workers."""
+    shares = total // together if total >= 2 * width * together else 4 * width
+    return max(1, min(together, MOST_POINTS, total // shares))
 
 
 def _bundles(points: Iterator[Point], size: int) -> Iterator[Bundle]:
