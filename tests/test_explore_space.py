@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hwsim.config import parse
-from hwsim.explore.evaluate import Task
+from hwsim.explore.evaluate import Row, Task
 from hwsim.explore.fields import machine_with
 from hwsim.explore.points import family, ordered
 from hwsim.explore.search import Rounds, objectives
@@ -168,7 +168,7 @@ def searched(space: Space) -> list[tuple[float, float]]:
 
 def test_what_is_outside_the_constraints_is_worst() -> None:
     space = task(constraints={"latency_ms": {"most": 2}}, objectives=GOALS).space
-    row = {"status": "ok", "energy_pj": 3.0, "latency_ms": 1.5}
+    row: Row = {"status": "ok", "energy_pj": 3.0, "latency_ms": 1.5}
     assert objectives(space, row) == [3.0, 1.5]
     worst = [float("inf")] * 2
     assert objectives(space, row | {"latency_ms": 2.5}) == worst

@@ -126,7 +126,7 @@ def _row(
 ) -> Row:
     return Row(
         machine=f"area_{machine}",
-        network="",
+        network="silicon",
         layer=layer,
         quantity=quantity,
         published=value,
