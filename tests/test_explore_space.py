@@ -1,5 +1,6 @@
 """What a space may say, what it is refused for, and what it then asks for."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from hwsim.config import parse
-from hwsim.explore.evaluate import Row, Task
+from hwsim.explore.evaluate import Row, Task, evaluate
 from hwsim.explore.fields import machine_with
 from hwsim.explore.points import family, ordered
 from hwsim.explore.search import Rounds, objectives
@@ -179,3 +180,8 @@ def test_a_task_survives_its_journey() -> None:
     sent = task()
     assert isinstance(sent, Task)
     assert len(sent.to_bytes()) < 20_000
+
+
+def test_a_worker_of_another_version_is_refused() -> None:
+    other = replace(task(), code="another").to_bytes()
+    refused(partial(evaluate, other, ()), "a worker of the cluster runs another version")

@@ -3,12 +3,15 @@
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
 
+from hwsim._content import code_digest
 from hwsim.area import area, on_chip_bits
 from hwsim.cost import COMPONENTS, Cost, arithmetic_pj, fused_cost
 from hwsim.dataflow import check_operands, within_dataflow
@@ -28,8 +31,21 @@ OK, EXCLUDED, INFEASIBLE = "ok", "excluded", "infeasible"
 # Mappings whose counts a worker keeps, some kB each.
 MOST_MAPPINGS = 60_000
 
+# Modules that decide a row beside those that decide a mapping's cost.
+DECISIVE = ("area", "explore.evaluate", "explore.fields", "explore.offers", "explore.workloads")
+
 Row = dict[str, Value | None]
 Chosen = Mapping[str, Value]
+
+
+@cache
+def code() -> str:
+    """SHA-256 of all code that decides a row."""
+    found = sha256(code_digest().encode())
+    for name in DECISIVE:
+        *folders, module = name.split(".")
+        found.update(files("hwsim").joinpath(*folders, f"{module}.py").read_bytes())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -42,11 +58,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Task:
-    """What all points of a space share. `contents`: machines' files by name."""
+    """What all points of a space share. `contents`: machines' files by name; `code`: what they are
+    to be evaluated by."""
 
     space: Space
     contents: Mapping[str, Content]
     workloads: Workloads
+    code: str = field(default_factory=code)
 
     def to_bytes(self) -> bytes:
         """As it is sent to workers."""
@@ -54,7 +72,10 @@ class Task:
 
 
 def evaluate(task: bytes, points: Sequence[Point]) -> list[Row]:
-    """A row for each point, in order, of the task that `Task.to_bytes` made."""
+    """A row for each point, in order, of the task that `Task.to_bytes` made.
+
+    Raises InputError where it was made by another version of the code than this worker's.
+    """
     known = _task(task)
     return [_row(known, point) for point in points]
 
@@ -62,6 +83,8 @@ def evaluate(task: bytes, points: Sequence[Point]) -> list[Row]:
 @lru_cache(maxsize=4)
 def _task(task: bytes) -> Task:
     found: Task = pickle.loads(task)
+    if found.code != code():
+        raise InputError("a worker of the cluster runs another version of hwsim: install this one")
     return found
 
 

@@ -2,33 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from itertools import product
 from math import prod
 from random import Random
 
-from hwsim._content import code_digest, digest
+from hwsim._content import digest
 from hwsim.errors import InputError
-from hwsim.explore.evaluate import Point, Task
+from hwsim.explore.evaluate import Point, Task, code
 from hwsim.explore.fields import Value, machine_with
 from hwsim.explore.offers import shape
 from hwsim.explore.space import SETTINGS, Space, machine_fields
 
-# Modules that decide a row beside those that decide a mapping's cost.
-DECISIVE = ("area", "explore.evaluate", "explore.fields", "explore.offers", "explore.workloads")
 Axes = Mapping[str, tuple[Value, ...]]
-
-
-@cache
-def code() -> str:
-    """SHA-256 of all code that decides a row."""
-    found = sha256(code_digest().encode())
-    for name in DECISIVE:
-        *folders, module = name.split(".")
-        found.update(files("hwsim").joinpath(*folders, f"{module}.py").read_bytes())
-    return found.hexdigest()
 
 
 def family(task: Task) -> str:
