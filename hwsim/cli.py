@@ -9,6 +9,7 @@ import typer
 from hwsim import completion, registry
 from hwsim.compare_command import compare_runs
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.explore_command import explore_space
 from hwsim.machines_command import list_machines
 from hwsim.map_command import map_layer
 from hwsim.networks_command import list_networks
@@ -224,6 +225,7 @@ app.command("simulate")(simulate_network)
 app.command("compare")(compare_runs)
 app.command("machines")(list_machines)
 app.command("networks")(list_networks)
+app.command("explore")(explore_space)
 
 
 @app.command("methods")

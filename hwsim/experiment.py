@@ -83,6 +83,24 @@ def run(
     return found
 
 
+def networks(
+    scenario: Scenario, *, progress: Progress = quiet
+) -> "dict[str, tuple[Network, float]]":
+    """By label, each side's layers, zeros and widths included, and its top-1. Raises InputError."""
+    from torch import random
+
+    from hwsim.accuracy import one_thread
+
+    with random.fork_rng(devices=[]), one_thread():
+        random.manual_seed(scenario.seed)
+        subject = _subject(scenario, progress, workers=None, keep_on_chip=False)
+        choice = chosen(subject, scenario)
+        return {
+            scenario.baseline.label: _baseline_network(subject, scenario.baseline),
+            scenario.compressed.label: _compressed_network(subject, scenario, choice),
+        }
+
+
 @dataclass(frozen=True)
 class Subject:
     """What both sides start from: a trained network, its layers, and images.
@@ -135,24 +153,39 @@ def _subject(
 
 
 def _baseline_side(subject: Subject, wanted: Baseline) -> "Side":
-    """The network as it was trained, its tensors counted at one width."""
+    network, top1 = _baseline_network(subject, wanted)
+    machine = load_machine(wanted.machine)
+    return _simulated(subject, network, machine, label=wanted.label, top1=top1)
+
+
+def _baseline_network(subject: Subject, wanted: Baseline) -> "tuple[Network, float]":
+    """The network as it was trained, its tensors counted at one width, and its top-1."""
     from hwsim.frontends.torch import with_densities
 
-    bits, label, machine = wanted.bits, wanted.label, load_machine(wanted.machine)
+    bits = wanted.bits
     layers = {
         layer.name: layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=2 * bits)
         for layer in subject.network
     }
-    top1 = _top1(subject, subject.module, label)
+    top1 = _top1(subject, subject.module, wanted.label)
     network = subject.network.with_layers(layers)
-    network = with_densities(network, subject.module, subject.found.images[:DENSITY_IMAGES])
-    return _simulated(subject, network, machine, label=label, top1=top1)
+    images = subject.found.images[:DENSITY_IMAGES]
+    return with_densities(network, subject.module, images), top1
 
 
 def _compressed_side(subject: Subject, scenario: Scenario, choice: Choice) -> "Side":
-    """The network as its plan left it; words that the plan did not narrow take the baseline's."""
+    network, top1 = _compressed_network(subject, scenario, choice)
+    machine = load_machine(scenario.compressed.machine)
+    return _simulated(subject, network, machine, label=scenario.compressed.label, top1=top1)
+
+
+def _compressed_network(
+    subject: Subject, scenario: Scenario, choice: Choice
+) -> "tuple[Network, float]":
+    """The network as its plan left it, and its top-1; words that the plan did not narrow take the
+    baseline's."""
     library, wanted, bits = compressors_library(), scenario.compressed, scenario.baseline.bits
-    label, machine = wanted.label, load_machine(wanted.machine)
+    label = wanted.label
 
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         subject.progress(f"{label}: {stage}", done, total)
@@ -166,7 +199,7 @@ def _compressed_side(subject: Subject, scenario: Scenario, choice: Choice) -> "S
     top1 = _top1(subject, library.frozen(module), label)
     images = subject.found.images[:DENSITY_IMAGES]
     network: Network = library.lower(subject.network, module, images, bits=bits)
-    return _simulated(subject, network, machine, label=label, top1=top1)
+    return network, top1
 
 
 def _top1(subject: Subject, module: "nn.Module", label: str) -> float:

@@ -15,6 +15,8 @@ HOOKS = {
     "draw_validation": "the rows of one machine, published beside simulated",
     "draw_trace": "a trace of the event-driven engine",
     "draw_codesign": "the report of a co-design search",
+    "draw_exploration": "what is known of a space of machines",
+    "draw_comparison": "values of a parameter set against each other",
     "draw_space": "mappings of one layer, sampled and found",
 }
 

@@ -68,13 +68,15 @@ class Memory(Config):
     `hwsim.sparsity.Format`, such as {storage: block, block: [4, 4]}. Tiles must fit uncoded.
     `decoders`: what reads are passed through. Weights lie here in the shortest of their own codes
     (`hwsim.workload.Tensor.stored`) for which nothing is missing, packed, and that is also the room
-    that tiles take: of a code whose words differ in length as much as the mean.
+    that tiles take: of a code whose words differ in length as much as the mean. `bank_bits`: the
+    size of one bank where it is made of several, which its area goes by (`hwsim.area`).
     """
 
     tensors: tuple[TensorName, ...] = Field(min_length=1)
     cell: Literal["dram", "sram", "register_file"]
     capacity_bits: Positive | None = None
     reserved_bits: Annotated[int, Field(ge=0, le=2**50)] = 0
+    bank_bits: Positive | None = None
     slot_bits: Bits = 1
     word_bits: Positive | None = None
     read_bits_per_cycle: Bandwidth | None = None

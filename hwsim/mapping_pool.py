@@ -70,13 +70,13 @@ def answers(
 
 def _most_workers(wanted: int | None) -> int:
     if wanted is None:  # a worker of some other pool is one of many
-        return 1 if parent_process() else _processors()
+        return 1 if parent_process() else processors()
     if wanted < 1:
         raise InputError(f"workers = {wanted}: must be at least 1")
     return wanted
 
 
-def _processors() -> int:
+def processors() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -89,10 +89,10 @@ def _pays(took_s: Sequence[float], left: int, crew: int) -> bool:
 
 def _share_out(left: Mapping[int, Question], search: Search, crew: int, note: Note) -> None:
     """Has a crew answer, and ends it; whatever comes between, what they found is on the disk."""
-    pool = ProcessPoolExecutor(crew, mp_context=get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(crew, mp_context=get_context("spawn"), initializer=begin)
     workers: set[BaseProcess] = set()
     try:
-        with STARTING, _unheard():
+        with STARTING, unheard():
             others = set(active_children())
             futures = {pool.submit(answer, left[n], search): n for n in left}
             workers = set(active_children()) - others
@@ -111,7 +111,7 @@ def _share_out(left: Mapping[int, Question], search: Search, crew: int, note: No
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def unheard() -> Iterator[None]:
     """Processes started here neither run the caller's script anew nor hear Ctrl-C."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -123,7 +123,7 @@ def _unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
-def _begin() -> None:
+def begin() -> None:
     """Sees to it that a worker ends where its caller was killed."""
     Thread(target=_end_with_caller, daemon=True).start()
 

@@ -2,11 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+
+BETWEEN_LINES_S = 20.0
 
 
 class Progress(Protocol):
@@ -27,19 +37,27 @@ def shown() -> Iterator[Progress]:
         yield _lines(console)
         return
     text = TextColumn("{task.description}", markup=False)
-    columns = SpinnerColumn(), text, BarColumn(), TimeElapsedColumn()
+    time = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    columns = SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), *time
     with Bars(*columns, console=console, transient=True) as bars:
         yield _bar(bars)
 
 
 def _lines(console: Console) -> Progress:
-    last = ""
+    """A line for each stage and, of one that takes long, another now and then."""
+    last, begun, said, before = "", 0.0, 0.0, 0
 
     def show(stage: str, done: int = 0, total: int = 0) -> None:
-        nonlocal last
+        nonlocal last, begun, said, before
+        now = monotonic()
         if stage != last:
             console.print(stage, markup=False, highlight=False, soft_wrap=True)
-            last = stage
+            last, begun, said, before = stage, now, now, done
+        elif total and now - said > BETWEEN_LINES_S and done > before:
+            left_s = (now - begun) * (total - done) / (done - before)
+            text = f"{stage}: {done:,} of {total:,}, {left_s / 60:.1f} min left"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            said = now
 
     return show
 

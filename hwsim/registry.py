@@ -20,6 +20,7 @@ PACKAGES = {
     "machine": ("hwsim.accelerators", ".yaml"),
     "validation": ("hwsim.validation", ".py"),
     "scenario": ("scenarios", ".yaml"),
+    "space": ("spaces", ".yaml"),
 }
 
 

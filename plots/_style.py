@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from io import BytesIO
 
 from matplotlib import style
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from hwsim.cost import COMPONENTS
 from hwsim.report import Report, Side
@@ -62,6 +64,14 @@ def image(figure: Figure, suffix: str) -> bytes:
     with style.context(["default", RC]):  # ticks take their size when they are first drawn
         figure.savefig(found, format=suffix, metadata=METADATA[suffix])
     return found.getvalue()
+
+
+def plain_logarithms(*axes: Axis) -> None:
+    """Logarithmic axes with numbers as they are, in between too where they span little."""
+    for axis in axes:
+        axis.set_major_formatter(LogFormatter(labelOnlyBase=False))
+        axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.6)))
+        axis.set_tick_params(which="minor", labelsize=7)
 
 
 def pale(colour: str) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ UNITS = {"us": "µs", "pj": "pJ", "nj": "nJ", "uj": "µJ", "mj": "mJ", "mw": "mW
 UNITS |= {"kib": "KiB", "kb": "kB", "mb": "MB", "percent": "%", "mhz": "MHz"}
 UNITS |= {"ns": "ns", "ms": "ms", "s": "s", "bytes": "bytes", "bits": "bits", "cycles": "cycles"}
 UNITS |= {"reads": "reads", "writes": "writes", "accesses": "accesses", "rounds": "rounds"}
-UNITS |= {"macs": "MACs", "energy": "energy"}
+UNITS |= {"macs": "MACs", "energy": "energy", "mm2": "mm²", "um2": "µm²"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from data._make_fashion_mnist import SOURCE
 from hwsim.cli import app
 from hwsim.config import Config, parse
 from hwsim.constraints import Constraints, check
+from hwsim.explore.space import load_space
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.mapping import validate
 from hwsim.methods import methods
@@ -41,12 +42,12 @@ READERS: dict[str, type[Config]] = {
     "hwsim/accelerators": Accelerator,
     ".": Constraints,
 }
-OWN_TESTS = {"part of a scenario"}
+OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 # Commands that install, train or measure for long, or need what does not ship.
 INSTALLS = ("-m venv", "pip install", "mkdocs", "pytest", "path/to/", "model.onnx", "program.pt2")
 INSTALLS += ("--install-completion", "lenet5_int8")  # what the page's code writes
 TRAINING = ("energy_aware_pruning", "deep_compression")  # on images that do not ship
-LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2")
+LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster", "explore d")
 
 
 @pytest.mark.parametrize("block", EXAMPLES_OF_CODE)
@@ -177,6 +178,13 @@ def test_the_front_loads(tmp_path: Path) -> None:
     path.write_text(titled("front.json").text, encoding="utf-8")
     (point,) = points.read(path)
     assert point.settings == {"weight_bits": 6}
+
+
+def test_the_space_loads(tmp_path: Path) -> None:
+    file = tmp_path / "my_space.yaml"
+    file.write_text(titled("spaces/my_space.yaml").text, encoding="utf-8")
+    space, _ = load_space(str(file))
+    assert space.size == 3 * 3 * 2
 
 
 def test_the_network_runs() -> None:

@@ -15,6 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.dataflows._parts import (
     even_tile,
@@ -30,8 +31,8 @@ from hwsim.dataflows._parts import (
     start,
     tile_sizes,
 )
-from hwsim.hardware import Accelerator
-from hwsim.mapping import Loop, Mapping, Node, tile_words
+from hwsim.hardware import Accelerator, MemoryLevel
+from hwsim.mapping import Loop, Mapping, Node, kept_bits, tile_words
 from hwsim.workload import Layer
 
 
@@ -116,18 +117,18 @@ def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
     (_, columns), (_, rows) = grid(machine)
     folds = rows // min(layer.R, rows)
     pe_tiles = _pe_tiles(layer, machine)
-    filters = cache(partial(_filters_in_buffer, layer, machine))
+    filters = cache(partial(_filters_in_buffer, layer, outer_levels(machine)))
     for e in tile_sizes(layer.P, columns * folds):
         across_sets = _sets(columns // min(e, columns), layer)
         down_sets = _sets(folds // -(-e // columns), layer)
         for n, across, down in product(halves(layer.N), across_sets, down_sets):
             filters_of_a_set = -(-layer.K // (across.t * down.t))
+            channels, groups = across.r * down.r, min(layer.G, across.g * down.g)
             for most, q in pe_tiles:
-                p = even_tile(filters_of_a_set, most)
-                choice = Pass(layer.K, n, e, p, q, across, down)
-                m = filters(n, e, min(layer.C, q * choice.r), min(layer.G, choice.g))
+                m = filters(n, e, min(layer.C, q * channels), groups)
                 if m:
-                    yield choice._replace(m=even_tile(layer.K, m))
+                    p = even_tile(filters_of_a_set, most)
+                    yield Pass(even_tile(layer.K, m), n, e, p, q, across, down)
 
 
 def _sets(places: int, layer: Layer) -> list[Sets]:
@@ -154,32 +155,43 @@ def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
 
 
 def _filters_in_buffer(
-    layer: Layer, machine: Accelerator, n: int, e: int, channels: int, groups: int
+    layer: Layer, levels: tuple[MemoryLevel, ...], n: int, e: int, channels: int, groups: int
 ) -> int:
     """The most filters m whose psums fit above the array beside one pass's ifmap; 0 if none do."""
     extent = layer.bounds | {"G": groups, "N": n, "P": e, "C": channels, "K": 1}
-    levels = outer_levels(machine)
     ifmap, ofmap = (tile_words(layer, tensor, extent) for tensor in ("ifmap", "ofmap"))
-    return largest(layer.K, lambda m: fits(levels, layer, {"ifmap": ifmap, "ofmap": m * ofmap}))
+    most = float(layer.K)
+    for memory in (memory for level in levels for memory in level.memories):
+        left = memory.usable_bits
+        if "ifmap" in memory.tensors:
+            left -= ifmap * kept_bits(layer, memory, "ifmap")
+        if "ofmap" in memory.tensors:
+            most = min(most, left // (ofmap * kept_bits(layer, memory, "ofmap")))
+        elif left < 0:
+            return 0
+    return max(0, int(most))
 
 
 def _undominated(layer: Layer, choices: list[Pass]) -> list[Pass]:
     """Choices that no other matches or beats in steps and in every loop's trips at once."""
     if not choices:
         return []
-    trips = np.array([_trips(layer, choice) for choice in choices])
-    order, kept = list(np.lexsort(trips.T[::-1])), []
-    while order:
+    trips = _trips(layer, choices)
+    order = np.lexsort(trips.T[::-1])
+    left, kept = trips[order], []
+    while order.size:
         kept.append(choices[order[0]])
-        beaten = (trips[order] >= trips[order[0]]).all(axis=1)
-        order = [index for index, gone in zip(order, beaten, strict=True) if not gone]
+        unbeaten = (left < left[0]).any(axis=1)
+        order, left = order[unbeaten], left[unbeaten]
     return kept
 
 
-def _trips(layer: Layer, choice: Pass) -> tuple[int, ...]:
-    """Time steps of a layer, and the trips of the loops that decide traffic."""
-    channels = -(-layer.C // (choice.q * choice.r))
-    filters = -(-layer.K // (choice.p * choice.t))
-    strips, groups = -(-layer.P // choice.e), -(-layer.G // choice.g)
-    steps = groups * strips * channels * choice.q * filters * choice.p
-    return steps, -(-layer.K // choice.m), strips, -(-layer.N // choice.n), channels, filters
+def _trips(layer: Layer, choices: list[Pass]) -> NDArray[np.int64]:
+    """By choice, time steps of a layer and the trips of the loops that decide traffic."""
+    m, n, e, p, q, *sets = np.array([(*each[:5], *each.across, *each.down) for each in choices]).T
+    r, t, g = (across * down for across, down in zip(sets[:3], sets[3:], strict=True))
+    channels, filters = -(-layer.C // (q * r)), -(-layer.K // (p * t))
+    strips, groups = -(-layer.P // e), -(-layer.G // g)
+    steps = groups * strips * channels * q * filters * p
+    images, maps = -(-layer.N // n), -(-layer.K // m)
+    return np.stack((steps, maps, strips, images, channels, filters), axis=1)

@@ -1,0 +1,1 @@
+"""Design-space exploration: machines, networks and plans by the thousand, and where each leads."""

@@ -1,0 +1,117 @@
+"""What `hwsim explore` prints and writes: tables, CSV, JSON and plots."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from hwsim import gallery, registry
+from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
+from hwsim.table import digits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HOOKS = {"draw_exploration": "", "draw_comparison": "compared"}
+# How measures are shown: by what they are divided, and in what unit.
+UNITS = {
+    "energy_pj": (1e6, "energy µJ"),
+    "latency_ms": (1.0, "latency ms"),
+    "area_mm2": (1.0, "area mm²"),
+    "edp_js": (1e-9, "EDP nJ s"),
+    "cycles": (1e6, "Mcycles"),
+    "dram_bits": (8e3, "DRAM kB"),
+    "on_chip_bits": (8192.0, "on chip KiB"),
+    "accuracy": (0.01, "top-1 %"),
+}
+MOST_SHOWN, LEAST_SHARE = 12, 0.0005
+
+
+def contents(found: Findings) -> dict[str, bytes]:
+    """findings.json, tables as CSV, and the plots as PNG and SVG."""
+    files = {"findings.json": to_json(found).encode()} | tables(found)
+    for hook, needs in HOOKS.items():
+        if not found.front or (needs and not getattr(found, needs)):
+            continue
+        for name in gallery.plots(hook):
+            figure = cast("Figure", registry.hook(registry.module("plot", name), hook)(found))
+            for suffix in ("png", "svg"):
+                files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
+    return files
+
+
+def shown(found: Findings) -> RenderableType:
+    """Counts, the front, what each parameter does, and the comparison."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(found.counts.items()))
+    parts: list[RenderableType] = [f"{found.space}: {counts or 'no points'}"]
+    if found.front:
+        parts += ["", _front(found), "", _effects(found)]
+    if found.compared:
+        parts += ["", _compared(found)]
+    return Group(*parts)
+
+
+def number(measure: str, value: Cell) -> str:
+    """A measure's value in the unit that it is shown in."""
+    return "" if value is None else digits(float(value) / UNITS[measure][0])
+
+
+def _front(found: Findings) -> Table:
+    """At most MOST_SHOWN points of the front, evenly spaced along it, both ends among them."""
+    own = [name for name in found.parameters if len({row[name] for row in found.front}) > 1]
+    table = _table(own or found.parameters[:1], found.objectives)
+    last = len(found.front) - 1
+    places = {round(last * step / (MOST_SHOWN - 1)) for step in range(MOST_SHOWN)}
+    for place in sorted(places):
+        row: Record = found.front[place]
+        cells = [number(name, row[name]) for name in found.objectives]
+        table.add_row(*(_plain(row[name]) for name in own or found.parameters[:1]), *cells)
+    table.title = f"Pareto front: {len(found.front)} of {found.points:,} points"
+    return table
+
+
+def _effects(found: Findings) -> Table:
+    table = _table(["parameter", "measure", "best", "worst"], ())
+    table.title = "what each parameter does by itself"
+    for head in ("factor", "var. %"):
+        table.add_column(head, justify="right", no_wrap=True)
+    effects = sorted(found.effects, key=lambda effect: -effect.share)[:MOST_SHOWN]
+    for each in (effect for effect in effects if effect.share >= LEAST_SHARE):
+        named = each.parameter, each.measure, _plain(each.best), _plain(each.worst)
+        table.add_row(*named, f"{each.factor:.2f}", f"{100 * each.share:.1f}")
+    return table
+
+
+def _compared(found: Findings) -> Table:
+    measures = list(found.compared[0].best)
+    table = _table([str(found.compare), "points"], [])
+    table.title = "best of each, and geometric mean"
+    for name in measures:
+        table.add_column(UNITS[name][1], justify="right", no_wrap=True)
+        table.add_column("mean", justify="right", no_wrap=True)
+    for each in found.compared:
+        pairs = ((number(n, each.best[n]), number(n, each.mean[n])) for n in measures)
+        cells = (cell for pair in pairs for cell in pair)
+        table.add_row(_plain(each.value), f"{each.points:,}", *cells)
+    return table
+
+
+def _table(heads: Iterable[str], measures: Iterable[str]) -> Table:
+    table = Table(
+        box=box.HORIZONTALS,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        title_justify="left",
+    )
+    for head in heads:
+        table.add_column(head, no_wrap=True)
+    for name in measures:
+        table.add_column(UNITS[name][1], justify="right", no_wrap=True)
+    return table
+
+
+def _plain(value: Cell) -> str:
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)

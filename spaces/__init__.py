@@ -1,0 +1,1 @@
+"""Spaces of machines to be explored: the file name is the name."""

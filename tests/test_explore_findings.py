@@ -1,0 +1,119 @@
+"""Fronts, effects and comparisons against plain recomputation, and the files made of them."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from itertools import product
+from math import exp, log
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.explore.findings import Findings, findings, undominated
+from hwsim.explore.output import contents
+from hwsim.explore.run import Run, explore
+from hwsim.explore.store import Store
+from tests import cheap_points
+from tests.test_explore_run import Crewed, Inline
+
+AXES = {"axes.X": (2, 3, 5), "axes.Y": (7, 11)}
+POINTS = {(x, y): (float(x * y), float(x + y)) for x, y in product(*AXES.values())}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    task = cheap_points.task(objectives=("energy_pj", "area_mm2"), compare="axes.Y")
+    store = Store(tmp_path_factory.mktemp("store") / "points.sqlite")
+    found = Run.of(task, store)
+    explore(found, Crewed(Inline()), evaluate=cheap_points.measured)
+    yield found
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def found(run: Run) -> Findings:
+    return findings(run)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6)), max_size=40))
+def test_undominated_rows_are_those_of_all_pairs(rows: list[tuple[int, int, int]]) -> None:
+    values = np.array(rows, float).reshape(-1, 3)
+
+    def beaten(place: int) -> bool:
+        here = values[place]
+        return any(
+            (other <= here).all() and ((other < here).any() or at < place)
+            for at, other in enumerate(values)
+            if at != place
+        )
+
+    assert undominated(values) == [place for place in range(len(rows)) if not beaten(place)]
+
+
+def test_the_front_is_what_no_other_beats(found: Findings) -> None:
+    best = [
+        here
+        for here, (energy, area) in POINTS.items()
+        if not any(
+            e <= energy and a <= area and (e, a) != (energy, area) for e, a in POINTS.values()
+        )
+    ]
+    assert [(row["axes.X"], row["axes.Y"]) for row in found.front] == sorted(best)
+    assert found.points == 6
+    assert found.counts == {"ok": 6}
+
+
+def test_effects_are_first_order_indices(found: Findings) -> None:
+    logs = {here: log(energy) for here, (energy, _) in POINTS.items()}
+    mean = sum(logs.values()) / 6
+    total = sum((value - mean) ** 2 for value in logs.values()) / 6
+    effects = {each.parameter: each for each in found.effects if each.measure == "energy_pj"}
+    for place, (name, values) in enumerate(AXES.items()):
+        means = [np.mean([y for here, y in logs.items() if here[place] == v]) for v in values]
+        share = np.mean([(m - mean) ** 2 for m in means]) / total
+        assert effects[name].share == pytest.approx(share)
+        assert effects[name].factor == pytest.approx(exp(max(means) - min(means)))
+        assert (effects[name].best, effects[name].worst) == (values[0], values[-1])
+    # The logarithm of a product has no interactions.
+    assert sum(each.share for each in effects.values()) == pytest.approx(1)
+
+
+def test_values_are_compared(found: Findings) -> None:
+    seven, eleven = found.compared
+    assert (seven.value, seven.points, eleven.value) == (7, 3, 11)
+    assert seven.best["energy_pj"] == 14
+    assert seven.mean["energy_pj"] == pytest.approx((14 * 21 * 35) ** (1 / 3))
+    assert eleven.best_point["axes.X"] == 2
+
+
+def test_files_are_complete_and_the_same_each_time(found: Findings) -> None:
+    files = contents(found)
+    tables = {"findings.json", "front.csv", "effects.csv", "compared.csv"}
+    plots = {
+        f"{name}.{suffix}"
+        for name in ("pareto_front", "parameter_effects", "compared_values")
+        for suffix in ("png", "svg")
+    }
+    assert set(files) == tables | plots
+    assert contents(found) == files
+    assert json.loads(files["findings.json"])["points"] == 6
+    assert len(files["front.csv"].decode().splitlines()) == 1 + len(found.front)
+
+
+def test_the_table_is_plain(run: Run) -> None:
+    with sqlite3.connect(run.store.file) as known:
+        kinds = {row[0] for row in known.execute('SELECT typeof("axes.X") FROM points')}
+        types = known.execute("SELECT typeof(energy_pj), typeof(area_mm2) FROM points").fetchall()
+    assert kinds == {"integer"}
+    assert set(types) == {("real", "real")}
+
+
+def test_a_space_without_points_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "points.sqlite")
+    none = findings(Run.of(cheap_points.task(), store))
+    store.close()
+    assert (none.points, none.front, none.counts) == (0, (), {})
+    assert set(contents(none)) == {"findings.json"}
