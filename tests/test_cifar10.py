@@ -14,7 +14,7 @@ from torch import Tensor
 from data import cifar10
 from hwsim import registry
 from hwsim.config import parse
-from hwsim.scenario_file import DatasetChoice
+from hwsim.scenario_sides import DatasetChoice
 from tests.complaints import refused
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10"

@@ -7,7 +7,7 @@ sees to its own.
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING, Protocol
 
 from hwsim.errors import InputError
@@ -49,16 +49,24 @@ class Processes:
 
     def renew(self) -> None:
         """New processes in place of those that died."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.end()
         self.executor = self._started()
+
+    def end(self) -> None:
+        """Ends all of them at once, whatever they are at."""
+        for process in self._processes:
+            process.terminate()
+        self.executor.shutdown(wait=False, cancel_futures=True)
 
     def _started(self) -> Executor:
         with STARTING, unheard():
+            others = set(active_children())
             pool = ProcessPoolExecutor(
                 self.width, mp_context=get_context("spawn"), initializer=begin
             )
             for _ in range(self.width):
                 pool.submit(int)  # each is started by what is submitted
+            self._processes = set(active_children()) - others
             return pool
 
 
@@ -93,7 +101,7 @@ def crew(*, workers: int | None = None, cluster: str | None = None) -> Iterator[
         try:
             yield pool
         finally:
-            pool.executor.shutdown(wait=False, cancel_futures=True)
+            pool.end()
         return
     if workers is not None:
         raise InputError(f"workers = {workers}: a cluster has its own; say --cluster local:N")

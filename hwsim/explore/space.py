@@ -12,7 +12,8 @@ from hwsim.config import Config, FieldError, parse, read_yaml
 from hwsim.errors import ConfigError, InputError, UnknownNameError
 from hwsim.explore.fields import Content, Setting, Value, machine_with
 from hwsim.objective import Objective
-from hwsim.scenario_file import Positive, load_scenario
+from hwsim.scenario_file import load_scenario
+from hwsim.scenario_sides import Positive
 from hwsim.workload import Op
 
 # What a point is judged by; of the first two, before anything is simulated.
