@@ -81,5 +81,4 @@ def _ends(axes: Axes, report: CodesignReport, unit: float) -> None:
     if x:
         axes.plot(x, y, "D", color=GREY, markersize=7, ls="none", label="as it is")
     x, y = _measured(report, [report.found], unit)
-    style = {"color": VERMILLION, "mec": "white", "markersize": 15, "ls": "none"}
-    axes.plot(x, y, "*", label="the plan", **style)  # type: ignore[arg-type]
+    axes.plot(x, y, "*", color=VERMILLION, mec="white", markersize=15, ls="none", label="the plan")

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -88,7 +89,7 @@ COLUMNS: dict[str, Callable[[Layer], object]] = {
     "weight_bits": lambda layer: layer.weight.bits,
     "ofmap_bits": lambda layer: layer.ofmap.bits,
     "weight_density": lambda layer: f"{layer.weight.density:.2f}",
-    **{dim: (lambda layer, dim=dim: layer.bounds[dim]) for dim in DIMS},  # type: ignore[misc]
+    **{dim: attrgetter(dim) for dim in DIMS},
 }
 QUANTITIES = ("energy_pj", "latency_ms")
 

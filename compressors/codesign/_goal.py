@@ -78,7 +78,10 @@ class Goal:
     def undominated(self, choices: Iterable[Choice]) -> list[Choice]:
         """Those that no other matches or beats in accuracy and objective, most accurate first."""
         kept: list[Choice] = []
-        key = lambda choice: (self.problem.total(choice, "drop"), self.value(choice))  # noqa: E731
+
+        def key(choice: Choice) -> tuple[float, float]:
+            return self.problem.total(choice, "drop"), self.value(choice)
+
         for choice in sorted(choices, key=key):
             if not kept or self.value(choice) < self.value(kept[-1]):
                 kept.append(choice)

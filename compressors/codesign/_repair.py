@@ -6,16 +6,26 @@ cost by prediction: the allowance of accuracy is searched for between one whose 
 and one whose plan did not; other budgets shrink by as much as they were exceeded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Protocol
 
 from compressors.codesign._budget import QUANTITIES, Totals, excess
 from compressors.codesign._clock import Clock
 from compressors.codesign._program import Choice, Problem
 
 Labels = Mapping[str, object]
-Optimum = Callable[[Mapping[str, float]], Choice | None]
+
+
+class Optimum(Protocol):
+    """The best choice under budgets that is none of those banned, None where there is none."""
+
+    def __call__(
+        self, budgets: Mapping[str, float], *, banned: Sequence[Labels] = ()
+    ) -> Choice | None: ...
+
+
 NEAR = 0.05  # allowances that differ by less of themselves are not told apart
 SPARE = 0.9  # a measured drop below this share of its budget leaves room for more
 MOST_GROWTH = 4.0  # of an allowance at a time
@@ -48,13 +58,15 @@ class Attempt:
 class Repair:
     """Searches a `problem` for a choice that holds its `bounds` as measured.
 
-    `optimum` is the best choice under budgets, `least_drop` the most accurate one; `measure` gives
-    the totals of a choice; `scale` is what an excess is a share of where a bound is 0.
+    `optimum` is the best choice under budgets, `value` what it is best in, `least_drop` the most
+    accurate one; `measure` gives the totals of a choice; `scale` is what an excess is a share of
+    where a bound is 0.
     """
 
     problem: Problem
     bounds: Mapping[str, float]
     optimum: Optimum
+    value: Callable[[Choice], float]
     least_drop: Optimum
     measure: Callable[[Choice], Totals]
     scale: Mapping[str, float]
@@ -81,8 +93,21 @@ class Repair:
             if choice is None:
                 break
             allowance = self.after(choice, allowance)
-        if not any(attempt.met for attempt in self.attempts):
+        if any(attempt.met for attempt in self.attempts):
+            self.try_others()
+        else:
             self.fall_back()
+
+    def try_others(self) -> None:
+        """Spends what rounds are left on the next best choices at the least allowance that broke:
+        which of them breaks it is chance, and one that does not is better than what is known."""
+        while self.high < float("inf") and len(self.attempts) < self.rounds:
+            best = min(self.value(attempt.choice) for attempt in self.attempts if attempt.met)
+            banned = [labels_of(attempt.choice) for attempt in self.attempts]
+            choice = self.optimum(self.allowed(self.high), banned=banned)
+            if choice is None or self.value(choice) >= best:
+                break
+            self.attempt(choice)
 
     def after(self, choice: Choice, allowance: float) -> float | None:
         """Measures a choice, and says what to allow next, if anything."""
@@ -138,11 +163,15 @@ class Repair:
         return wanted if inside else (self.low + self.high) / 2
 
     def fall_back(self) -> None:
-        """The most accurate choice that holds the other budgets, or else comes nearest to all."""
+        """Measures the most accurate choice that holds the other budgets, and where that breaks its
+        own, the one that by prediction comes nearest to all."""
         others = {name: most for name, most in self.allowed(0.0).items() if name != "drop"}
-        choice = self.least_drop(others) or self.nearest()
-        if choice and not self.known(choice):
-            self.attempt(choice)
+        finders: tuple[Callable[[], Choice | None], ...]
+        finders = (partial(self.least_drop, others), self.nearest)
+        for find in finders:
+            choice = find()
+            if choice and (self.known(choice) or self.attempt(choice)).met:
+                break
 
     def nearest(self) -> Choice | None:
         """The choice whose largest excess is the least, by prediction."""

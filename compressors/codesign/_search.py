@@ -76,7 +76,8 @@ def search(
     model as the simulator knows it, by default traced for one image at a time. Words that nothing
     narrows take `bits`. Layers are mapped with `effort`, see `hwsim.simulate.search`. A `store`
     keeps what was simulated and measured, as it ends: a search that is run again does what is
-    missing. With `check` an evolutionary search tries to beat the program. Equal arguments give
+    missing. There `evaluate` is known by its `fingerprint`, or if it has none by its name and code.
+    With `check` an evolutionary search tries to beat the program. Equal arguments give
     equal results.
 
     Raises InputError for what cannot be used, and EvaluationError, which names the plan, where
@@ -165,6 +166,7 @@ class _Search:
             problem=space.problem,
             bounds=bounds,
             optimum=goal.best,
+            value=goal.value,
             least_drop=goal.least_drop,
             measure=composer.totals,
             scale={"energy": 1.0, "latency": 1.0, **base, "drop": 1.0},

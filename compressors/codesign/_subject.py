@@ -114,18 +114,23 @@ def _check(network: Network, model: nn.Module) -> None:
     for path in compressible_layers(model).keys() - named:
         raise InputError(f"layer {path!r}: is in the model, but not among the layers simulated")
     modules = dict(model.named_modules())
+    if not weighted_layers(model):
+        raise InputError(f"{type(model).__name__}: no convolution or linear layer to compress")
     for layer in network:
         if layer.weighted and layer.name not in modules:
             raise InputError(f"layer {layer.name!r}: has no module of its own, or is called twice")
 
 
 def fingerprint(evaluate: Evaluate) -> str:
-    """What tells two functions apart, as far as that can be seen: their names and own code."""
+    """What tells two functions apart: the `fingerprint` that one has, or else, as far as that can
+    be seen, their names and own code."""
+    given = getattr(evaluate, "fingerprint", None)
+    if given is not None:
+        return str(given)
     code = getattr(evaluate, "__code__", None)
     plain = [c for c in code.co_consts if isinstance(c, str | int | float)] if code else []
     own = sha256(code.co_code + repr(plain).encode()).hexdigest() if code else ""
-    kind = getattr(evaluate, "__qualname__", type(evaluate).__qualname__)
-    return f"{getattr(evaluate, 'fingerprint', '')} {kind} {own}"
+    return f"{getattr(evaluate, '__qualname__', type(evaluate).__qualname__)} {own}"
 
 
 def with_sizes(network: Network, found: Mapping[str, Mapping[str, Any]]) -> Network:

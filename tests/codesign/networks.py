@@ -76,6 +76,8 @@ def data(model: nn.Module) -> Data:
 class Fidelity:
     """The share of other noise on which a network says what the original says."""
 
+    fingerprint = "fidelity"
+
     def __init__(self, model: nn.Module, count: int = 200) -> None:
         self.images, self.calls = images(count, seed=1), 0
         with torch.no_grad():

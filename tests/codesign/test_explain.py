@@ -17,9 +17,8 @@ BITS = 16
 def plain(bits: int = BITS) -> Layer:
     """A convolution that is not square."""
     word = Tensor(bits=bits)
-    sizes = {"K": 16, "C": 8, "P": 12, "Q": 10, "R": 3, "S": 2}
-    layer = Layer(name="conv", op=Op.CONV, ifmap=word, weight=word, ofmap=word, **sizes)  # type: ignore[arg-type]
-    return replace(layer, psum=Tensor(bits=2 * bits))
+    layer = Layer(name="conv", op=Op.CONV, K=16, C=8, P=12, Q=10, R=3, S=2)
+    return replace(layer, ifmap=word, weight=word, ofmap=word, psum=Tensor(bits=2 * bits))
 
 
 def said(layer: Layer, before: Layer, machine: str) -> tuple[dict[str, float | None], str]:

@@ -71,7 +71,7 @@ def test_totals_are_those_of_the_whole(
     """Lowering the composed network knows nothing of tables; the formula sees sizes and widths."""
     model, subject, _, space = of_tied
     tried = {}
-    for choice in random_choices(space.problem, 8):
+    for choice in random_choices(space.problem, 6):
         names = tuple(candidate_of(choice[path]) for path in subject.layers)
         if names in tried or not any(BY_NAME[name].steps for name in names):
             continue
@@ -82,7 +82,7 @@ def test_totals_are_those_of_the_whole(
             ("latency", [one.latency_ms for one in whole]),
         ):
             assert space.problem.total(choice, quantity) == pytest.approx(sum(values)), names
-    assert len(tried) >= 6
+    assert len(tried) >= 5
 
 
 def test_layers_whose_channels_go_together_share_a_rate(
