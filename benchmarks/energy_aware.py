@@ -63,14 +63,15 @@ an accuracy. MACs rank AlexNet's layers nearly as energy does there, and do as w
 at a time fc6 and fc7 draw most and all orders end within 7 % of each other. On LeNet-5 energy and
 weights put the same two layers first, so that only the end of the rounds tells them apart: half a
 point of accuracy, within the noise of 2,000 judging images. There MACs put conv2 first, which at a
-batch of 1 draws a fifth of what fc1 does: 1.92x instead of 2.34x. With 16 images, where conv2 and
-fc1 draw about as much, all orders prune them alike.
+batch of 1 draws a fifth of what fc1 does: 1.92x instead of 2.34x. With 16 images conv2 draws most,
+too, and energy and MACs are the same order.
 
-Magnitude alone stops far above: without output errors and least squares half of the weights must
-stay. On AlexNet its rounds end at more accuracy than the others have; the nearest networks on its
-way had 91.50 % at 134.1 µJ (498.6 with one image at a time), with 54.8 % of the weights, and 88.60 %
-at 113.4 µJ (324.9) with 30 %. So at the 91.0 % of energy-aware pruning, about 130 µJ against 102,
-and 470 against 243: 1.3 and 1.9 times as much. The paper has 1.74 on ImageNet's AlexNet.
+Magnitude alone stops far above: without output errors and least squares two fifths of LeNet-5's
+weights must stay. On AlexNet its rounds end at more accuracy than the others have. The nearest
+networks on its way had 91.50 % at 134.1 µJ (498.6 with one image at a time) with 54.8 % of the
+weights, and 88.60 % at 113.4 µJ (324.9) with 30 %: at the 91.0 % of energy-aware pruning about 130
+against 102 µJ, and 470 against 243, 1.3 and 1.9 times as much. The paper has 1.74 on ImageNet's
+AlexNet.
 
 One seed; the chip gains from zeros of both operands. Eyeriss itself gates by zero ifmap words alone
 and stores weights uncoded: there no order of pruning saves anything, and the simulator says so.
