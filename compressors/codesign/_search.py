@@ -13,6 +13,7 @@ from compressors.codesign._candidates import Candidate, default_candidates, name
 from compressors.codesign._clock import Clock
 from compressors.codesign._composed import Composer
 from compressors.codesign._cost import LayerCosts, Simulator
+from compressors.codesign._fingerprint import fingerprint
 from compressors.codesign._found import Findings, Found, found_of
 from compressors.codesign._goal import Goal
 from compressors.codesign._prices import Prices
@@ -21,7 +22,7 @@ from compressors.codesign._scores import Scores
 from compressors.codesign._sensitivity import SENSITIVITIES, Sensitivity
 from compressors.codesign._space import Builder
 from compressors.codesign._store import Store
-from compressors.codesign._subject import Evaluate, Subject, fingerprint, subject_of
+from compressors.codesign._subject import Evaluate, Subject, subject_of
 from compressors.codesign._survey import survey
 from compressors.codesign._trials import Bench, Measure, accuracy
 from hwsim import objective as mapping
@@ -76,7 +77,8 @@ def search(
     model as the simulator knows it, by default traced for one image at a time. Words that nothing
     narrows take `bits`. Layers are mapped with `effort`, see `hwsim.simulate.search`. A `store`
     keeps what was simulated and measured, as it ends: a search that is run again does what is
-    missing. There `evaluate` is known by its `fingerprint`, or if it has none by its name and code.
+    missing. There `evaluate` is known by its `fingerprint`, or if it has none by its code
+    and by what that refers to.
     With `check` an evolutionary search tries to beat the program. Equal arguments give
     equal results.
 

@@ -121,18 +121,6 @@ def _check(network: Network, model: nn.Module) -> None:
             raise InputError(f"layer {layer.name!r}: has no module of its own, or is called twice")
 
 
-def fingerprint(evaluate: Evaluate) -> str:
-    """What tells two functions apart: the `fingerprint` that one has, or else, as far as that can
-    be seen, their names and own code."""
-    given = getattr(evaluate, "fingerprint", None)
-    if given is not None:
-        return str(given)
-    code = getattr(evaluate, "__code__", None)
-    plain = [c for c in code.co_consts if isinstance(c, str | int | float)] if code else []
-    own = sha256(code.co_code + repr(plain).encode()).hexdigest() if code else ""
-    return f"{getattr(evaluate, '__qualname__', type(evaluate).__qualname__)} {own}"
-
-
 def with_sizes(network: Network, found: Mapping[str, Mapping[str, Any]]) -> Network:
     """The network with other sizes of some layers."""
     resized = {name: replace(network[name], **sizes) for name, sizes in found.items()}
