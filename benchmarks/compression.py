@@ -3,9 +3,9 @@
 For each network and method, accuracy before, after, and, where a method does not train and loses
 more than a quarter of a point, after an epoch of fine-tuning; bits a weight; MACs; simulated energy
 and cycles on two machines; and seconds of a processor. Methods run with their default settings, or
-those of SETTINGS, on every layer that they take. A result is kept as soon as it is there, in docs/compression.json, and measured
-again only where settings changed; docs/compression.md and compressors/measured.json, which
-`hwsim methods` shows, are drawn from it.
+those of SETTINGS, on every layer that they take. A result is kept as soon as it is there, in
+docs/compression.json, and measured again only where settings changed; docs/compression.md and
+compressors/measured.json, which `hwsim methods` shows, are drawn from it.
 """
 
 import copy
@@ -29,12 +29,10 @@ from benchmarks._compression_subjects import SOURCES, Subject, present, subject
 from compressors import Plan, compress, lower, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
-from compressors.weights.shared import Shared
 from hwsim import registry
 from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
 from hwsim.hardware import load_machine
-from hwsim.methods import methods as catalogue
 from hwsim.networks import load_network
 from hwsim.simulate import simulate
 
@@ -43,8 +41,8 @@ MACHINES = ("eyeriss_v1", "zero_skipping")
 NONE = "none"  # the network as it is
 DENSITY_IMAGES = 64
 FINE_TUNING = Fit(epochs=1, learning_rate=0.005)
-TABLE_RATE = 1e-5
 LOSS = 0.25  # points, from which on a network is fine-tuned
+PLAIN = ("fixed_point", "shiftcnn", "uniform_fixed_point", "tensorrt_int8_kl")
 # Of which the literature promises the most: they learn from as many images as there is time for.
 EXPECTED = ("magnitude_pruning", "deep_compression", "l1_filter_pruning")
 # Pruners of whole channels keep so many that some 30 % of the MACs go.
@@ -53,6 +51,8 @@ CHANNELS = (
     *("lda_pruning", "oracle_pruning", "taylor_pruning", "thinet"),
 )
 SETTINGS: dict[str, dict[str, Any]] = {name: {"keep": 0.84} for name in CHANNELS}
+# Methods whose papers keep the first and the last layer as they are.
+ENDS_KEPT = ("dorefa_net", "horq_net", "trained_ternary_quantization", "xnor_net")
 Result = dict[str, Any]
 
 
@@ -88,7 +88,8 @@ def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
     file = registry.module("compressor", method)
     layers = weighted_layers(model)
     takes = [path for path, layer in layers.items() if isinstance(layer, file.TAKES)]
-    left = [path for path in layers if path not in takes or path in keep]
+    ends = [*layers][:: max(1, len(layers) - 1)] if method in ENDS_KEPT else []
+    left = [path for path in layers if path not in takes or path in (*keep, *ends)]
     if len(left) == len(layers):
         raise InputError(f"{method}: takes no layer of this network")
     return uniform((method, seeded(settings_of(method), seed)), keep=left)
@@ -130,8 +131,7 @@ def measure(found: Subject, method: str, seed: int) -> Result:
 def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | None:
     """Accuracy after an epoch of fine-tuning; None where nothing trains.
 
-    At the rate of the method's own training where it has one; tables, whose gradients are sums over
-    many weights, need a lower one.
+    At the rate of the method's own training where it has one.
     """
     trained = copy.deepcopy(model)
     labels = found.training.labels
@@ -139,8 +139,6 @@ def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | N
         return None
     own = None if method == NONE else registry.module("compressor", method).Config()
     rate = (getattr(own, "fit", None) or FINE_TUNING).learning_rate
-    if any(isinstance(part, Shared) for part in model.modules()):
-        rate = min(rate, TABLE_RATE)
     settings = FINE_TUNING.model_copy(update={"seed": seed, "learning_rate": rate})
     fit(trained, found.training.images, labels, settings)
     return found.accuracy(trained)
@@ -171,8 +169,7 @@ Key = tuple[str, str, int]
 
 def wanted(methods: list[str], networks: list[str]) -> list[Key]:
     """Every row, what tells most for its time first."""
-    quantisers = {one.id for one in catalogue() if one.mechanism in "QC"}
-    return sorted(rows(methods, networks), key=lambda key: urgency(key, quantisers))
+    return sorted(rows(methods, networks), key=urgency)
 
 
 def rows(methods: list[str], networks: list[str]) -> Iterator[Key]:
@@ -187,15 +184,17 @@ def rows(methods: list[str], networks: list[str]) -> Iterator[Key]:
                     yield network, method, seed
 
 
-def urgency(key: Key, quantisers: set[str]) -> tuple[int, int]:
-    """The networks as they are, quantisers, what the literature promises, the other methods."""
+def urgency(key: Key) -> tuple[int, int]:
+    """Networks as they are and the plainest quantisers everywhere; what the literature promises;
+    small networks, seed by seed; large ones, first without training.
+    """
     network, method, seed = key
-    small = SOURCES[network].seeds > 1
-    if method == NONE or (method in quantisers and not trains(method)):
+    if method == NONE or method in PLAIN:
         return int(method != NONE), seed
-    if method in EXPECTED:
-        return 2, seed
-    return (3 if small else 4) + 2 * trains(method), seed
+    if method in EXPECTED and not seed:
+        return 2, 0
+    small = SOURCES[network].seeds > 1
+    return (3 if small else 4) + 2 * (trains(method) and not small), seed
 
 
 @contextmanager
@@ -239,7 +238,7 @@ def main(
     networks: Annotated[list[str] | None, typer.Option("--network")] = None,
     methods: Annotated[list[str] | None, typer.Option("--method")] = None,
 ) -> None:
-    """Measures what is not measured yet, and draws the table."""
+    """Measures what is not measured yet, and draws the tables."""
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     known = {(row["network"], row["method"], row["seed"]): row for row in before}
     found = functools.lru_cache(maxsize=1)(subject)
@@ -255,7 +254,7 @@ def main(
         head = {"network": network, "method": method, "seed": seed, "settings": settings}
         known[key] = head | {"tests": source.tests, "trains": images} | row
         write(list(known.values()))
-    page.draw(list(known.values()))
+    page.draw(known.values(), list(SOURCES), registry.names("compressor"))
 
 
 def write(found: list[Result]) -> None:

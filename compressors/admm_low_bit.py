@@ -30,10 +30,10 @@ class Config(hwsim.config.Config):
 
     last: Annotated[int, Field(ge=0, le=4)] = 0
     scope: Scope = "layer"
-    rho: Annotated[float, Field(gt=0)] = 2.0
+    rho: Annotated[float, Field(gt=0)] = 0.3
     period: Annotated[int, Field(ge=1)] = 8
     extragradient: bool = True
-    fit: Fit = Fit(epochs=3.0, learning_rate=0.05, momentum=0.0)
+    fit: Fit = Fit(epochs=3.0, learning_rate=0.02, momentum=0.0)
 
 
 def compress(

@@ -42,7 +42,7 @@ class Config(hwsim.config.Config):
     linear_bits: Bits = 5
     coding: sparse_coding.Config = sparse_coding.Config()
     pruning_fit: Fit = Fit(epochs=1.0)
-    sharing_fit: Fit = Fit(epochs=1.0, learning_rate=1e-3)
+    sharing_fit: Fit = Fit(epochs=1.0, learning_rate=0.1)
 
 
 def compress(
