@@ -102,7 +102,7 @@ def spread(rows: list[Row], key: str) -> float | None:
     values = [row[key] for row in rows if row[key] is not None]
     if len(values) < 2:
         return None
-    return round(max(abs(value - mean(values)) for value in values), 3)
+    return float(round(max(abs(value - mean(values)) for value in values), 3))
 
 
 def section(network: str, methods: Rows, every: Sequence[str]) -> str:

@@ -242,29 +242,39 @@ def main(
     methods: Annotated[list[str] | None, typer.Option("--method")] = None,
 ) -> None:
     """Measures what is not measured yet, and draws the tables."""
-    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    known = {(row["network"], row["method"], row["seed"]): row for row in before}
+    known = current()
     found = functools.lru_cache(maxsize=1)(subject)
     for key in wanted(methods or registry.names("compressor"), networks or present()):
-        network, method, seed = key
-        settings = settings_of(method)
-        if key in known and known[key]["settings"] == settings:
+        if key in known:
             continue
+        network, method, seed = key
         source = SOURCES[network]
         images = source.all_trains if method in EXPECTED else source.trains
         row = outcome(found(network, images), method, seed)
         typer.echo(told(key, row))
-        head = {"network": network, "method": method, "seed": seed, "settings": settings}
+        head = {"network": network, "method": method, "seed": seed}
         known[key] = head | {"tests": source.tests, "trains": images} | row
+        known[key]["settings"] = settings_of(method)
         write(list(known.values()))
-    page.draw(known.values(), list(SOURCES), registry.names("compressor"))
+    write(list(known.values()))
+
+
+def current() -> dict[Key, Result]:
+    """The results that are there, of the settings that methods have now."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return {
+        (row["network"], row["method"], row["seed"]): row
+        for row in found
+        if row["method"] == NONE or row["settings"] == settings_of(row["method"])
+    }
 
 
 def write(found: list[Result]) -> None:
-    """Replaces the results whole."""
+    """Replaces the results whole, and draws what is drawn from them."""
     part = RESULTS.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1) + "\n")
     os.replace(part, RESULTS)
+    page.draw(found, list(SOURCES), registry.names("compressor"))
 
 
 if __name__ == "__main__":
