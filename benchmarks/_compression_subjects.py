@@ -112,6 +112,7 @@ SOURCES: dict[str, Source] = {
         trains=1_500,
         all_trains=1_500,
         weights=SHARED / "nets/resnet20-12fca82f.th",
+        tunes=False,
     ),
     "resnet56_cifar10": Source(
         images=cifar,
