@@ -56,8 +56,8 @@ def compress(
             some = [layer for layer in found.values() if isinstance(layer, kind)]
             weights = [weight_of(layer).detach() for layer in some]
             masks = largest(weights, keep ** (done / config.rounds))
-            for layer, mask in zip(some, masks, strict=True):
-                mask_(layer, mask)
+            for part, mask in zip(some, masks, strict=True):
+                mask_(part, mask)
         tune(model, data, config.pruning_fit)
     for layer in found.values():
         convolution = isinstance(layer, CONVOLUTIONS)
@@ -80,7 +80,7 @@ def largest(weights: Sequence[Tensor], keep: float) -> list[Tensor]:
     flat = torch.cat([weight.abs().flatten() for weight in weights])
     mask = torch.zeros(len(flat), dtype=torch.bool)
     mask[flat.argsort(stable=True, descending=True)[: round(keep * len(flat))]] = True
-    parts = mask.split([weight.numel() for weight in weights])
+    parts = torch.split(mask, [weight.numel() for weight in weights])
     for part, weight in zip(parts, weights, strict=True):
         part[weight.abs().argmax()] = True
     return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
