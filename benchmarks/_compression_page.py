@@ -69,7 +69,7 @@ def numbers(rows: list[Row], plain: Row) -> dict[str, Any]:
         "top1_after_spread": spread(rows, "after"),
         "top1_tuned": average(rows, "tuned"),
         "bits_a_weight": mean(row["bits"] / row["weights"] for row in rows),
-        "macs": ratio(rows, plain, "macs"),
+        "macs": round(mean(row["macs"] for row in rows) / plain["macs"], 4),
         "seconds": round(mean(row["seconds"] for row in rows), 2),
         "seeds": len(rows),
     }
@@ -79,16 +79,10 @@ def numbers(rows: list[Row], plain: Row) -> dict[str, Any]:
     return found
 
 
-def ratio(rows: list[Row], plain: Row, *keys: str) -> float:
-    """A number of the compressed network over that of the network before."""
-
-    def number(row: Row) -> float:
-        found: Any = row
-        for key in keys:
-            found = found[key]
-        return float(found)
-
-    return round(mean(number(row) for row in rows) / number(plain), 4)
+def ratio(rows: list[Row], plain: Row, machine: str, key: str) -> float | None:
+    """A number of the compressed network over that of the network before; None where it is not."""
+    numbers = [row[machine][key] for row in rows if row[machine]]
+    return round(mean(numbers) / plain[machine][key], 4) if numbers else None
 
 
 def average(rows: list[Row], key: str) -> float | None:
@@ -146,8 +140,9 @@ def cells(method: str, rows: list[Row], plain: Row) -> Iterable[str]:
         shown = "-" if value is None else f"{value:.2f}"
         yield shown if not apart or key == "before" else f"{shown} ± {apart:.2f}"
     yield f"{mean(row['bits'] / row['weights'] for row in rows):.2f}"
-    yield f"{ratio(rows, plain, 'macs'):.2f}"
+    yield f"{mean(row['macs'] for row in rows) / plain['macs']:.2f}"
     for machine in MACHINES:
         for key in ("energy_uj", "cycles"):
-            yield f"{ratio(rows, plain, machine, key):.2f}"
+            found = ratio(rows, plain, machine, key)
+            yield "-" if found is None else f"{found:.2f}"
     yield f"{mean(row['seconds'] for row in rows):.1f}"

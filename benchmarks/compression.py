@@ -155,15 +155,21 @@ def size(model: nn.Module) -> Result:
 
 
 def simulated(found: Subject, model: nn.Module) -> Result:
-    """MACs, and energy in uJ and cycles by machine, of words as wide as its MACs take them."""
+    """MACs, and energy in uJ and cycles by machine, of words as wide as its MACs take them.
+
+    None for a machine that cannot run the network, such as one whose MACs are too narrow for it.
+    """
     plain, images = load_network(found.name), found.testing.images[:DENSITY_IMAGES]
     result: Result = {}
     for name in MACHINES:
         machine = load_machine(name)
         network = lower(plain, model, images, bits=machine.mac.ifmap_bits)
-        run = simulate(network, machine)
         result["macs"] = sum(layer.macs for layer in network)
-        result[name] = {"energy_uj": run.energy_pj / 1e6, "cycles": run.cycles}
+        try:
+            run = simulate(network, machine)
+            result[name] = {"energy_uj": run.energy_pj / 1e6, "cycles": run.cycles}
+        except InputError:
+            result[name] = None
     return result
 
 
