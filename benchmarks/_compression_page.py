@@ -1,43 +1,17 @@
-"""The table of `benchmarks.compression` in docs/, and what `hwsim methods` shows of it."""
+"""The tables of `benchmarks.compression` in docs/, and what `hwsim methods` shows of them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 PAGE, MEASURED = Path("docs/compression.md"), Path("compressors/measured.json")
+PREFACE = Path(__file__).with_name("_compression_preface.md")
+MACHINES = ("eyeriss_v1", "zero_skipping")
 Row = dict[str, Any]
+Rows = dict[str, list[Row]]  # by method, one a seed
 
-HEAD = """# Compression methods, measured
-
-Written by `python -m benchmarks.compression`; every figure is in compression.json beside it.
-Methods run with their default settings on all layers that they take; what one refuses, such as
-the last layer to a pruner of its channels, is left as it is. Accuracy is top-1 in per
-cent on Fashion-MNIST's test images: of the network before, right after the method (with the
-training that is part of it), and after one more epoch of fine-tuning. Energy and cycles are those
-of the simulator, as ratios to the network before, in words of 16 bits on eyeriss_v1 and of 8 on
-zero_skipping; a ratio under 1 is a gain.
-Several seeds are averaged.
-
-What the literature promises, and what is here:
-
-- Fixed point of 8 bits within half a point, ShiftCNN (N = 2, B = 4) within one, both without
-  training: so it is.
-- Magnitude pruning to 80 % zeros within a point after fine-tuning: 1.2 to 1.6 points are lost,
-  after a few epochs on 12,000 of the 60,000 training images. The network itself loses a third of a
-  point when it is trained on with so few.
-- Deep Compression by 20 without loss: it is by 30 to 36, at a loss of 2 to 3.5 points, for the same
-  reason; trained longer, the slow test of `deep_compression` has 40 without loss.
-- Filter pruning of 30 % of the MACs within a point: the default rate takes half of all filters of
-  every layer, 72 % of LeNet-5's MACs, which fine-tuning for an epoch does not make good.
-- Binary weights and maps, hashed and soft-shared weights are methods to train with from the start;
-  an epoch or two from trained float weights leave them 2 to 11 points behind. Density-diversity and
-  soft weight-sharing fail on LeNet-300-100 at their default settings, chosen on a smaller network.
-- Bits a weight of pruned layers are those of the file, where a non-zero is a float of 32 bits.
-  Energy falls only where a machine can use what a method leaves: neither has decoders, so that
-  codebooks gain nothing; Eyeriss gains by narrower words, zero_skipping by zeros.
-"""
 COLUMNS = (
     "method",
     "seeds",
@@ -54,34 +28,61 @@ COLUMNS = (
 )
 
 
-def draw(rows: list[Row]) -> None:
-    """Writes the page and the summary."""
-    grouped = group(rows)
-    MEASURED.write_text(json.dumps(summary(grouped), indent=1, sort_keys=True) + "\n")
-    networks = sorted({network for network, _ in grouped})
-    PAGE.write_text("\n".join([HEAD, *(section(name, grouped) for name in networks)]))
+def draw(rows: Iterable[Row], order: Sequence[str], methods: Sequence[str]) -> None:
+    """Writes the page and the summary, of networks in this order and all these methods."""
+    networks = grouped(rows)
+    MEASURED.write_text(json.dumps(summary(networks), indent=1, sort_keys=True) + "\n")
+    parts = [section(name, networks[name], methods) for name in order if name in networks]
+    PAGE.write_text("\n".join([PREFACE.read_text(), *parts]))
 
 
-def group(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The rows of every network and method, one a seed."""
-    grouped: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["seed"]):
-        grouped.setdefault((row["network"], row["method"]), []).append(row)
-    return grouped
-
-
-def summary(grouped: dict[tuple[str, str], list[Row]]) -> dict[str, Any]:
-    """Of each method, by network: accuracy in per cent and bits a weight."""
-    found: dict[str, Any] = {}
-    for (network, method), rows in sorted(grouped.items()):
-        found.setdefault(method, {})[network] = {
-            "top1_before": average(rows, "before"),
-            "top1_after": average(rows, "after"),
-            "top1_tuned": average(rows, "tuned"),
-            "bits_a_weight": mean(row["bits"] / row["weights"] for row in rows),
-            "seeds": len(rows),
-        }
+def grouped(rows: Iterable[Row]) -> dict[str, Rows]:
+    """The rows of every network by method."""
+    found: dict[str, Rows] = {}
+    for row in sorted(rows, key=lambda row: (row["method"], row["seed"])):
+        found.setdefault(row["network"], {}).setdefault(row["method"], []).append(row)
     return found
+
+
+def measured(rows: list[Row]) -> list[Row]:
+    """Those that hold a result."""
+    return [row for row in rows if "refused" not in row]
+
+
+def summary(networks: dict[str, Rows]) -> dict[str, Any]:
+    """Of each method, by network: accuracy in per cent, bits a weight, and ratios to before."""
+    found: dict[str, Any] = {}
+    for network, methods in networks.items():
+        plain = methods["none"][0]
+        for method, rows in methods.items():
+            known = measured(rows)
+            told = numbers(known, plain) if known else {"refused": rows[0]["refused"]}
+            found.setdefault(method, {})[network] = told
+    return found
+
+
+def numbers(rows: list[Row], plain: Row) -> dict[str, Any]:
+    """What the seeds gave on average, and the spread of the accuracy."""
+    found: dict[str, Any] = {
+        "top1_before": average(rows, "before"),
+        "top1_after": average(rows, "after"),
+        "top1_after_spread": spread(rows, "after"),
+        "top1_tuned": average(rows, "tuned"),
+        "bits_a_weight": mean(row["bits"] / row["weights"] for row in rows),
+        "macs": round(mean(row["macs"] for row in rows) / plain["macs"], 4),
+        "seconds": round(mean(row["seconds"] for row in rows), 2),
+        "seeds": len(rows),
+    }
+    for machine in MACHINES:
+        for key in ("energy_uj", "cycles"):
+            found[f"{machine}_{key.removesuffix('_uj')}"] = ratio(rows, plain, machine, key)
+    return found
+
+
+def ratio(rows: list[Row], plain: Row, machine: str, key: str) -> float | None:
+    """A number of the compressed network over that of the network before; None where it is not."""
+    numbers = [row[machine][key] for row in rows if row[machine]]
+    return round(mean(numbers) / plain[machine][key], 4) if numbers else None
 
 
 def average(rows: list[Row], key: str) -> float | None:
@@ -90,29 +91,58 @@ def average(rows: list[Row], key: str) -> float | None:
     return round(mean(values), 3) if values else None
 
 
-def section(network: str, grouped: dict[tuple[str, str], list[Row]]) -> str:
-    """The table of one network."""
-    methods = {method: rows for (name, method), rows in sorted(grouped.items()) if name == network}
-    plain = methods.pop("none")[0]
-    lines = [f"## {network}\n", line(COLUMNS), line("---" for _ in COLUMNS)]
-    lines += [line(cells(method, rows, plain)) for method, rows in methods.items()]
+def spread(rows: list[Row], key: str) -> float | None:
+    """The largest distance from the mean; None for a single seed."""
+    values = [row[key] for row in rows if row[key] is not None]
+    if len(values) < 2:
+        return None
+    return float(round(max(abs(value - mean(values)) for value in values), 3))
+
+
+def section(network: str, methods: Rows, every: Sequence[str]) -> str:
+    """The table of one network, and what is not in it."""
+    plain = methods["none"][0]
+    known = {name: measured(rows) for name, rows in methods.items() if measured(rows)}
+    lines = [f"## {network}\n", counts(plain), "", line(COLUMNS), line("---" for _ in COLUMNS)]
+    lines += [line(cells(method, rows, plain)) for method, rows in known.items()]
+    refused = {name: rows[0]["refused"] for name, rows in methods.items() if name not in known}
+    lines += ["", *(f"- `{name}`: {reason}" for name, reason in refused.items())]
+    missing = [f"`{name}`" for name in every if name not in methods]
+    lines += ["", f"Not run: {', '.join(missing)}."] if missing else []
     return "\n".join(lines) + "\n"
 
 
+def counts(plain: Row) -> str:
+    """What the network is, and on how many images it was measured."""
+    return (
+        f"{plain['weights']:,} weights, {plain['macs']:,} MACs; {plain['tests']:,} test images, "
+        f"{plain['trains']:,} to learn from. Before: "
+        + ", ".join(
+            f"{plain[name]['energy_uj']:,.1f} uJ and {plain[name]['cycles']:,} cycles on {name}"
+            for name in MACHINES
+        )
+        + "."
+    )
+
+
 def line(cells: Iterable[str]) -> str:
+    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
 def cells(method: str, rows: list[Row], plain: Row) -> Iterable[str]:
-    """A row of the table."""
-    yield method
+    """A row of the table; the spread over the seeds stands behind an accuracy."""
+    more = rows[0]["trains"] != plain["trains"]
+    yield f"{method} ({rows[0]['trains']:,} images)" if more else method
     yield str(len(rows))
     for key in ("before", "after", "tuned"):
-        value = average(rows, key)
-        yield "-" if value is None else f"{value:.2f}"
+        value, apart = average(rows, key), spread(rows, key)
+        shown = "-" if value is None else f"{value:.2f}"
+        yield shown if not apart or key == "before" else f"{shown} ± {apart:.2f}"
     yield f"{mean(row['bits'] / row['weights'] for row in rows):.2f}"
     yield f"{mean(row['macs'] for row in rows) / plain['macs']:.2f}"
-    for machine in ("eyeriss_v1", "zero_skipping"):
+    for machine in MACHINES:
         for key in ("energy_uj", "cycles"):
-            yield f"{mean(row[machine][key] for row in rows) / plain[machine][key]:.2f}"
+            found = ratio(rows, plain, machine, key)
+            yield "-" if found is None else f"{found:.2f}"
     yield f"{mean(row['seconds'] for row in rows):.1f}"

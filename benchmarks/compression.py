@@ -1,19 +1,22 @@
 """Every compression method on trained networks: `python -m benchmarks.compression --help`.
 
-For each network and method, accuracy before, after, and after an epoch of fine-tuning; bits a
-weight; MACs; simulated energy and cycles on two machines; and seconds. Methods run with their
-default settings on every layer that they take. A result is kept as soon as it is there, in
-docs/compression.json, and never measured twice; docs/compression.md and compressors/measured.json,
-which `hwsim methods` shows, are drawn from it.
+For each network and method, accuracy before, after, and, where a method does not train and loses
+more than a quarter of a point, after an epoch of fine-tuning; bits a weight; MACs; simulated energy
+and cycles on two machines; and seconds of a processor. Methods run with their default settings, or
+those of SETTINGS, on every layer that they take. A result is kept as soon as it is there, in
+docs/compression.json, and measured again only where settings changed; docs/compression.md and
+compressors/measured.json, which `hwsim methods` shows, are drawn from it.
 """
 
 import copy
+import functools
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,64 +25,65 @@ import typer
 from torch import nn
 
 from benchmarks import _compression_page as page
-from compressors import Data, Plan, compress, frozen, lower, uniform, weight_codes
+from benchmarks._compression_subjects import SOURCES, Subject, present, subject
+from compressors import Plan, compress, lower, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
-from compressors.weights.shared import Shared
-from data import fashion_mnist
 from hwsim import registry
-from hwsim.accuracy import one_thread, top1
+from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
 from hwsim.hardware import load_machine
 from hwsim.networks import load_network
 from hwsim.simulate import simulate
-from models._weights import find_weights, load_weights
 
 RESULTS = Path("docs/compression.json")
-NETWORKS = ("lenet_300_100_fashion", "lenet5_fashion", "resnet20_fashion", "mobilenet_v1_fashion")
 MACHINES = ("eyeriss_v1", "zero_skipping")
 NONE = "none"  # the network as it is
 DENSITY_IMAGES = 64
 FINE_TUNING = Fit(epochs=1, learning_rate=0.005)
-TABLE_RATE = 1e-5
+LOSS = 0.25  # points, from which on a network is fine-tuned
+PLAIN = ("fixed_point", "shiftcnn", "uniform_fixed_point", "tensorrt_int8_kl")
+# Of which the literature promises the most: they learn from as many images as there is time for.
+EXPECTED = ("magnitude_pruning", "deep_compression", "l1_filter_pruning")
+# Pruners of whole channels keep so many that some 30 % of the MACs go.
+CHANNELS = (
+    *("channel_pruning_lasso", "data_free_neuron_pruning", "entropy_pruning", "l1_filter_pruning"),
+    *("lda_pruning", "oracle_pruning", "taylor_pruning", "thinet"),
+)
+# Deep Compression comes to a 20th, rather than to the least that digits allow.
+SETTINGS: dict[str, dict[str, Any]] = {name: {"keep": 0.84} for name in CHANNELS} | {
+    "deep_compression": {"linear_keep": 0.16, "rounds": 3}
+}
+# Methods whose papers keep the first and the last layer as they are.
+ENDS_KEPT = ("dorefa_net", "horq_net", "trained_ternary_quantization", "xnor_net")
 Result = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A trained network and images."""
-
-    name: str
-    model: nn.Module
-    testing: Data
-    training: Data
-    calibration: Data
-
-    def accuracy(self, model: nn.Module) -> float:
-        """Top-1 in per cent."""
-        labels = self.testing.labels
-        assert labels is not None
-        return 100 * top1(frozen(model), self.testing.images, labels)
+class OverTimeError(Exception):
+    """A row took longer than it may."""
 
 
-def subject(name: str, *, tests: int, trains: int) -> Subject:
-    """A network with `tests` test images, `trains` training images, and its calibration images."""
-    file = registry.module("network", name)
-    model: nn.Module = file.build()
-    path = find_weights(file)
-    if path is None:
-        raise InputError(f"network {name!r}: has no trained weights here")
-    load_weights(model, path)
-    found = fashion_mnist.load(limit=tests, training=True)
-    assert found.training is not None
-    assert found.training_labels is not None
-    return Subject(
-        name,
-        model.eval(),
-        Data(images=found.images, labels=found.labels),
-        Data(images=found.training, labels=found.training_labels).first(trains),
-        Data(images=found.calibration),
-    )
+def settings_of(method: str) -> dict[str, Any]:
+    """All settings that a method runs with here, but for seeds."""
+    if method == NONE:
+        return {}
+    config = registry.module("compressor", method).Config(**SETTINGS.get(method, {}))
+    found: dict[str, Any] = config.model_dump(mode="json")
+    return found
+
+
+def trains(method: str) -> bool:
+    """Whether a method trains the network as a part of it."""
+    config = registry.module("compressor", method).Config()
+    fits = [getattr(config, key) for key in type(config).model_fields]
+    return any(isinstance(one, Fit) and one.epochs > 0 for one in fits)
+
+
+def seeded(settings: Any, seed: int) -> Any:
+    """The settings with every seed in them replaced."""
+    if not isinstance(settings, dict):
+        return settings
+    return {k: seed if k == "seed" else seeded(value, seed) for k, value in settings.items()}
 
 
 def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
@@ -87,15 +91,11 @@ def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
     file = registry.module("compressor", method)
     layers = weighted_layers(model)
     takes = [path for path, layer in layers.items() if isinstance(layer, file.TAKES)]
-    keys = file.Config.model_fields.keys()
-    config: dict[str, Any] = {"seed": seed} if "seed" in keys else {}
-    own = getattr(file.Config(), "fit", None)
-    if own is not None:
-        config["fit"] = own.model_dump() | {"seed": seed}
-    left = [path for path in layers if path not in takes or path in keep]
+    ends = [*layers][:: max(1, len(layers) - 1)] if method in ENDS_KEPT else []
+    left = [path for path in layers if path not in takes or path in (*keep, *ends)]
     if len(left) == len(layers):
         raise InputError(f"{method}: takes no layer of this network")
-    return uniform((method, config), keep=left)
+    return uniform((method, seeded(settings_of(method), seed)), keep=left)
 
 
 def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[str]]:
@@ -115,17 +115,16 @@ def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[
 
 def measure(found: Subject, method: str, seed: int) -> Result:
     """One row."""
-    start = time.monotonic()
+    start = time.process_time()
     model, kept = (found.model, []) if method == NONE else compressed(found, method, seed)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
+    after = found.accuracy(model)
+    lost = method == NONE or (after < found.before - LOSS and not trains(method))
     return {
-        "network": found.name,
-        "method": method,
-        "seed": seed,
         "kept": kept,
-        "before": found.accuracy(found.model),
-        "after": found.accuracy(model),
-        "tuned": tuned(found, model, method, seed),
+        "before": found.before,
+        "after": after,
+        "tuned": tuned(found, model, method, seed) if lost and found.tunes else None,
         "seconds": seconds,
         **size(model),
         **simulated(found, model),
@@ -135,8 +134,7 @@ def measure(found: Subject, method: str, seed: int) -> Result:
 def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | None:
     """Accuracy after an epoch of fine-tuning; None where nothing trains.
 
-    At the rate of the method's own training where it has one; tables, whose gradients are sums over
-    many weights, need a lower one.
+    At the rate of the method's own training where it has one.
     """
     trained = copy.deepcopy(model)
     labels = found.training.labels
@@ -144,8 +142,6 @@ def tuned(found: Subject, model: nn.Module, method: str, seed: int) -> float | N
         return None
     own = None if method == NONE else registry.module("compressor", method).Config()
     rate = (getattr(own, "fit", None) or FINE_TUNING).learning_rate
-    if any(isinstance(part, Shared) for part in model.modules()):
-        rate = min(rate, TABLE_RATE)
     settings = FINE_TUNING.model_copy(update={"seed": seed, "learning_rate": rate})
     fit(trained, found.training.images, labels, settings)
     return found.accuracy(trained)
@@ -159,62 +155,132 @@ def size(model: nn.Module) -> Result:
 
 
 def simulated(found: Subject, model: nn.Module) -> Result:
-    """MACs, and energy in uJ and cycles by machine, of words as wide as its MACs take them."""
+    """MACs, and energy in uJ and cycles by machine, of words as wide as its MACs take them.
+
+    None for a machine that cannot run the network, such as one whose MACs are too narrow for it.
+    """
     plain, images = load_network(found.name), found.testing.images[:DENSITY_IMAGES]
     result: Result = {}
     for name in MACHINES:
         machine = load_machine(name)
         network = lower(plain, model, images, bits=machine.mac.ifmap_bits)
-        run = simulate(network, machine)
         result["macs"] = sum(layer.macs for layer in network)
-        result[name] = {"energy_uj": run.energy_pj / 1e6, "cycles": run.cycles}
+        try:
+            run = simulate(network, machine)
+            result[name] = {"energy_uj": run.energy_pj / 1e6, "cycles": run.cycles}
+        except InputError:
+            result[name] = None
     return result
 
 
-def wanted(methods: list[str], networks: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
-    """Every row asked for: training has several seeds, where it has random choices."""
+Key = tuple[str, str, int]
+
+
+def wanted(methods: list[str], networks: list[str]) -> list[Key]:
+    """Every row, what tells most for its time first."""
+    return sorted(rows(methods, networks), key=urgency)
+
+
+def rows(methods: list[str], networks: list[str]) -> Iterator[Key]:
+    """Every row: several seeds where a network is trained on several and the method draws."""
     for network in networks:
+        source = SOURCES[network]
         yield network, NONE, 0
         for method in methods:
-            keys = registry.module("compressor", method).Config.model_fields.keys()
-            for seed in range(seeds if keys & {"seed", "fit"} else 1):
-                yield network, method, seed
+            if source.trained or not trains(method):
+                drawn = trains(method) or method in EXPECTED or "seed" in settings_of(method)
+                for seed in range(source.seeds if drawn else 1):
+                    yield network, method, seed
+
+
+def urgency(key: Key) -> tuple[int, int]:
+    """Networks as they are and the plainest quantisers everywhere; what the literature promises;
+    small networks, seed by seed; large ones, first without training.
+    """
+    network, method, seed = key
+    if method == NONE or method in PLAIN:
+        return int(method != NONE), seed
+    if method in EXPECTED and not seed:
+        return 2, 0
+    small = SOURCES[network].seeds > 1
+    return (3 if small else 4) + 2 * (trains(method) and not small), seed
+
+
+@contextmanager
+def capped(seconds: int) -> Iterator[None]:
+    """Raises OverTimeError in a block that takes more of a processor."""
+
+    def stop(*_: object) -> None:
+        raise OverTimeError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def outcome(found: Subject, method: str, seed: int) -> Result:
+    """What was measured, or under `refused` why nothing was."""
+    cap_s = SOURCES[found.name].cap_s
+    try:
+        with one_thread(), capped(cap_s):
+            return measure(found, method, seed)
+    except InputError as refusal:
+        return {"refused": str(refusal)}
+    except OverTimeError:
+        return {"refused": f"takes longer than {cap_s} s"}
+
+
+def told(key: Key, row: Result) -> str:
+    """A line on a row."""
+    name = "{} {} {}".format(*key)
+    if "refused" in row:
+        return f"{name}: {row['refused']}"
+    after = "" if row["tuned"] is None else f", tuned {row['tuned']:.2f} %"
+    return f"{name}: {row['before']:.2f} -> {row['after']:.2f} %{after}"
 
 
 def main(
     networks: Annotated[list[str] | None, typer.Option("--network")] = None,
     methods: Annotated[list[str] | None, typer.Option("--method")] = None,
-    seeds: int = 3,
-    tests: int = 10_000,
-    trains: int = 12_000,
 ) -> None:
-    """Measures what is not measured yet, and draws the table."""
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    known = {(row["network"], row["method"], row["seed"]) for row in rows}
-    subjects: dict[str, Subject] = {}
-    every = methods or registry.names("compressor")
-    for network, method, seed in wanted(every, networks or list(NETWORKS), seeds):
-        if (network, method, seed) in known:
+    """Measures what is not measured yet, and draws the tables."""
+    known = current()
+    found = functools.lru_cache(maxsize=1)(subject)
+    for key in wanted(methods or registry.names("compressor"), networks or present()):
+        if key in known:
             continue
-        if network not in subjects:
-            subjects[network] = subject(network, tests=tests, trains=trains)
-        with one_thread():
-            try:
-                row = measure(subjects[network], method, seed)
-            except InputError as refusal:
-                typer.echo(f"{network} {method}: {refusal}", err=True)
-                continue
-        typer.echo(f"{network} {method} {seed}: {row['before']:.2f} -> {row['after']:.2f} %")
-        rows.append(row | {"tests": tests, "trains": trains})
-        write(rows)
-    page.draw(rows)
+        network, method, seed = key
+        source = SOURCES[network]
+        images = source.all_trains if method in EXPECTED else source.trains
+        row = outcome(found(network, images), method, seed)
+        typer.echo(told(key, row))
+        head = {"network": network, "method": method, "seed": seed}
+        known[key] = head | {"tests": source.tests, "trains": images} | row
+        known[key]["settings"] = settings_of(method)
+        write(list(known.values()))
+    write(list(known.values()))
 
 
-def write(rows: list[Result]) -> None:
-    """Replaces the results whole."""
+def current() -> dict[Key, Result]:
+    """The results that are there, of the settings that methods have now."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return {
+        (row["network"], row["method"], row["seed"]): row
+        for row in found
+        if row["method"] == NONE or row["settings"] == settings_of(row["method"])
+    }
+
+
+def write(found: list[Result]) -> None:
+    """Replaces the results whole, and draws what is drawn from them."""
     part = RESULTS.with_suffix(".part")
-    part.write_text(json.dumps(rows, indent=1) + "\n")
+    part.write_text(json.dumps(found, indent=1) + "\n")
     os.replace(part, RESULTS)
+    page.draw(found, list(SOURCES), registry.names("compressor"))
 
 
 if __name__ == "__main__":

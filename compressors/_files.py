@@ -21,22 +21,27 @@ from torch import Tensor, nn
 from compressors._plan import Plan
 from compressors.activations._quantiser import input_quantiser, quantise_input_
 from compressors.codes._bytes import code_of_bytes, header, payload
+from compressors.codes.levels import Levels
+from compressors.fixed.layers import FixedPointLayer
+from compressors.fixed.recipe import Recipe, fixed_layers, rebuilt, recipe_of
 from compressors.structure._widths import set_widths_, widths_of
 from compressors.weights._form import code_of, parametrized, set_form_, strip_
 from compressors.weights.held import Held
+from hwsim.config import parse
 from hwsim.errors import InputError
 
 VERSION = 1
 PLAN, CODES, REST = "plan.json", "codes.bin", "rest.safetensors"
+WEIGHT_CODES = "weight_codes"  # of a layer in fixed point
 
 
 def save(model: nn.Module, folder: Path, *, plan: Plan) -> int:
     """Write a network that `compress` returned; the bytes of all files.
 
-    The folder appears whole or not at all. Raises InputError where it exists, and for a network
-    whose graph was rewritten.
+    The folder appears whole or not at all. Raises InputError where it exists, and for a graph that
+    is not `fixed_point`'s.
     """
-    if isinstance(model, torch.fx.GraphModule):
+    if isinstance(model, torch.fx.GraphModule) and recipe_of(model) is None:
         raise InputError(f"{folder}: a rewritten graph cannot be saved this way; export it instead")
     if folder.exists():
         raise InputError(f"{folder}: exists already")
@@ -59,12 +64,17 @@ def _write(model: nn.Module, folder: Path, plan: Plan) -> None:
         code = code_of(layer, tensor)
         codes.append({"path": path, "tensor": tensor} | header(code))
         packed += payload(code)
+    for path, part in fixed_layers(model).items():
+        codes.append({"path": path, "tensor": WEIGHT_CODES} | header(part.code()))
+        packed += payload(part.code())
+    recipe = recipe_of(model)
     found = {
         "version": VERSION,
         "plan": plan.model_dump(mode="json"),
         "widths": widths_of(model),
         "codes": codes,
         "quantisers": _quantisers(model),
+        **({"graph": recipe.model_dump(mode="json")} if recipe else {}),
     }
     (folder / CODES).write_bytes(packed)
     (folder / PLAN).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -76,7 +86,7 @@ def _rest(model: nn.Module) -> dict[str, Tensor]:
     return {
         name: tensor.detach().clone().contiguous()
         for name, tensor in model.state_dict().items()
-        if "parametrizations" not in name.split(".")
+        if not {"parametrizations", WEIGHT_CODES} & set(name.split("."))
     }
 
 
@@ -103,8 +113,8 @@ def load(folder: Path, model: nn.Module) -> nn.Module:
         strip_(layer, tensor)
     try:
         _attach(loaded, found["quantisers"])
-        set_widths_(loaded, found["widths"])
-    except (AttributeError, InputError) as fault:
+        loaded = _shaped(loaded, found)
+    except (AttributeError, InputError, KeyError) as fault:
         raise InputError(f"{folder}: is not of this network: {fault}") from fault
     try:
         _hold(loaded, found["codes"], packed)
@@ -113,6 +123,15 @@ def load(folder: Path, model: nn.Module) -> nn.Module:
         reason = str(fault).splitlines()[0]
         raise InputError(f"{folder}: is not of this network: {reason}") from fault
     return loaded.eval()
+
+
+def _shaped(model: nn.Module, found: dict[str, Any]) -> nn.Module:
+    """The network with the widths noted, its graph rewritten where the one saved was."""
+    if "graph" in found:
+        recipe = parse(found["graph"], Recipe, file=PLAN)
+        return rebuilt(model, recipe, found["widths"])
+    set_widths_(model, found["widths"])
+    return model
 
 
 def _attach(model: nn.Module, quantisers: list[dict[str, Any]]) -> None:
@@ -143,8 +162,11 @@ def _hold(model: nn.Module, codes: list[dict[str, Any]], packed: bytes) -> None:
         size = -(-bits // 8)
         code = code_of_bytes(noted, packed[at : at + size])
         layer = model.get_submodule(noted["path"])
-        setattr(layer, noted["tensor"], nn.Parameter(code.decode()))
-        set_form_(layer, Held(code), noted["tensor"])
+        if isinstance(layer, FixedPointLayer) and isinstance(code, Levels):
+            layer.hold_(code)
+        else:
+            setattr(layer, noted["tensor"], nn.Parameter(code.decode()))
+            set_form_(layer, Held(code), noted["tensor"])
         at += size
     if at != len(packed):
         raise InputError(f"{CODES}: {len(packed)} bytes: the headers ask for {at}")

@@ -9,7 +9,7 @@ before and after every step.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import cos, isfinite, pi
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 import hwsim.config
 from compressors._data import Data
+from compressors.weights._form import shares
 from data._augment import augment
 from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
@@ -72,7 +73,8 @@ def fit(
 ) -> list[float]:
     """Train `module` in place on images N x ... and labels int64 N; the loss of each step.
 
-    Every parameter that requires a gradient is trained, those under a parametrization too.
+    Every parameter that requires a gradient is trained, those under a parametrization too; a number
+    that several weights share takes steps as many times smaller.
     `penalty()` is a scalar added to the loss. `before_step(step)` runs between the gradients and
     the update and may change both; `after_step(step)` runs after the update. Steps count from 0 to
     `settings.steps(N) - 1`. Afterwards the module is in evaluation mode and its batch
@@ -143,7 +145,7 @@ class Descent:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.batches = shuffled(len(images), settings.batch, self.generator)
         self.optimiser = torch.optim.SGD(
-            [parameter for parameter in module.parameters() if parameter.requires_grad],
+            groups(module),
             lr=settings.learning_rate,
             momentum=settings.momentum,
             nesterov=settings.momentum > 0,
@@ -153,7 +155,8 @@ class Descent:
 
     def step(self, step: int, *, before_step: Hook | None, after_step: Hook | None) -> float:
         """One step of gradient descent, and its loss."""
-        self.optimiser.param_groups[0]["lr"] = self.settings.rate(step, self.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.rate(step, self.steps) / group["weights"]
         self.optimiser.zero_grad()
         loss = self.loss(next(self.batches))
         if not isfinite(loss.item()):
@@ -178,6 +181,16 @@ class Descent:
         smoothing = self.settings.label_smoothing
         found = functional.cross_entropy(logits, self.labels[chosen], label_smoothing=smoothing)
         return found + self.penalty() if self.penalty else found
+
+
+def groups(module: nn.Module) -> list[dict[str, Any]]:
+    """What trains, by how many weights one number stands for."""
+    found: dict[float, list[Tensor]] = {}
+    shared = shares(module)
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            found.setdefault(shared.get(parameter, 1.0), []).append(parameter)
+    return [{"params": parameters, "weights": weights} for weights, parameters in found.items()]
 
 
 def shuffled(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:

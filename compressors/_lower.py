@@ -5,11 +5,11 @@ that its codes and quantisers say.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import networkx
 import torch
 from torch import Tensor, nn
 
 from compressors import fixed_point
+from compressors._ifmap_bits import ifmap_bits
 from compressors._layers import weighted_layers
 from compressors.activations._quantiser import CHILD, input_quantiser
 from compressors.codes._code import Code
@@ -18,10 +18,7 @@ from compressors.codes.sparse import Sparse
 from compressors.fixed.layers import FixedPointLayer
 from compressors.weights._form import code_of, frozen
 from hwsim.frontends.torch import network_from_torch, with_densities
-from hwsim.workload import Decoder, Layer, Network, Op, Primitive, Stored, Zeros
-
-# A layer without weights that hands on words as narrow as its reader's.
-HANDS_ON = frozenset({Op.POOL, Op.ACTIVATION, Op.CONCAT, Op.COPY})
+from hwsim.workload import Decoder, Layer, Network, Primitive, Stored, Zeros
 
 CHUNK = 64  # images at a time
 
@@ -36,7 +33,7 @@ def lower(network: Network, model: nn.Module, images: Tensor, *, bits: int = 16)
     if any(isinstance(part, FixedPointLayer) for part in model.modules()):
         return with_densities(fixed_point.lower(network, model), model, images)
     measured = traced(network, model, images)
-    widths = ifmap_bits(measured, model, bits)
+    widths = ifmap_bits(measured, asked_bits(measured, model), bits)
     densities = quantised_densities(model, images)
     layers = {}
     for layer in measured:
@@ -67,16 +64,11 @@ def bare_copy(model: nn.Module) -> nn.Module:
     return bare
 
 
-def ifmap_bits(network: Network, model: nn.Module, bits: int) -> dict[str, int]:
-    """The width of each layer's ifmap: its quantiser's, or what those need that it hands it to."""
-    widths: dict[str, int] = {}
-    for name in reversed(list(networkx.topological_sort(network.graph))):
-        layer = network[name]
-        quantiser = input_quantiser(model.get_submodule(name)) if layer.weighted else None
-        readers = [widths[reader] for reader in network.graph.successors(name)]
-        handed = max(readers, default=bits) if layer.op in HANDS_ON else bits
-        widths[name] = quantiser.bits if quantiser else handed
-    return widths
+def asked_bits(network: Network, model: nn.Module) -> dict[str, int]:
+    """The width of the ifmap of each layer that has a quantiser."""
+    layers = [layer.name for layer in network if layer.weighted]
+    found = {name: input_quantiser(model.get_submodule(name)) for name in layers}
+    return {name: quantiser.bits for name, quantiser in found.items() if quantiser}
 
 
 def narrowed(layer: Layer, model: nn.Module, *, ifmap: int, ofmap: int, bits: int) -> Layer:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from torch import nn
 
 from compressors._layers import compressible_layers
@@ -18,7 +18,10 @@ REST = "*"  # every layer that the plan does not name
 
 
 class Step(Config):
-    """A method by name, and its settings; what is left out takes the method's default."""
+    """A method by name, and its settings; what is left out takes the method's default.
+
+    So it is within a record, too: `{"fit": {"epochs": 4}}` trains at the method's own rate.
+    """
 
     method: str
     config: dict[str, Any] = Field(default_factory=dict)
@@ -29,7 +32,7 @@ class Step(Config):
             known = ", ".join(registry.names("compressor"))
             raise FieldError(key="method", value=self.method, reason=f"known: {known}")
         try:
-            settings = self.module.Config.model_validate(self.config)
+            settings = self.module.Config.model_validate(completed(self.module.Config, self.config))
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             key = ".".join(map(str, ("config", *fault["loc"])))
@@ -52,6 +55,16 @@ class Step(Config):
         """The method's own record of its settings."""
         settings: Config = parse(self.config, self.module.Config, file=self.method)
         return settings
+
+
+def completed(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a kind; a record in them that says less than its default takes the rest of it."""
+    found = dict(given)
+    for key, value in given.items():
+        default = kind.model_fields[key].default if key in kind.model_fields else None
+        if isinstance(default, BaseModel) and isinstance(value, dict):
+            found[key] = default.model_dump(mode="json") | completed(type(default), value)
+    return found
 
 
 class Plan(Config):

@@ -26,14 +26,19 @@ NEEDS, TAKES = Needs.LABELS, WEIGHTED
 
 
 class Config(hwsim.config.Config):
-    """Levels up to 2^`last` (0 is ternary), `rho`, steps between updates, and the training."""
+    """Levels up to 2^`last` (0 is ternary), `rho`, steps between updates, and the training.
+
+    The product of rho, rate and steps is how far weights come to the set: where it is small, they
+    end off it, and multipliers pile up; where the rate is high, networks without batch
+    normalisation diverge; where rho is, weights are on the set before the loss has moved them.
+    """
 
     last: Annotated[int, Field(ge=0, le=4)] = 0
     scope: Scope = "layer"
-    rho: Annotated[float, Field(gt=0)] = 2.0
+    rho: Annotated[float, Field(gt=0)] = 1.0
     period: Annotated[int, Field(ge=1)] = 8
     extragradient: bool = True
-    fit: Fit = Fit(epochs=3.0, learning_rate=0.05, momentum=0.0)
+    fit: Fit = Fit(epochs=3.0, learning_rate=0.02, momentum=0.0)
 
 
 def compress(

@@ -16,7 +16,7 @@ import compressors.relative_index_sparse_coding as sparse_coding
 import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit
-from compressors._layers import CONVOLUTIONS, WEIGHTED, weight_of
+from compressors._layers import CONVOLUTIONS, LINEAR, WEIGHTED, weight_of
 from compressors.projectors.kmeans import KMeans
 from compressors.training.tuning import tune
 from compressors.weights._form import set_form_
@@ -32,6 +32,7 @@ Bits = Annotated[int, Field(ge=1, le=12)]
 class Config(hwsim.config.Config):
     """Weights kept and bits of a codebook by kind of layer, and the training between the stages.
 
+    One threshold for all layers of a kind leaves more of small last ones, as the paper does.
     `rounds` of pruning, each with its retraining, come to the share that is kept in equal ratios.
     """
 
@@ -42,7 +43,7 @@ class Config(hwsim.config.Config):
     linear_bits: Bits = 5
     coding: sparse_coding.Config = sparse_coding.Config()
     pruning_fit: Fit = Fit(epochs=1.0)
-    sharing_fit: Fit = Fit(epochs=1.0, learning_rate=1e-3)
+    sharing_fit: Fit = Fit(epochs=1.0, learning_rate=0.1)
 
 
 def compress(
@@ -51,10 +52,12 @@ def compress(
     """The layers pruned, shared and entropy coded, the network trained in between."""
     found = {path: model.get_submodule(path) for path in layers}
     for done in range(1, config.rounds + 1):
-        for layer in found.values():
-            convolution = isinstance(layer, CONVOLUTIONS)
-            keep = config.convolution_keep if convolution else config.linear_keep
-            mask_(layer, largest(weight_of(layer).detach(), keep ** (done / config.rounds)))
+        for kind, keep in ((CONVOLUTIONS, config.convolution_keep), (LINEAR, config.linear_keep)):
+            some = [layer for layer in found.values() if isinstance(layer, kind)]
+            weights = [weight_of(layer).detach() for layer in some]
+            masks = largest(weights, keep ** (done / config.rounds))
+            for part, mask in zip(some, masks, strict=True):
+                mask_(part, mask)
         tune(model, data, config.pruning_fit)
     for layer in found.values():
         convolution = isinstance(layer, CONVOLUTIONS)
@@ -67,10 +70,17 @@ def compress(
     return model
 
 
-def largest(weight: Tensor, keep: float) -> Tensor:
-    """Where the given share of largest magnitudes is, one at least; of equal ones the first."""
-    count = max(1, round(keep * weight.numel()))
-    order = weight.abs().flatten().argsort(stable=True, dim=0, descending=True)
-    mask = torch.zeros(weight.numel(), dtype=torch.bool)
-    mask[order[:count]] = True
-    return mask.reshape(weight.shape)
+def largest(weights: Sequence[Tensor], keep: float) -> list[Tensor]:
+    """Where the given share of largest magnitudes of all is; of equal ones the first.
+
+    Every layer keeps its largest.
+    """
+    if not weights:
+        return []
+    flat = torch.cat([weight.abs().flatten() for weight in weights])
+    mask = torch.zeros(len(flat), dtype=torch.bool)
+    mask[flat.argsort(stable=True, descending=True)[: round(keep * len(flat))]] = True
+    parts = torch.split(mask, [weight.numel() for weight in weights])
+    for part, weight in zip(parts, weights, strict=True):
+        part[weight.abs().argmax()] = True
+    return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]

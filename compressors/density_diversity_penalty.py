@@ -24,6 +24,7 @@ from compressors.weights.masked import mask_
 from compressors.weights.shared import Shared
 
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
+TINY = 1e-12  # in place of the norm of weights that are all zero
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -31,19 +32,21 @@ class Config(hwsim.config.Config):
     """`train` with both penalties, tie the weights of each layer, `fit` the tied values; `cycles`.
 
     `density` times the L1 norm acts by soft thresholds, `diversity` times the sum over weights of
-    the mean difference from all others by its slope; each step draws, with chance `share`, which
-    layers are penalised. Ties are the 2^`bits` centroids of a layer, zeros apart. The exponents of
-    the paper's density term and its order of tying are not told here as there: L1, and k-means.
+    the mean difference from all others by its slope, both over the L1 norm that all weights had:
+    so the penalties begin at about these numbers, beside the loss, however large the network. Each
+    step draws, with chance `share`, which layers are penalised. Ties are the 2^`bits` centroids of
+    a layer, zeros apart. The exponents of the paper's density term and its order of tying are not
+    told here as there: L1, and k-means.
     """
 
-    density: Strength = 1e-3
-    diversity: Strength = 2.5e-4
+    density: Strength = 1.0
+    diversity: Strength = 0.25
     share: float = Field(default=0.5, gt=0, le=1)
     bits: int = Field(default=4, ge=1, le=12)
     cycles: int = Field(default=1, ge=1, le=100)
     seed: int = Field(default=0, ge=0, lt=2**32)
     train: Fit = Fit(epochs=3.0, learning_rate=0.05, weight_decay=0.0)
-    fit: Fit = Fit(learning_rate=1e-3)
+    fit: Fit = Fit(learning_rate=0.1)
 
 
 def compress(
@@ -70,6 +73,8 @@ def penalties(
 ) -> Callable[[int], None]:
     """The hook that takes both penalties' step on the layers that it draws."""
     settings, steps = config.train, config.train.steps(images)
+    norm = sum(float(latent_of(layer).detach().abs().sum()) for layer in parts)
+    density, diversity = config.density / max(norm, TINY), config.diversity / max(norm, TINY)
 
     def after_step(step: int) -> None:
         rate = settings.rate(step, steps) / (1 - settings.momentum)
@@ -78,8 +83,8 @@ def penalties(
             for layer, yes in zip(parts, chosen.tolist(), strict=True):
                 if yes:
                     latent = latent_of(layer)
-                    latent -= rate * config.diversity / latent.numel() * diversity_slope(latent)
-                    latent.copy_(soft_threshold(latent, rate * config.density))
+                    latent -= rate * diversity / latent.numel() * diversity_slope(latent)
+                    latent.copy_(soft_threshold(latent, rate * density))
 
     return after_step
 

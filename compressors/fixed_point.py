@@ -8,7 +8,6 @@ added at the accumulator's step, one rounding per activation (nearest, half to e
 activation function where that is the accumulator's only reader, saturation.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,19 +16,16 @@ from torch import fx, nn
 
 import hwsim.config
 from compressors._data import Data, Needs
+from compressors._ifmap_bits import ifmap_bits
 from compressors._layers import WEIGHTED, weighted_layers
+from compressors.fixed.bias_correction import with_corrected_bias
 from compressors.fixed.calibration import Observer, check_weights, observe
-from compressors.fixed.fold import FOLDABLE, fold_batch_norms
-from compressors.fixed.graph import (
-    choose_lengths,
-    insert_quantiser,
-    replace_layer,
-    use_channels_last,
-    widen,
-)
-from compressors.fixed.grid import Quantiser, Rule
-from compressors.fixed.layers import FixedPointLayer
+from compressors.fixed.fold import fold_batch_norms, trace
+from compressors.fixed.graph import bits_asked, check_span, choose_grids, weight_length
+from compressors.fixed.grid import Grid, Rule
+from compressors.fixed.layers import FixedPointLayer, Formats
 from compressors.fixed.operators import Role, role
+from compressors.fixed.recipe import Recipe, build_, fixed_layers, recipe_of
 from compressors.weights._form import plain
 from hwsim.errors import InputError
 from hwsim.workload import Layer, Network
@@ -37,12 +33,20 @@ from hwsim.workload import Layer, Network
 IMAGE_AXES = 4
 
 
+class Widths(hwsim.config.Config):
+    """The bits of one layer's weights and of the activation that it reads."""
+
+    weight_bits: int = Field(ge=2, le=16)
+    activation_bits: int = Field(ge=2, le=16)
+
+
 class Config(hwsim.config.Config):
     """Bits of a weight and of an activation, and how each chooses its fractional length.
 
     "max" follows the largest magnitude as Ristretto does, "mse" has the least mean squared error.
     `bias_correction` takes the mean error of the rounded weights out of the bias
-    (arXiv:1906.04721), which Ristretto does not; it costs nothing at inference.
+    (arXiv:1906.04721), which Ristretto does not; it costs nothing at inference. `widths` are those
+    of layers, by module path, that differ; an activation that several read has the widest.
     """
 
     weight_bits: int = Field(default=8, ge=2, le=16)
@@ -50,6 +54,7 @@ class Config(hwsim.config.Config):
     weight_range: Rule = "mse"
     activation_range: Rule = "mse"
     bias_correction: bool = True
+    widths: dict[str, Widths] = Field(default_factory=dict)
 
 
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
@@ -66,52 +71,64 @@ def compress(
     """
     for path in weighted_layers(model).keys() - set(layers):
         raise InputError(f"layer {path!r}: fixed_point takes all layers or none")
+    for path in config.widths.keys() - set(layers):
+        raise InputError(f"fixed_point: widths: layer {path!r}: not in the network")
     assert data is not None
-    calibration = data.images
     traced = fold_batch_norms(trace(plain(model)))
     check_weights(traced)
-    observer = observe(traced, calibration.detach().float())
-    lengths, rounded = choose_lengths(
-        traced, observer, bits=config.activation_bits, rule=config.activation_range
-    )
-    for node in list(traced.graph.nodes):
-        if node in observer.with_tensors:
-            make_exact(traced, node, lengths, observer, config)
-    for node in rounded:
-        insert_quantiser(traced, node, Quantiser(bits=config.activation_bits, fl=lengths[node]))
-    if calibration.ndim == IMAGE_AXES:
-        use_channels_last(traced)
-    traced.delete_all_unused_submodules()
-    traced.graph.lint()
-    traced.recompile()
+    observer = observe(traced, data.images.detach().float())
+    recipe = chosen(traced, observer, config, channels_last=data.images.ndim == IMAGE_AXES)
+    if config.bias_correction:
+        for path, formats in recipe.layers.items():
+            layer, means = traced.get_submodule(path), observer.ifmaps[path].values
+            assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
+            traced.set_submodule(path, with_corrected_bias(layer, formats, means))
+    build_(traced, recipe)
     return traced
 
 
-def make_exact(
-    traced: fx.GraphModule,
-    node: fx.Node,
-    lengths: dict[fx.Node, int],
-    observer: Observer,
-    config: Config,
-) -> None:
-    """Replace a layer by its fixed-point form; let sums, means and curves compute in float64."""
-    operands = {operand: lengths[operand] for operand in node.all_input_nodes if operand in lengths}
-    match role(traced, node):
-        case Role.WEIGHTED:
-            means = observer.ifmaps[str(node.target)]
-            replace_layer(
-                traced,
-                node,
-                weight_bits=config.weight_bits,
-                rule=config.weight_range,
-                ifmap_bits=config.activation_bits,
-                ifmap_fl=next(iter(operands.values())),
-                ifmap_means=means.values if config.bias_correction else None,
-            )
-        case Role.ROUNDS:
-            widen(node, operands, bits=config.activation_bits)
-        case _:
-            pass
+def chosen(
+    traced: fx.GraphModule, observer: Observer, config: Config, *, channels_last: bool
+) -> Recipe:
+    """Where the folded graph rounds, and on which grids: what calibration images tell."""
+    tensors, by_layer = observer.with_tensors, config.widths
+    asked = bits_asked(
+        traced,
+        tensors,
+        bits=config.activation_bits,
+        by_layer={path: widths.activation_bits for path, widths in by_layer.items()},
+    )
+    grids, rounded = choose_grids(traced, observer, asked, rule=config.activation_range)
+    layers: dict[str, Formats] = {}
+    widened: dict[str, tuple[str, ...]] = {}
+    for node in (node for node in traced.graph.nodes if node in tensors):
+        operands = {one: grids[one] for one in node.all_input_nodes if one in grids}
+        found = role(traced, node)
+        if found is Role.WEIGHTED:
+            layers[node.target] = formats_of(traced, node, *operands.values(), config=config)
+        elif found is Role.ROUNDS:
+            check_span(node, list(operands.values()))
+            widened[node.name] = tuple(one.name for one in operands)
+    return Recipe(
+        bits=config.activation_bits,
+        layers=layers,
+        rounded={node.name: grids[node] for node in rounded},
+        widened=widened,
+        channels_last=channels_last,
+    )
+
+
+def formats_of(traced: fx.GraphModule, node: fx.Node, ifmap: Grid, *, config: Config) -> Formats:
+    """The formats of the layer that a node calls, whose ifmap is on a grid."""
+    path = str(node.target)
+    bits = config.widths[path].weight_bits if path in config.widths else config.weight_bits
+    weight = traced.get_parameter(f"{path}.weight").detach()
+    return Formats(
+        weight_bits=bits,
+        weight_fl=weight_length(weight, bits=bits, rule=config.weight_range),
+        ifmap_bits=ifmap.bits,
+        ifmap_fl=ifmap.fl,
+    )
 
 
 def lower(network: Network, model: nn.Module) -> Network:
@@ -119,38 +136,28 @@ def lower(network: Network, model: nn.Module) -> Network:
 
     Weighted layers are matched by name, and a name that only one side has raises InputError.
     """
-    fixed = {n: m for n, m in model.named_modules() if isinstance(m, FixedPointLayer)}
-    bits = next((m.bits for m in model.modules() if isinstance(m, Quantiser)), None)
-    if bits is None:
+    fixed, recipe = fixed_layers(model), recipe_of(model)
+    if recipe is None:
         raise InputError(f"network {network.name!r}: the model is not in fixed point")
     unmatched = fixed.keys() ^ {layer.name for layer in network if layer.weighted}
     if unmatched:
         raise InputError(f"layer {min(unmatched)!r}: in the network or the model, but not in both")
-    return network.with_layers(
-        {layer.name: lower_layer(layer, fixed.get(layer.name), bits) for layer in network}
-    )
+    asked = {path: part.formats.ifmap_bits for path, part in fixed.items()}
+    bits = ifmap_bits(network, asked, recipe.bits)
+    layers = {}
+    for layer in network:
+        readers = [bits[name] for name in network.graph.successors(layer.name)]
+        ofmap = max(readers, default=recipe.bits)
+        layers[layer.name] = lower_layer(layer, fixed.get(layer.name), bits[layer.name], ofmap)
+    return network.with_layers(layers)
 
 
-def lower_layer(layer: Layer, fixed: FixedPointLayer | None, bits: int) -> Layer:
+def lower_layer(layer: Layer, fixed: FixedPointLayer | None, ifmap: int, ofmap: int) -> Layer:
     """One layer at the compressed bits; a weightless one accumulates at most its window."""
     if fixed is None:
         window = layer.C * layer.R * layer.S * layer.operands
-        psum = bits + (window - 1).bit_length()
-        return layer.at_bits(ifmap=bits, weight=layer.weight.bits, ofmap=bits, psum=psum)
-    weight_bits = fixed.formats.weight_bits
-    narrow = layer.at_bits(ifmap=bits, weight=weight_bits, ofmap=bits, psum=fixed.psum_bits)
+        psum = ifmap + (window - 1).bit_length()
+        return layer.at_bits(ifmap=ifmap, weight=layer.weight.bits, ofmap=ofmap, psum=psum)
+    weight = fixed.formats.weight_bits
+    narrow = layer.at_bits(ifmap=ifmap, weight=weight, ofmap=ofmap, psum=fixed.psum_bits)
     return replace(narrow, weight=replace(narrow.weight, density=fixed.weight_density))
-
-
-def trace(model: nn.Module) -> fx.GraphModule:
-    """A float32 copy of the network as a graph, in evaluation mode. Raises InputError."""
-    try:
-        traced = fx.symbolic_trace(copy.deepcopy(model).eval().float())
-    except fx.proxy.TraceError as fault:
-        raise InputError(f"{type(model).__name__}: cannot be traced: {fault}") from fault
-    placeholders = [node.name for node in traced.graph.nodes if node.op == "placeholder"]
-    if len(placeholders) != 1:
-        raise InputError(f"{type(model).__name__}: expected one input, found {placeholders}")
-    if not any(isinstance(module, FOLDABLE) for module in traced.modules()):
-        raise InputError(f"{type(model).__name__}: no convolution or linear layer to compress")
-    return traced

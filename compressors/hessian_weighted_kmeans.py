@@ -41,7 +41,7 @@ class Config(hwsim.config.Config):
     rate_bits: Annotated[float, Field(gt=0, le=12)] = 3.0
     together: bool = True
     images: Annotated[int, Field(ge=1)] = 256
-    fit: Fit = Fit(epochs=0, learning_rate=1e-3)
+    fit: Fit = Fit(epochs=0, learning_rate=0.1)
 
 
 def compress(

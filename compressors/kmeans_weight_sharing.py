@@ -21,11 +21,10 @@ NEEDS, TAKES = Needs.NOTHING, WEIGHTED
 class Config(KMeans):
     """How many values a layer may have, where they start, and the training of the codebooks.
 
-    Weights that are zero already stay zero. Without labels nothing is trained. A value's gradient
-    is a sum over all its weights, so that the rate is low.
+    Weights that are zero already stay zero. Without labels nothing is trained.
     """
 
-    fit: Fit = Fit(epochs=1.0, learning_rate=1e-3)
+    fit: Fit = Fit(epochs=1.0, learning_rate=0.1)
 
 
 def compress(

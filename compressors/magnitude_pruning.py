@@ -24,14 +24,16 @@ NEEDS, TAKES = Needs.LABELS, WEIGHTED
 class Config(hwsim.config.Config):
     """`sparsity` of the weights go in `rounds`, after each of which `fit` retrains.
 
-    Han's threshold is a quality parameter times the standard deviation of a layer's weights:
-    "std". With `apart`, convolutions and linear layers are pruned and retrained in turn, the others
-    held fast, as in Sec. 3.3; `scale_dropout` lowers the rate of dropout behind a layer as it grows
-    sparse (Sec. 3.2).
+    Han's threshold is a quality parameter times the standard deviation of a layer's weights, the
+    parameter chosen layer by layer from its sensitivity. One parameter for all is "std", which
+    takes the same share of every layer; one threshold for all, "global", spares small first layers
+    as the paper's own choices do. With `apart`, convolutions and linear layers are pruned and
+    retrained in turn, the others held fast, as in Sec. 3.3; `scale_dropout` lowers the rate of
+    dropout behind a layer as it grows sparse (Sec. 3.2).
     """
 
     sparsity: Sparsity = 0.8
-    allocation: Allocation = "std"
+    allocation: Allocation = "global"
     rounds: int = Field(default=3, ge=1, le=100)
     apart: bool = False
     scale_dropout: bool = True

@@ -31,15 +31,15 @@ class Config(hwsim.config.Config):
     A mixture has so many `components` besides the one at zero, whose share is fixed. Then every
     weight takes the mean of the component that answers for it, components closer than `gap` of a
     layer's largest weight become one, and `fit` trains the tables. The paper has one mixture for
-    all layers, a share of 0.99 or more, tau of 0.005, and tens of epochs with Adam.
+    all layers, a share of 0.99 or more, and tens of epochs with Adam.
     """
 
     components: int = Field(default=16, ge=1, le=255)
     zero_share: float = Field(default=0.7, gt=0, lt=1)
-    tau: float = Field(default=0.05, ge=0, allow_inf_nan=False)
+    tau: float = Field(default=0.005, ge=0, allow_inf_nan=False)
     gap: float = Field(default=0.02, ge=0, allow_inf_nan=False)
-    train: Fit = Fit(epochs=10.0, learning_rate=0.03, weight_decay=0.0)
-    fit: Fit = Fit(learning_rate=1e-3)
+    train: Fit = Fit(epochs=5.0, learning_rate=0.03, weight_decay=0.0)
+    fit: Fit = Fit(learning_rate=0.1)
 
 
 def compress(

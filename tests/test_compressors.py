@@ -22,6 +22,7 @@ from compressors._layers import COMPRESSIBLE, weight_of, weighted_layers
 from compressors._lower import lower
 from compressors._plan import Plan, Step, uniform
 from compressors.codes._bytes import payload
+from compressors.fixed.recipe import fixed_layers
 from compressors.weights._form import code_of, parametrized
 from hwsim import registry
 from hwsim.errors import ConfigError, InputError
@@ -162,15 +163,12 @@ def test_weights_are_what_their_code_says(
         assert len(payload(code)) == ceil(code.bits() / 8)
 
 
-def test_written_and_read_again(
-    name: str, plan: Plan, model: nn.Module, data: Data, tmp_path: Path
-) -> None:
-    if name in REWRITES:
-        pytest.skip("rewrites the graph")
+def test_written_and_read_again(plan: Plan, model: nn.Module, data: Data, tmp_path: Path) -> None:
     compressed, fresh = compress(model, plan, data=data), copy.deepcopy(model)
     size = save(compressed, tmp_path / "saved", plan=plan)
     assert size == sum(file.stat().st_size for file in (tmp_path / "saved").iterdir())
     coded = {code_of(layer, tensor) for _, layer, tensor in parametrized(compressed)}
+    coded |= {layer.code() for layer in fixed_layers(compressed).values()}
     packed = (tmp_path / "saved" / "codes.bin").stat().st_size
     assert packed == sum(ceil(code.bits() / 8) for code in coded)
     loaded = load(tmp_path / "saved", fresh)
@@ -255,6 +253,25 @@ def test_plans_are_complete_and_travel_as_json(model: nn.Module) -> None:
         uniform(("shiftcnn", {"terms": 0}))
     with pytest.raises(ConfigError, match="plan: method = 'shift_cnn': known"):
         uniform("shift_cnn")
+
+
+def test_settings_left_out_are_the_methods_own() -> None:
+    """At every depth; `Fit` alone would have a rate of 0.01 and decay."""
+    found = Step(method="binaryconnect", config={"fit": {"epochs": 7}}).settings.model_dump()
+    own = Step(method="binaryconnect").settings.model_dump()
+    assert (own["fit"]["learning_rate"], own["fit"]["weight_decay"]) == (0.05, 0)
+    assert found == own | {"fit": own["fit"] | {"epochs": 7}}
+    given = {"coding": {"places": ["csr"]}, "sharing_fit": {"seed": 3}}
+    nested = Step(method="deep_compression", config=given).settings.model_dump()
+    assert nested["sharing_fit"] == own["fit"] | {
+        "epochs": 1,
+        "learning_rate": 0.001,
+        "weight_decay": 5e-4,
+        "seed": 3,
+    }
+    assert (nested["coding"]["places"], nested["coding"]["linear_bits"]) == (("csr",), 5)
+    with pytest.raises(ConfigError, match=r"config\.fit\.epoch"):
+        uniform(("binaryconnect", {"fit": {"epoch": 7}}))
 
 
 def test_shared_weights_are_refused() -> None:

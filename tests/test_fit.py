@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from compressors._fit import SETTLING_IMAGES, Fit, fit, settle_batch_norms, shuffled
+from compressors.codes.codebook import Codebook
+from compressors.weights._form import latent_of, set_form_
+from compressors.weights.shared import Shared
 from data._augment import SHIFT, augment
 from tests.complaints import refused
 
@@ -275,3 +278,24 @@ def test_settings_survive_json() -> None:
     settings = Fit(epochs=0.25, schedule="constant", augment=True)
     assert Fit.model_validate_json(settings.model_dump_json()) == settings
     assert copy.copy(settings) == settings
+
+
+def test_a_number_that_many_weights_share_moves_by_their_mean() -> None:
+    """Steps are those of the mean of the weights' gradients, however many weights share it."""
+    images, labels = blobs(64)
+    torch.manual_seed(1)
+    layer = nn.Linear(60, 5)
+    table = torch.tensor([0.0, -0.1, 0.2])
+    indices = torch.arange(300).reshape(5, 60) % 3
+    set_form_(layer, Shared(Codebook(indices, table)))
+    free = nn.Linear(60, 5)
+    free.load_state_dict({"weight": table[indices], "bias": layer.bias.detach()})
+    settings = Fit(epochs=1, batch=64, learning_rate=0.5, momentum=0, weight_decay=0)
+    for one in (layer, free):
+        fit(nn.Sequential(nn.Flatten(), one), images, labels, settings)
+    moved = (free.weight.detach() - table[indices]).flatten()
+    for entry in range(3):
+        mean = moved[indices.flatten() == entry].mean()
+        found = latent_of(layer).detach()[entry] - table[entry]
+        assert float(found) == pytest.approx(float(mean), abs=1e-6)
+    assert torch.allclose(layer.bias, free.bias)

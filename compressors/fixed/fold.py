@@ -17,6 +17,20 @@ FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Linear)
 Foldable: TypeAlias = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
+def trace(model: nn.Module) -> fx.GraphModule:
+    """A float32 copy of the network as a graph, in evaluation mode. Raises InputError."""
+    try:
+        traced = fx.symbolic_trace(copy.deepcopy(model).eval().float())
+    except fx.proxy.TraceError as fault:
+        raise InputError(f"{type(model).__name__}: cannot be traced: {fault}") from fault
+    placeholders = [node.name for node in traced.graph.nodes if node.op == "placeholder"]
+    if len(placeholders) != 1:
+        raise InputError(f"{type(model).__name__}: expected one input, found {placeholders}")
+    if not any(isinstance(module, FOLDABLE) for module in traced.modules()):
+        raise InputError(f"{type(model).__name__}: no convolution or linear layer to compress")
+    return traced
+
+
 def fold_batch_norms(traced: fx.GraphModule) -> fx.GraphModule:
     """The network with every batch-norm folded into the convolution or linear layer before it.
 

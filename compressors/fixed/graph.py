@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compressors.fixed.bias_correction import with_corrected_bias
 from compressors.fixed.calibration import Observer
-from compressors.fixed.grid import Quantiser, Rule, fractional_length, sample
+from compressors.fixed.grid import Grid, Quantiser, Rule, fractional_length, sample
 from compressors.fixed.layers import FixedPointConv, FixedPointLayer, FixedPointLinear, Formats
 from compressors.fixed.operators import ADDITIONS, Role, layer_name, operator_of, role
 from hwsim.errors import InputError
@@ -16,33 +15,58 @@ WEIGHT_SAMPLES = 1 << 20
 RELU = {nn.ReLU, functional.relu, torch.relu, "relu"}
 
 
-def choose_lengths(
-    traced: fx.GraphModule, observer: Observer, *, bits: int, rule: Rule
-) -> tuple[dict[fx.Node, int], list[fx.Node]]:
-    """The fractional length of every value on a grid, and the nodes that need rounding."""
-    lengths: dict[fx.Node, int] = {}
+def choose_grids(
+    traced: fx.GraphModule, observer: Observer, bits: dict[fx.Node, int], *, rule: Rule
+) -> tuple[dict[fx.Node, Grid], list[fx.Node]]:
+    """The grid of every value that is on one, and the nodes that need rounding.
+
+    `bits` are each activation's, see `bits_asked`.
+    """
+    grids: dict[fx.Node, Grid] = {}
     rounded = []
     for node in traced.graph.nodes:
         if node not in observer.with_tensors or node.op == "output":
             continue
-        operands = [lengths.get(operand) for operand in node.all_input_nodes]
+        operands = [grids.get(operand) for operand in node.all_input_nodes]
         if not leaves_grid(traced, node, operands):
-            lengths[node] = next(fl for fl in operands if fl is not None)
+            grids[node] = next(grid for grid in operands if grid is not None)
         elif not clipped_next(traced, node):
-            seen = observer.observations[node]
-            lengths[node] = fractional_length(
-                seen.values,
-                largest=seen.largest,
-                bits=bits,
-                rule=rule,
-                kind="activation",
+            seen, width = observer.observations[node], bits[node]
+            fl = fractional_length(
+                seen.values, largest=seen.largest, bits=width, rule=rule, kind="activation"
             )
+            grids[node] = Grid(width, fl)
             rounded.append(node)
-    return lengths, rounded
+    return grids, rounded
 
 
-def leaves_grid(traced: fx.GraphModule, node: fx.Node, operands: list[int | None]) -> bool:
-    """Whether a node's result lies on no grid yet; `operands` are its operands' lengths."""
+def bits_asked(
+    traced: fx.GraphModule, tensors: set[fx.Node], *, bits: int, by_layer: dict[str, int]
+) -> dict[fx.Node, int]:
+    """The bits of each activation: what the reader wants that wants most.
+
+    Layers want what `by_layer` says by path, sums and means `bits`; what only moves, selects or
+    clips values wants what its own readers do.
+    """
+    found: dict[fx.Node, int] = {}
+    for node in reversed(traced.graph.nodes):
+        wanted = []
+        for reader in node.users:
+            if reader not in tensors:
+                continue
+            match role(traced, reader):
+                case Role.WEIGHTED:
+                    wanted.append(by_layer.get(str(reader.target), bits))
+                case Role.KEEPS | Role.CLIPS | Role.JOINS:
+                    wanted.append(found[reader])
+                case _:
+                    wanted.append(bits)
+        found[node] = max(wanted, default=bits)
+    return found
+
+
+def leaves_grid(traced: fx.GraphModule, node: fx.Node, operands: list[Grid | None]) -> bool:
+    """Whether a node's result lies on no grid yet; `operands` are its operands' grids."""
     match role(traced, node):
         case Role.KEEPS:
             return False
@@ -61,30 +85,6 @@ def clipped_next(traced: fx.GraphModule, node: fx.Node) -> bool:
     return role(traced, next(iter(node.users))) is Role.CLIPS
 
 
-def replace_layer(
-    traced: fx.GraphModule,
-    node: fx.Node,
-    *,
-    weight_bits: int,
-    rule: Rule,
-    ifmap_bits: int,
-    ifmap_fl: int,
-    ifmap_means: Tensor | None,
-) -> None:
-    """Put a fixed-point layer in a float one's place; corrects its bias where means are given."""
-    layer = traced.get_submodule(str(node.target))
-    assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
-    formats = Formats(
-        weight_bits=weight_bits,
-        weight_fl=weight_length(layer.weight.detach(), bits=weight_bits, rule=rule),
-        ifmap_bits=ifmap_bits,
-        ifmap_fl=ifmap_fl,
-    )
-    if ifmap_means is not None:
-        layer = with_corrected_bias(layer, formats, ifmap_means)
-    traced.set_submodule(str(node.target), fixed_layer(layer, str(node.target), formats))
-
-
 def weight_length(weight: Tensor, *, bits: int, rule: Rule) -> int:
     """The fractional length of a layer's weights."""
     drawn = sample(weight, at_most=WEIGHT_SAMPLES, seed=0)
@@ -100,14 +100,18 @@ def fixed_layer(layer: nn.Module, name: str, formats: Formats) -> FixedPointLaye
     return FixedPointConv(layer, name=name, formats=formats)
 
 
-def widen(node: fx.Node, operands: dict[fx.Node, int], *, bits: int) -> None:
-    """Compute a node in float64, where sums, products and one division of codes lose nothing."""
-    span = max(operands.values()) - min(operands.values())
-    if node.target in ADDITIONS and bits + span + 1 > FLOAT64_SIGNIFICAND_BITS:
+def check_span(node: fx.Node, operands: list[Grid]) -> None:
+    """Raise InputError where float64 cannot hold the sum of values on these grids exactly."""
+    lengths = [grid.fl for grid in operands]
+    bits = max(lengths) - min(lengths) + max(grid.bits for grid in operands) + 1
+    if node.target in ADDITIONS and bits > FLOAT64_SIGNIFICAND_BITS:
         raise InputError(f"layer {layer_name(node)!r}: its operands' ranges are too far apart")
-    for operand in operands:
-        with node.graph.inserting_before(node):
-            node.replace_input_with(operand, node.graph.call_method("double", (operand,)))
+
+
+def widen(node: fx.Node, operand: fx.Node) -> None:
+    """Read an operand in float64, where sums, products and one division of codes lose nothing."""
+    with node.graph.inserting_before(node):
+        node.replace_input_with(operand, node.graph.call_method("double", (operand,)))
 
 
 def insert_quantiser(traced: fx.GraphModule, node: fx.Node, quantiser: Quantiser) -> None:

@@ -6,6 +6,7 @@ Approximation of Convolutional Neural Networks", arXiv:1605.06402, section 4.2.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,6 +18,14 @@ Kind = Literal["weight", "activation"]
 # Fractional lengths stay where products of two steps are normal float32 numbers.
 FL_RANGE = (-40, 60)
 MSE_CANDIDATES = 8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The numbers code * 2^-`fl` with codes of `bits` bits."""
+
+    bits: int
+    fl: int
 
 
 def code_range(bits: int) -> tuple[int, int]:

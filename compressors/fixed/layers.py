@@ -108,6 +108,13 @@ class FixedPointLayer(nn.Module):
         scales = step.reshape([1] * self.weight_codes.ndim)
         return Levels(self.weight_codes.long() - low, levels, scales)
 
+    def hold_(self, code: Levels) -> None:
+        """Take the weights that `code` made; whoever calls this loads the biases and refreshes."""
+        if code.shape != self.weight_codes.shape or code.scales is None:
+            raise InputError(f"layer {self.name!r}: its codes have shape {[*code.shape]}")
+        self.weight_codes.copy_(code.indices + code_range(self.formats.weight_bits)[0])
+        self.weight_step.copy_(code.scales.squeeze())
+
     def refresh(self) -> None:
         """Derive the bound, the carrier and the real-valued weights from the codes."""
         magnitudes = self.weight_codes.to(torch.int64).abs().flatten(1).sum(1)
@@ -145,6 +152,7 @@ class FixedPointConv(FixedPointLayer):
 
     def __init__(self, layer: nn.Conv1d | nn.Conv2d, *, name: str, formats: Formats) -> None:
         super().__init__(layer, name=name, formats=formats)
+        self.in_channels, self.out_channels = layer.in_channels, layer.out_channels
         self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
         self.padding = layer.padding
         self.reach = tuple(
@@ -167,6 +175,10 @@ class FixedPointConv(FixedPointLayer):
 
 class FixedPointLinear(FixedPointLayer):
     """A linear layer over the last axis."""
+
+    def __init__(self, layer: nn.Linear, *, name: str, formats: Formats) -> None:
+        super().__init__(layer, name=name, formats=formats)
+        self.in_features, self.out_features = layer.in_features, layer.out_features
 
     def sums_of_products(self, ifmap: Tensor) -> Tensor:
         return functional.linear(ifmap, self.weight, self.bias)

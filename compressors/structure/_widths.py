@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase as Norm
 
 from compressors._layers import CONVOLUTIONS
+from compressors.fixed.layers import FixedPointConv, FixedPointLinear
 from compressors.structure._remove import BUFFERS
 from compressors.weights._form import forms
 from hwsim.errors import InputError
@@ -18,7 +19,8 @@ from hwsim.errors import InputError
 Widths = dict[str, dict[str, list[int]]]
 KEYS: dict[type[nn.Module], tuple[str, ...]] = {
     **dict.fromkeys(CONVOLUTIONS, ("in_channels", "out_channels", "groups")),
-    nn.Linear: ("in_features", "out_features"),
+    FixedPointConv: ("in_channels", "out_channels", "groups"),
+    **dict.fromkeys((nn.Linear, FixedPointLinear), ("in_features", "out_features")),
     Norm: ("num_features",),
     nn.PReLU: ("num_parameters",),
     nn.ConstantPad3d: ("padding",),

@@ -34,6 +34,10 @@ class Form(nn.Module, ABC):
     def code(self, latent: Tensor) -> Code:
         """The weights as a code."""
 
+    def weights_per_number(self, latent: Tensor) -> float:
+        """How many weights add to the gradient of one number of the latent, on average."""
+        return 1.0
+
 
 class Wrapper(nn.Module, ABC):
     """A change of weights, or of how they are stored, on top of any form."""
@@ -84,6 +88,17 @@ def set_form_(layer: nn.Module, form: Form, tensor: str = "weight") -> None:
     strip_(layer, tensor)
     for one in (form, *wrappers):
         _register(layer, one, tensor)
+
+
+def shares(model: nn.Module) -> dict[Tensor, float]:
+    """The latents of which a number stands for several weights, and for how many."""
+    found = {}
+    for _, layer, tensor in parametrized(model):
+        latent = latent_of(layer, tensor)
+        for form in forms(layer, tensor):
+            if isinstance(form, Form) and form.weights_per_number(latent) > 1:
+                found[latent] = form.weights_per_number(latent)
+    return found
 
 
 def add_wrapper_(layer: nn.Module, wrapper: Wrapper, tensor: str = "weight") -> None:

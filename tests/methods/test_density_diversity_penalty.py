@@ -36,7 +36,7 @@ def test_slope_by_sorting_is_that_of_all_pairs(ties: bool) -> None:
 def test_values_are_fewer_and_zeros_more_than_with_l1_alone(mlp: nn.Module, training: Data) -> None:
     """Entropy, in bits a weight, of one k-means table of each layer."""
     alone, both = (
-        penalised(mlp, training, density=2e-3, diversity=strength) for strength in (0.0, 1e-3)
+        penalised(mlp, training, density=2.0, diversity=strength) for strength in (0.0, 1.0)
     )
     shares, bits = [], []
     for model in (alone, both):
@@ -62,10 +62,10 @@ def test_weights_are_tied_and_an_earlier_mask_is_kept(mlp: nn.Module, training: 
 @pytest.mark.slow
 def test_loses_less_than_a_point(mlp: nn.Module, training: Data, testing: Data) -> None:
     settings = {
-        "density": 1e-3,
-        "diversity": 2.5e-4,
+        "density": 1.0,
+        "diversity": 0.25,
         "train": TRAIN | {"epochs": 6},
-        "fit": {"learning_rate": 1e-3},
+        "fit": {"learning_rate": 0.1},
     }
     found = penalised(mlp, training, **settings)
     bits = sum(code_of(layer).bits() for layer in weighted_layers(found).values())

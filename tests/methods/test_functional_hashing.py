@@ -16,7 +16,7 @@ from tests.methods.conftest import accuracy
 def test_one_hash_and_nothing_hidden_is_hashednets(mlp: nn.Module, training: Data) -> None:
     """To the bit, training and all."""
     some = training.first(512)
-    same = {"fit": {"epochs": 1}}
+    same = {"fit": {"epochs": 1, "learning_rate": 0.05}}
     alone = {"fetches": 1, "hidden": [], **same}
     functional = compress(mlp, uniform(("functional_hashing", alone)), data=some)
     hashed = compress(mlp, uniform(("hashednets", same)), data=some)

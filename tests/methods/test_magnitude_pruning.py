@@ -41,7 +41,8 @@ def test_density_is_exact_and_stays(mlp: nn.Module, training: Data) -> None:
 
 def test_what_goes_is_below_the_threshold(mlp: nn.Module, training: Data) -> None:
     """One round without training: |w| < q std of the layer, with one q."""
-    pruned = compress(mlp, uniform(("magnitude_pruning", settings(1, 0, 0.7))), data=training)
+    plan = uniform(("magnitude_pruning", settings(1, 0, 0.7) | {"allocation": "std"}))
+    pruned = compress(mlp, plan, data=training)
     kept, gone = [], []
     for path, layer in weighted_layers(mlp).items():
         weight, mask = weight_of(layer).detach(), mask_of(pruned.get_submodule(path))
@@ -61,13 +62,11 @@ def test_loses_less_than_a_point_at_80_percent(
 
 def test_rounds_beat_one_shot(mlp: nn.Module, training: Data, testing: Data) -> None:
     """Fig. 5 of the paper, at a sparsity that hurts, with as many epochs of training."""
-    found = [
-        accuracy(
-            compress(mlp, uniform(("magnitude_pruning", settings(n, 4 / n, 0.97))), data=training),
-            testing,
-        )
-        for n in (4, 1)
-    ]
+    found = []
+    for rounds in (4, 1):
+        config = settings(rounds, 4 / rounds, 0.97) | {"allocation": "std"}
+        pruned = compress(mlp, uniform(("magnitude_pruning", config)), data=training)
+        found.append(accuracy(pruned, testing))
     assert found[0] > found[1]
 
 
