@@ -158,12 +158,18 @@ def planned(case: Case, progress: Progress) -> tuple[Plan | None, float]:
     return result.plan, before - after
 
 
+def cuts(candidate: Candidate) -> int:
+    """How many of its steps remove channels, which are the first."""
+    return sum(step.removes_channels for step in candidate.steps)
+
+
 def uniform(case: Case, judge: Judge) -> tuple[Plan | None, float]:
-    """Of the candidates that all layers may have within the budget, the one of least energy."""
+    """Of the candidates that all layers may have within the budget, the one of least energy; where
+    one cuts filters, the last layer has the others' words alone."""
     found, held = subject(case.network), []
-    before = judge(found.model)
+    before, last = judge(found.model), [layer.name for layer in found.network if layer.weighted][-1]
     for candidate in candidates(case.network):
-        plan = Plan(layers={"*": candidate.steps})
+        plan = Plan(layers={"*": candidate.steps, last: candidate.steps[cuts(candidate) :]})
         model = compress(found.model, plan, data=found.data)
         drop = before - judge(frozen(model))
         if drop <= case.drop:

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 from torch import nn
 
-from benchmarks.compression import Subject, subject
+from benchmarks._compression_subjects import Subject, subject
 from compressors import compress, frozen, lower, uniform, weight_codes
 from compressors import energy_aware_pruning as method
 from compressors._data import Data

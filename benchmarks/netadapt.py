@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from torch import nn
 
-from benchmarks.compression import subject
+from benchmarks._compression_subjects import subject
 from compressors import Data, adapt, compress, uniform
 from compressors._fit import Fit
 from compressors._held_out import accuracy

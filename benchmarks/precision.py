@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from torch import nn
 
-from benchmarks.compression import Subject, subject
+from benchmarks._compression_subjects import Subject, subject
 from compressors import Data, Plan, compress, frozen, lower
 from compressors._held_out import accuracy
 from compressors._layers import weighted_layers

@@ -12,7 +12,8 @@ from math import ceil
 
 import networkx
 
-from compressors._lower import HANDS_ON, psum_bits
+from compressors._ifmap_bits import HANDS_ON
+from compressors._lower import psum_bits
 from compressors.codesign._clock import Clock
 from compressors.codesign._cost import Cost
 from compressors.codesign._program import Problem, State, Value
