@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hwsim.search.inner import Options
+from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture, settle_shares
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, total
@@ -24,24 +25,9 @@ from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Steps of the weights of resources, by the share of cycles that they differ in.
-HASTE = 2.0
 
-
-class Goal(NamedTuple):
-    """What is minimised: energy ** powers[0] * cycles ** powers[1].
-
-    `energy` [monomial] pJ each, and `energy_const`; `busy` [resource, monomial] cycles each, and
-    `busy_const` [resource]; `clock` pJ a cycle.
-    """
-
-    powers: Ints
-    energy: Floats
-    energy_const: float
-    busy: Floats
-    busy_const: Floats
-    clock: float
-
+# How fast prices grow with what is overfull, at first and at most.
+FIRM, FIRMEST = 0.05, 2.0
 
 # What a nest comes to
 
@@ -146,27 +132,6 @@ def _tangent(
 
 
 @njit(cache=True)
-def hurry(goal: Goal, w: Weights, logs: Floats, step: float) -> None:
-    """Moves the weights of resources towards those that are busiest at given logarithms."""
-    count = goal.busy_const.size
-    if count < 2:
-        return
-    visits, loads, mean = np.exp(logs), np.zeros(count), 0.0
-    for r in range(count):
-        loads[r] = _load(goal, r, visits)
-        mean += w.busy[r] * loads[r]
-    gain = float(goal.powers[1])
-    if goal.powers[0] > 0 and goal.clock > 0:
-        energy = goal.clock * mean + _spent(goal, visits)
-        gain += goal.powers[0] * goal.clock * mean / energy
-    top, total = loads.max(), 0.0
-    for r in range(count):
-        w.busy[r] = max(w.busy[r], 1e-9) * np.exp(step * gain * (loads[r] - top) / mean)
-        total += w.busy[r]
-    w.busy[:] /= total
-
-
-@njit(cache=True)
 def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     """The share of a memory that tiles of given logarithms fill."""
     use = 0.0
@@ -201,34 +166,21 @@ def settle(n: Numbers, f: Form, goal: Goal, w: Weights, logs: Floats, tiles: Flo
     return const - w.places[0] * np.log(n.x) - w.places[1] * np.log(n.y)
 
 
-@njit(cache=True)
-def raise_prices(
-    n: Numbers, f: Form, w: Weights, tiles: Floats, places: Floats, step: float
-) -> None:
-    """Moves the prices of memories and of the array along their logarithmic overuse."""
-    for memory in range(n.room.size):
-        use = _use(n, f, memory, tiles)
-        if use > 0:
-            new = max(0.0, _price(f, memory, w) + step * np.log(use))
-            for t in range(TILES):
-                if f.memory[t] == memory:
-                    w.tiles[t] = new * f.bits[t] * np.exp(tiles[t]) / n.room[memory] / use
-    w.places[0] = max(0.0, w.places[0] + step * (places[0] - np.log(n.x)))
-    w.places[1] = max(0.0, w.places[1] + step * (places[1] - np.log(n.y)))
-
-
 # The bound
 
 
 class Ascent(NamedTuple):
     """How far a bound was raised: `weights` where it is highest and `const` [1], its part that no
-    option changes; of what the best options took of late [axis, TAKEN], the `mean` and the
-    deviation, `swing`. `leaf` [axis, LEAF]: the lowest nest seen that fits, of `value` [1]."""
+    option changes; the best options of late, `mixture`, what they take [axis, TAKEN] on the `mean`
+    and how far it wavers, `swing`; `firm` [1], how fast prices grow. `leaf` [axis, LEAF]: the
+    lowest nest seen that fits, of `value` [1]."""
 
     weights: Weights
     const: Floats
+    mixture: Mixture
     mean: Floats
     swing: Floats
+    firm: Floats
     leaf: Ints
     value: Floats
 
@@ -240,7 +192,10 @@ def ascent(goal: Goal) -> Ascent:
         np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
     )
     mean, swing = np.zeros((6, TAKEN)), np.zeros((6, TAKEN))
-    return Ascent(start, np.full(1, -BIG), mean, swing, np.zeros((6, LEAF), np.int64), np.zeros(1))
+    leaf = np.zeros((6, LEAF), np.int64)
+    return Ascent(
+        start, np.full(1, -BIG), mixture(), mean, swing, np.full(1, FIRM), leaf, np.zeros(1)
+    )
 
 
 @njit(cache=True)
@@ -255,51 +210,33 @@ def bound(
     rounds: int,
 ) -> Any:
     """The best bound found in so many rounds, as log(objective), `a` gone on with; stops above
-    `limit`. Steps are as long as would reach `limit` if the bound went on rising as it does at
-    first."""
+    `limit`, or where mixtures leave no higher one to be found."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    now, average, summed = _copied(a.weights), np.zeros(TAKEN), np.zeros(TAKEN)
+    now, summed = _copied(a.weights), np.zeros(TAKEN)
     a.value[0] = np.inf
-    top, scale, since = -BIG, 1.0, 0
+    top = -BIG
     if a.const[0] > -BIG:
         top = a.const[0] + price_all(n, f, options, now, scratch, picks)
+        keep(f, a.mixture, picks)
     for _ in range(rounds):
         if top > limit:
             break
-        total(f, a.mean, average)
-        const = settle(n, f, goal, now, average[:MONOMIALS], average[MONOMIALS:PLACES])
+        logs = settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now)
+        const = settle(n, f, goal, now, logs[:MONOMIALS], logs[MONOMIALS:PLACES])
         priced = price_all(n, f, options, now, scratch, picks)
         if priced >= BIG:
             return BIG
         reached = priced + const
-        since = 0 if reached > top + 1e-4 else since + 1
+        total(f, picks.taken, summed)
+        _keep(n, f, goal, picks, summed, a)
+        keep(f, a.mixture, picks)
+        fade(a.mixture)
+        a.firm[0] = min(a.firm[0] * 1.5, FIRMEST) if reached > top else a.firm[0] * 0.7
         if reached > top:
             top, a.const[0] = reached, const
             _copy(now, a.weights)
-        if since > 4:
-            scale *= 0.7
-            since = 0
-        total(f, picks.taken, summed)
-        _keep(n, f, goal, picks, summed, a)
-        tiles, places = summed[MONOMIALS:PLACES], summed[PLACES:]
-        moves = summed[:MONOMIALS] - average[:MONOMIALS]
-        steepness = _steepness(n, f, now, moves, tiles, places)
-        step = scale * max(limit - reached, 0.02) / max(steepness, 1e-3)
-        raise_prices(n, f, now, tiles, places, min(step, 0.3))
-        _follow(a, picks.taken, min(max(step, 0.02), 0.5))
-        total(f, a.mean, average)
-        hurry(goal, now, average[:MONOMIALS], HASTE)
+    describe(f, a.mixture, a.mean, a.swing)
     return top
-
-
-@njit(cache=True)
-def _follow(a: Ascent, taken: Floats, share: float) -> None:
-    """Lets the means follow what was taken last."""
-    for axis in range(6):
-        for c in range(TAKEN):
-            move = taken[axis, c] - a.mean[axis, c]
-            a.mean[axis, c] += share * move
-            a.swing[axis, c] += share * (abs(move) - a.swing[axis, c])
 
 
 @njit(cache=True)
@@ -327,16 +264,3 @@ def _copy(source: Weights, to: Weights) -> None:
     to.busy[:] = source.busy
 
 
-@njit(cache=True)
-def _steepness(
-    n: Numbers, f: Form, w: Weights, moves: Floats, tiles: Floats, places: Floats
-) -> Any:
-    """The square of the gradient of the bound in prices, and in weights of monomials."""
-    found = (places[0] - np.log(n.x)) ** 2 + (places[1] - np.log(n.y)) ** 2
-    for memory in range(n.room.size):
-        use = _use(n, f, memory, tiles)
-        if use > 0:
-            found += np.log(use) ** 2
-    for m in range(MONOMIALS):
-        found += w.theta[m] * moves[m] ** 2
-    return found

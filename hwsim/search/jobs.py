@@ -17,6 +17,7 @@ from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, Goal, ascent, bound
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Flags, Options, axis_options
+from hwsim.search.master import forget
 from hwsim.search.outer import Scratch, scratch_of
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
@@ -110,7 +111,7 @@ class Part:
         """Begins where another structure ended, as far as both have stores alike."""
         weights = self.ascent.weights
         for at, label in enumerate(labels(self.job.structure)):
-            self.ascent.mean[:, at] = known.get(("mean", label), 0.0)
+            self.ascent.mixture.start[:, at] = known.get(("mean", label), 0.0)
         for at, label in enumerate(labels(self.job.structure)[MONOMIALS:]):
             weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
         weights.places[:] = known.get("places", 0.0)
@@ -159,6 +160,7 @@ class Part:
             rows, barred = list(self.rows), list(self.barred)
             rows[axis], barred[axis] = own.number, own.barred
             start = deepcopy(self.ascent)
+            forget(start.mixture, axis, start.mean[axis])
             found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
         return found
 
