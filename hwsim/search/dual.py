@@ -13,9 +13,9 @@ weights and prices; good ones are found by moving them towards what the best opt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.inner import Options
 from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture, settle_shares
 from hwsim.search.outer import BIG, Scratch
@@ -28,11 +28,15 @@ Floats = NDArray[np.float64]
 
 # How fast prices grow with what is overfull, at first and at most.
 FIRM, FIRMEST = 0.05, 2.0
+# Rounds in which a bound should rise by so much, or else it is as high as it gets.
+PATIENCE, RISE = 6, 5e-4
+# Columns of an axis that are tried together with those of others.
+LIKELY = 3
 
 # What a nest comes to
 
 
-@njit(cache=True)
+@compiled()
 def value(goal: Goal, logs: Floats) -> Any:
     """(energy in pJ, cycles) of given logarithms of monomials: no more than a nest's."""
     visits = np.exp(logs)
@@ -42,13 +46,13 @@ def value(goal: Goal, logs: Floats) -> Any:
     return energy + goal.clock * cycles, cycles
 
 
-@njit(cache=True)
+@compiled()
 def objective(goal: Goal, energy: float, cycles: float) -> Any:
     """What is minimised, of energy and cycles."""
     return energy ** goal.powers[0] * cycles ** goal.powers[1]
 
 
-@njit(cache=True)
+@compiled()
 def _spent(goal: Goal, visits: Floats) -> Any:
     """Energy in pJ but for that of cycles."""
     energy = goal.energy_const
@@ -58,7 +62,7 @@ def _spent(goal: Goal, visits: Floats) -> Any:
     return energy
 
 
-@njit(cache=True)
+@compiled()
 def _load(goal: Goal, r: int, visits: Floats) -> Any:
     """Cycles for which a resource is busy."""
     load = goal.busy_const[r]
@@ -71,7 +75,7 @@ def _load(goal: Goal, r: int, visits: Floats) -> Any:
 # What fits
 
 
-@njit(cache=True)
+@compiled()
 def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     """Whether every memory holds the tiles from number `first` on."""
     memory = 0
@@ -80,7 +84,7 @@ def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     return memory == n.room.size
 
 
-@njit(cache=True)
+@compiled()
 def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
     """Whether a memory cannot hold the tiles from number `first` on."""
     used = 0.0
@@ -93,7 +97,7 @@ def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> An
 # Weights where the bound is highest
 
 
-@njit(cache=True)
+@compiled()
 def weigh(goal: Goal, w: Weights, logs: Floats) -> Any:
     """Puts the weights of monomials to where the bound is highest for given logarithms; its
     constant part."""
@@ -112,7 +116,7 @@ def weigh(goal: Goal, w: Weights, logs: Floats) -> Any:
     return const
 
 
-@njit(cache=True)
+@compiled()
 def _tangent(
     each: Floats, fixed: float, logs: Floats, visits: Floats, power: int, theta: Floats
 ) -> Any:
@@ -131,7 +135,7 @@ def _tangent(
     return power * found
 
 
-@njit(cache=True)
+@compiled()
 def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     """The share of a memory that tiles of given logarithms fill."""
     use = 0.0
@@ -141,7 +145,7 @@ def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     return use
 
 
-@njit(cache=True)
+@compiled()
 def _price(f: Form, memory: int, w: Weights) -> Any:
     """The price of a memory: of all tiles in it together."""
     price = 0.0
@@ -151,7 +155,7 @@ def _price(f: Form, memory: int, w: Weights) -> Any:
     return price
 
 
-@njit(cache=True)
+@compiled()
 def settle(n: Numbers, f: Form, goal: Goal, w: Weights, logs: Floats, tiles: Floats) -> Any:
     """Moves the weights of monomials, and how a memory's price is shared, to where the bound is
     highest for given logarithms; the constant part of the bound."""
@@ -198,7 +202,7 @@ def ascent(goal: Goal) -> Ascent:
     )
 
 
-@njit(cache=True)
+@compiled()
 def bound(
     n: Numbers,
     f: Form,
@@ -209,39 +213,65 @@ def bound(
     limit: float,
     rounds: int,
 ) -> Any:
-    """The best bound found in so many rounds, as log(objective), `a` gone on with; stops above
-    `limit`, or where mixtures leave no higher one to be found."""
+    """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
+    `limit`, and where it rises no more."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
     now, summed = _copied(a.weights), np.zeros(TAKEN)
     a.value[0] = np.inf
-    top = -BIG
+    top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
         top = a.const[0] + price_all(n, f, options, now, scratch, picks)
         keep(f, a.mixture, picks)
-    for _ in range(rounds):
-        if top > limit:
-            break
+    while done < rounds and top <= limit and since < PATIENCE:
+        done += 1
         logs = settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now)
         const = settle(n, f, goal, now, logs[:MONOMIALS], logs[MONOMIALS:PLACES])
         priced = price_all(n, f, options, now, scratch, picks)
         if priced >= BIG:
-            return BIG
+            return BIG, done
         reached = priced + const
         total(f, picks.taken, summed)
-        _keep(n, f, goal, picks, summed, a)
+        _keep(n, f, goal, picks.leaf, summed, a)
         keep(f, a.mixture, picks)
         fade(a.mixture)
         a.firm[0] = min(a.firm[0] * 1.5, FIRMEST) if reached > top else a.firm[0] * 0.7
         if reached > top:
             top, a.const[0] = reached, const
             _copy(now, a.weights)
+        since += 1
+        if top > high + RISE:
+            high, since = top, 0
     describe(f, a.mixture, a.mean, a.swing)
-    return top
+    _combine(n, f, goal, a)
+    return top, done
 
 
-@njit(cache=True)
-def _keep(n: Numbers, f: Form, goal: Goal, picks: Picks, summed: Floats, a: Ascent) -> None:
-    """Writes down the nest of the best options if it fits and is lower than those before."""
+@compiled()
+def _combine(n: Numbers, f: Form, goal: Goal, a: Ascent) -> None:
+    """Tries nests of the options and chains that the mixture has most of."""
+    x, nests = a.mixture, 1
+    likely, counts = np.zeros((6, LIKELY), np.int64), np.zeros(6, np.int64)
+    for axis in range(6):
+        order = np.argsort(-x.shares[axis, : x.counts[axis]], kind="mergesort")[:LIKELY]
+        for c in order:
+            if x.shares[axis, c] > 0:
+                likely[axis, counts[axis]] = c
+                counts[axis] += 1
+        nests *= counts[axis]
+    summed, leaf = np.zeros(TAKEN), np.zeros((6, LEAF), np.int64)
+    for number in range(nests):
+        summed[:], rest = 0.0, number
+        for axis in range(6):
+            c = likely[axis, rest % counts[axis]]
+            rest //= counts[axis]
+            summed += x.taken[axis, c]
+            leaf[axis] = x.leaves[axis, c]
+        _keep(n, f, goal, leaf, summed, a)
+
+
+@compiled()
+def _keep(n: Numbers, f: Form, goal: Goal, leaf: Ints, summed: Floats, a: Ascent) -> None:
+    """Writes down a nest if it fits and is lower than those before."""
     places = summed[PLACES:]
     if places[0] > np.log(n.x) + 1e-9 or places[1] > np.log(n.y) + 1e-9:
         return
@@ -250,17 +280,15 @@ def _keep(n: Numbers, f: Form, goal: Goal, picks: Picks, summed: Floats, a: Asce
         found = objective(goal, energy, cycles)
         if found < a.value[0]:
             a.value[0] = found
-            a.leaf[:] = picks.leaf
+            a.leaf[:] = leaf
 
 
-@njit(cache=True)
+@compiled()
 def _copied(w: Weights) -> Weights:
     return Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
 
 
-@njit(cache=True)
+@compiled()
 def _copy(source: Weights, to: Weights) -> None:
     to.theta[:], to.tiles[:], to.places[:] = source.theta, source.tiles, source.places
     to.busy[:] = source.busy
-
-

@@ -27,6 +27,7 @@ from hwsim.search.problem import (
     OUTER,
     RISEN,
     RISEN_TILE,
+    STEPS,
     TILES,
     Form,
     Ints,
@@ -45,6 +46,8 @@ PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
+# Rounds of a bound that rises no more.
+SETTLED = 1000
 
 
 # What a monomial or a tile is; None where a structure has none.
@@ -133,10 +136,10 @@ class Part:
         job, options, work = self.job, self.options, 0
         for turns in [STRIDE] * (rounds // STRIDE):
             place = room.numbers, job.form, job.goal, options
-            found = bound(*place, self.ascent, room.scratch, limit, turns)
-            work += EACH_ROUND + turns * sum(own.key.size for own in options) // SWIFTER
+            found, done = bound(*place, self.ascent, room.scratch, limit, turns)
+            work += EACH_ROUND + done * sum(own.key.size for own in options) // SWIFTER
             self.least = max(self.least, min(found, limit))
-            self.rounds += turns
+            self.rounds += turns if done == turns else SETTLED
             if self.ascent.value[0] < exp(limit):
                 self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
             if self.least >= limit:
@@ -144,6 +147,8 @@ class Part:
             options = narrowed(room.numbers, job.form, options, self.ascent, room.scratch, limit)
             if not all(own.key.size for own in options):
                 self.least = limit
+                break
+            if done < turns:
                 break
         self.rows = tuple(own.number for own in options)
         return work
@@ -179,6 +184,13 @@ class Part:
         if done:
             self.least = max(self.least, float(state.limit[0]) if found else limit)
         return tried, done
+
+
+def guess(numbers: Numbers) -> dict[Label, Any]:
+    """What the first structure begins with: arithmetic shared out to all places."""
+    mean = np.zeros(len(AXES))
+    mean[0] = max(0.0, np.log(numbers.bounds).sum() - np.log(numbers.x * numbers.y))
+    return {("mean", STEPS): mean}
 
 
 @lru_cache(maxsize=4096)

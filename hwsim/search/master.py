@@ -10,9 +10,9 @@ do resources that are the busiest; so weights move only as far as what is kept c
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.problem import MONOMIALS, RISEN, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights
 from hwsim.search.ways import IFMAP
@@ -69,13 +69,13 @@ def mixture() -> Mixture:
     )
 
 
-@njit(cache=True)
+@compiled()
 def is_twice(f: Form, axis: int) -> Any:
     """Whether visits to a pad that rose count in the sum over places too."""
     return f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP)
 
 
-@njit(cache=True)
+@compiled()
 def keep(f: Form, x: Mixture, picks: Picks) -> None:
     """Adds the picks that are new, in place of what has the least share if there is no room."""
     for axis in range(6):
@@ -96,14 +96,14 @@ def keep(f: Form, x: Mixture, picks: Picks) -> None:
         x.taken[axis, at], x.leaves[axis, at] = own, picks.leaf[axis]
 
 
-@njit(cache=True)
+@compiled()
 def forget(x: Mixture, axis: int, mean: Floats) -> None:
     """Drops what is kept of an axis, which starts from a mean again."""
     x.counts[axis], x.faith[axis], x.shares[axis] = 0, 1.0, 0.0
     x.start[axis] = mean
 
 
-@njit(cache=True)
+@compiled()
 def mixed(f: Form, x: Mixture, logs: Floats) -> None:
     """What the mixture takes [TAKEN]."""
     logs[:] = 0.0
@@ -118,7 +118,7 @@ def mixed(f: Form, x: Mixture, logs: Floats) -> None:
                 logs += (1 - faith) * x.shares[axis, c] * x.taken[axis, c]
 
 
-@njit(cache=True)
+@compiled()
 def describe(f: Form, x: Mixture, mean: Floats, swing: Floats) -> None:
     """Fills in what the axes take on the mean [axis, TAKEN], and how far it wavers."""
     for axis in range(6):
@@ -133,7 +133,7 @@ def describe(f: Form, x: Mixture, mean: Floats, swing: Floats) -> None:
             mean[axis, RISEN] -= mean[axis, f.risen]
 
 
-@njit(cache=True)
+@compiled()
 def slopes(
     n: Numbers, f: Form, goal: Goal, near: Weights, firm: float, logs: Floats, w: Weights
 ) -> Any:
@@ -159,7 +159,7 @@ def slopes(
     _prices(n, f, near, firm, logs, w)
 
 
-@njit(cache=True)
+@compiled()
 def _longest(goal: Goal, near: Weights, visits: Floats, w: Weights) -> Any:
     """Cycles of the resources as they weigh, and the shares of each of them."""
     count, total, top = goal.busy_const.size, 0.0, 0.0
@@ -179,7 +179,7 @@ def _longest(goal: Goal, near: Weights, visits: Floats, w: Weights) -> Any:
     return cycles
 
 
-@njit(cache=True)
+@compiled()
 def _prices(n: Numbers, f: Form, near: Weights, firm: float, logs: Floats, w: Weights) -> None:
     """The prices of memories and places."""
     w.tiles[:] = 0.0
@@ -199,7 +199,7 @@ def _prices(n: Numbers, f: Form, near: Weights, firm: float, logs: Floats, w: We
     w.places[1] = max(0.0, near.places[1] + firm * (logs[PLACES + 1] - np.log(n.y)))
 
 
-@njit(cache=True)
+@compiled()
 def _along(w: Weights, way: Floats) -> Any:
     """The slope along a way [TAKEN]."""
     found = w.places[0] * way[PLACES] + w.places[1] * way[PLACES + 1]
@@ -210,7 +210,7 @@ def _along(w: Weights, way: Floats) -> Any:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def settle_shares(
     n: Numbers, f: Form, goal: Goal, near: Weights, firm: float, x: Mixture, w: Weights
 ) -> Any:
@@ -233,7 +233,7 @@ def settle_shares(
     return logs
 
 
-@njit(cache=True)
+@compiled()
 def _step(
     n: Numbers,
     f: Form,
@@ -264,7 +264,7 @@ def _step(
     return low if low > 0 else high
 
 
-@njit(cache=True)
+@compiled()
 def _pair(x: Mixture, w: Weights) -> Any:
     """(axis, column, column) of the share that is worth most to move, and where to; or axis -1."""
     found, most = (-1, 0, 0), LITTLE
@@ -284,7 +284,7 @@ def _pair(x: Mixture, w: Weights) -> Any:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def fade(x: Mixture) -> None:
     """Lets what axes start from weigh less."""
     for axis in range(6):
