@@ -7,7 +7,7 @@ inequality of arithmetic and geometric means
 
 and tiles that fill a memory and places that fill the array obey log(use) <= 0 likewise, at any
 price. What remains is a sum over the axes, each of which has few options. The bound holds for any
-weights and prices; good ones are found by moving them towards what the best options use.
+weights and prices; `hwsim.search.master` finds good ones.
 """
 
 from typing import Any, NamedTuple
@@ -220,7 +220,10 @@ def bound(
     a.value[0] = np.inf
     top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
-        top = a.const[0] + price_all(n, f, options, now, scratch, picks)
+        priced = price_all(n, f, options, now, scratch, picks)
+        if priced >= BIG:
+            return BIG, done
+        top = a.const[0] + priced
         keep(f, a.mixture, picks)
     while done < rounds and top <= limit and since < PATIENCE:
         done += 1

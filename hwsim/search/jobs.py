@@ -14,10 +14,10 @@ from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
 from hwsim.search.branch import chosen, cut, narrowed, side
 from hwsim.search.chains import near
-from hwsim.search.dual import Ascent, Goal, ascent, bound
+from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Flags, Options, axis_options
-from hwsim.search.master import forget
+from hwsim.search.master import Goal, forget
 from hwsim.search.outer import Scratch, scratch_of
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.chains import Table
-from hwsim.search.dual import Goal, all_fit, objective, value
+from hwsim.search.dual import all_fit, objective, value
 from hwsim.search.inner import SHARES
+from hwsim.search.master import Goal
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, Weights
 from hwsim.search.ways import IFMAP, WIDTH
