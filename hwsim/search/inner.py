@@ -322,7 +322,8 @@ def _apart(n: Numbers, axis: int, way: Ints, j: int) -> Any:
         n, axis, p, n.bounds[e] - times, chunk
     )
     least = whole
-    for ragged in range(1, chunk if n.x > 1 and n.y > 1 else 1):
+    enough = min(chunk, p + n.bounds[e] // n.steps[axis, 0] + 2)
+    for ragged in range(1, enough if n.x > 1 and n.y > 1 else 1):
         short = times * _of_each(n, axis, p, 1, ragged)
         short += _of_each(n, axis, p, n.bounds[e] - times, ragged)
         least = min(least, (chunk * whole + ragged * short) / (chunk + ragged))
