@@ -7,32 +7,36 @@ and processes may share the folder. `NUMBA_CACHE_DIR` names the folder above it.
 """
 
 import os
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 # Not compiled themselves: the order of tensors and dimensions is.
 CONSTANTS = "workload.py"
 MARK = b"from hwsim._compiled import"
 CACHES = "~/.cache/hwsim/compiled"
 
 
-def compiled(*, inline: bool = False, zero_division: bool = True) -> Any:
+def compiled(*, inline: bool = False, zero_division: bool = True) -> Callable[[Function], Function]:
     """A decorator: compiles a function, once for all processes. `inline`: into those that call it;
     `zero_division`: whether dividing by zero raises."""
-    error_model = "python" if zero_division else "numpy"
+    error_model: Literal["python", "numpy"] = "python" if zero_division else "numpy"
+    config: Any = numba.config
 
-    def compile_(function: Any) -> Any:
+    def compile_(function: Function) -> Function:
         # A function's folder is chosen as it is decorated.
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())
+        before, config.CACHE_DIR = config.CACHE_DIR, str(folder())
         try:
-            return numba.njit(cache=True, forceinline=inline, error_model=error_model)(function)
+            decorate = numba.njit(cache=True, forceinline=inline, error_model=error_model)
+            return cast(Function, decorate(function))
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
 
     return compile_
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,8 @@ def test_a_source_without_compiled_code_has_not(package: Path) -> None:
 
 
 def test_functions_are_kept_in_that_folder() -> None:
-    for function in (ways.tiles_of, _nest._run_end):
+    functions: tuple[Any, ...] = (ways.tiles_of, _nest._run_end)
+    for function in functions:
         assert Path(function.stats.cache_path).is_relative_to(_compiled.folder())
 
 

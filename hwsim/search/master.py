@@ -82,7 +82,8 @@ def keep(f: Form, x: Mixture, picks: Picks) -> None:
         own = picks.taken[axis].copy()
         if is_twice(f, axis):
             own[RISEN] += own[f.risen]
-        count, known = x.counts[axis], False
+        count = x.counts[axis]
+        known: Any = False
         for c in range(count):
             known |= np.all(np.abs(x.taken[axis, c] - own) < 1e-9)
         if known:
