@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import cast
 
 from hwsim.found import EFFORT, Found, Question
 from hwsim.hardware import load_machine
@@ -25,7 +26,7 @@ PEERS = Path(__file__).parent / "peers" / "m45.yaml"
 
 def main(
     name: str = "eyeriss_v1",
-    objective: Objective = "edp",
+    objective: str = "edp",
     effort: str = str(EFFORT),
     *networks: str,
 ) -> None:
@@ -34,7 +35,7 @@ def main(
     asked = Question(
         layer=Layer(name="linear", K=10, C=12),
         machine=machine,
-        objective=objective,
+        objective=cast(Objective, objective),
         effort=int(effort),
     )
     # Compiles what is not compiled yet, or loads it.
@@ -68,4 +69,4 @@ def _summary(found: list[tuple[Found, float]]) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])  # type: ignore[arg-type]
+    main(*sys.argv[1:])
