@@ -26,12 +26,12 @@ from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 
 # Rounds that move weights: of every structure first, of one that stays, of half a part.
-FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 10
+FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 20
 # How far below the best known a bound is that they raise again, and how near to the lowest one that
 # a part is gone on with; both as logarithms.
 FAR, NEAR = 0.15, 0.05
 # Options of all axes, multiplied, which are walked through, trying at most so many.
-FEW, SHORT = 3e4, 20_000
+FEW, SHORT = 3e4, 5_000
 
 
 def best(question: Question) -> Found:
