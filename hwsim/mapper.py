@@ -31,7 +31,7 @@ FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 20
 # a part is gone on with; both as logarithms.
 FAR, NEAR = 0.15, 0.05
 # Options of all axes, multiplied, which are walked through, trying at most so many.
-FEW, SHORT = 3e4, 5_000
+FEW, SHORT = 3e4, 20_000
 
 
 def best(question: Question) -> Found:
