@@ -12,9 +12,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.errors import InputError
 from hwsim.mapping import Mapping
 from hwsim.workload import Layer
@@ -168,7 +168,7 @@ def _sized(layer: Layer, tensor: str, mask: Mask | None) -> Mask:
     return mask
 
 
-@njit(cache=True)
+@compiled()
 def _count(
     field: Mask,
     kept: NDArray[Any],

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hwsim._compiled import compiled
 
 TEMPORAL, MOVER, SHARED, SEPARATE = 0, 1, 2, 3
 FIRST, LENGTH, HAD_FIRST, HAD_LENGTH, GROUP = 0, 1, 2, 3, 4
@@ -76,7 +77,7 @@ def _tiles(length: int, loops: Loops) -> Array2D:
     return table[np.argsort(table[:, GROUP], kind="stable")]
 
 
-@njit(cache=True)
+@compiled()
 def _run_end(tiles: Array2D, start: int) -> int:
     """The end of the group that starts there."""
     end = start
@@ -85,7 +86,7 @@ def _run_end(tiles: Array2D, start: int) -> int:
     return end
 
 
-@njit(cache=True)
+@compiled()
 def _window_words(
     major: Array2D,
     minor: Array2D,
@@ -123,7 +124,7 @@ def _window_words(
     return together, apart
 
 
-@njit(cache=True)
+@compiled()
 def _hold(
     held: Array1D, pair: int, major: Array1D, minor: Array1D, stride: int, dilation: int
 ) -> None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from math import exp, inf, log, prod
 from time import perf_counter
-from typing import Any
 
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
@@ -22,12 +21,12 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
-from hwsim.search.jobs import Job, Part, jobs, room
+from hwsim.search.jobs import Job, Part, guess, jobs, room
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 
 # Rounds that move weights: of every structure first, of one that stays, of half a part.
-FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 10
+FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 20
 # How far below the best known a bound is that they raise again, and how near to the lowest one that
 # a part is gone on with; both as logarithms.
 FAR, NEAR = 0.15, 0.05
@@ -103,7 +102,7 @@ class _Search:
         """Bounds all structures, or as many as effort and time allow."""
         found = list(self._made())
         self.room = room(numbers(self.layer, self.question.machine), (job.options for job in found))
-        known: dict[Any, Any] = {}
+        known = guess(self.room.numbers)
         for job in found:
             if not self._goes_on():
                 self.whole = False

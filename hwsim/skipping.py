@@ -22,8 +22,8 @@ from math import ceil, floor, prod
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hwsim._compiled import compiled
 from hwsim._lanes import Integers, Mask, work_by_windows
 from hwsim.errors import InputError
 from hwsim.hardware import Mac
@@ -187,7 +187,7 @@ def queue_cycles(work: Integers, *, depth: int) -> int:
     return int(_queue_cycles(np.maximum(work, 1), depth))
 
 
-@njit(cache=True)
+@compiled()
 def _queue_cycles(work: Integers, depth: int) -> Any:
     steps, lanes = work.shape
     free = np.zeros(lanes, np.int64)

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, visit_weight
@@ -21,7 +21,7 @@ X = INNER + 1
 Y, BOTH, USES = X + 1, X + 2, X + 3
 
 
-@njit(cache=True)
+@compiled()
 def chosen(o: Options, keep: Ints) -> Options:
     """Those of the options alone."""
     features = np.empty((o.columns.size, keep.size))
@@ -52,7 +52,7 @@ def chosen(o: Options, keep: Ints) -> Options:
     )
 
 
-@njit(cache=True)
+@compiled()
 def narrowed(
     n: Numbers,
     f: Form,
@@ -79,7 +79,7 @@ def narrowed(
     )
 
 
-@njit(cache=True)
+@compiled()
 def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
     """The options of an axis that are within `slack` of the best and use no more than `most`."""
     own = scores[: o.key.size]
@@ -93,7 +93,7 @@ def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
     return chosen(o, np.nonzero(keep)[0])
 
 
-@njit(cache=True)
+@compiled()
 def _least_uses(o: Options) -> Floats:
     """Logarithms of the least that options use of each pad and of the array [USES]."""
     found = np.full(USES, BIG)
@@ -108,7 +108,7 @@ def _least_uses(o: Options) -> Floats:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
     """Logarithms of what there is of each pad, beside the least of others in the same memory, and
     of the array [USES]."""
@@ -126,7 +126,7 @@ def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def cut(
     n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
 ) -> Any:
@@ -153,7 +153,7 @@ def cut(
     return (largest, BEST, 0.0) if options[largest].key.size > 1 else (-1, BEST, 0.0)
 
 
-@njit(cache=True)
+@compiled()
 def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
     """How much what the best options of an axis take wavers in a column, as it weighs."""
     w, swing = a.weights, a.swing[axis]
@@ -168,19 +168,19 @@ def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
     return visit_weight(f, axis, c, w.theta) * swing[c]
 
 
-@njit(cache=True)
+@compiled()
 def _is_above(c: int) -> bool:
     """Whether a column is of tiles above the array."""
     return c != BEST and (c < OUTER or MONOMIALS <= c < MONOMIALS + OUTER)
 
 
-@njit(cache=True)
+@compiled()
 def _logs(f: Form, own: Scratch, c: int) -> Any:
     """What tiles above the array come to in a column [tile, tile]."""
     return own.times[f.tensors[c]] if c < OUTER else own.shares[f.tensors[c - MONOMIALS]]
 
 
-@njit(cache=True)
+@compiled()
 def _row(o: Options, own: Scratch, c: int) -> Any:
     """What the options come to in a column."""
     if c == PLACES:
@@ -197,7 +197,7 @@ def _row(o: Options, own: Scratch, c: int) -> Any:
     return np.zeros(o.key.size)
 
 
-@njit(cache=True)
+@compiled()
 def _sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
     """Whether there is anything on either side of a cut."""
     low = high = False
@@ -213,7 +213,7 @@ def _sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
     return row.min() <= at + ROUNDING, row.max() > at + ROUNDING
 
 
-@njit(cache=True)
+@compiled()
 def side(f: Form, o: Options, own: Scratch, c: int, at: float, above: bool) -> Options:
     """The options and tiles of an axis on one side of a cut."""
     if not _is_above(c):

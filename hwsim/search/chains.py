@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.inner import FEATURES, SPLITS, Options
 from hwsim.search.outer import BIG, Pair, Scratch, visit_weight, visits
@@ -46,7 +46,7 @@ class Table(NamedTuple):
     last: int
 
 
-@njit(cache=True)
+@compiled()
 def near(
     n: Numbers,
     f: Form,
@@ -61,7 +61,7 @@ def near(
     return _table(n, f, options, a.weights, scratch, slack)
 
 
-@njit(cache=True)
+@compiled()
 def _table(
     n: Numbers,
     f: Form,
@@ -95,7 +95,7 @@ def _table(
     return t
 
 
-@njit(cache=True)
+@compiled()
 def _empty(option_starts: Ints, chain_starts: Ints, least: Floats, last: int) -> Table:
     """A table with room for so many options and chains."""
     options, chains = option_starts[6], chain_starts[6]
@@ -117,7 +117,7 @@ def _empty(option_starts: Ints, chain_starts: Ints, least: Floats, last: int) ->
     )
 
 
-@njit(cache=True)
+@compiled()
 def _fill(
     n: Numbers, f: Form, axis: int, o: Options, scratch: Scratch, picks: Ints, t: Table
 ) -> None:
@@ -137,7 +137,7 @@ def _fill(
         t.spans[row, 2], t.spans[row, 3] = 0 if free1 else j, j + 1
 
 
-@njit(cache=True)
+@compiled()
 def _undominated(o: Options, order: Ints) -> Any:
     """Those of the options, best first, that no other with the same places and tiles above the
     array beats in everything."""
@@ -150,7 +150,7 @@ def _undominated(o: Options, order: Ints) -> Any:
     return order[keep]
 
 
-@njit(cache=True)
+@compiled()
 def _beats(o: Options, a: int, b: int) -> bool:
     """Whether option a does all that b does, with no more of anything."""
     if o.spread[a] != o.spread[b] or o.key[a] != o.key[b]:
@@ -161,14 +161,14 @@ def _beats(o: Options, a: int, b: int) -> bool:
     return c == o.columns.size
 
 
-@njit(cache=True)
+@compiled()
 def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
     """Whether loops in a slot above the array may go through either dimension of an axis."""
     d, e = n.first[axis], n.second[axis]
     return f.masks[slot, d], e >= 0 and f.masks[slot, e]
 
 
-@njit(cache=True)
+@compiled()
 def _to_go(
     n: Numbers,
     f: Form,
@@ -202,7 +202,7 @@ def _to_go(
     return togo
 
 
-@njit(cache=True)
+@compiled()
 def _near_best(
     n: Numbers,
     f: Form,
@@ -229,7 +229,7 @@ def _near_best(
     return costs[rank], chain[rank], tiles[rank]
 
 
-@njit(cache=True)
+@compiled()
 def _longer(
     n: Numbers,
     f: Form,
@@ -267,7 +267,7 @@ def _longer(
     return parents[:count], steps[:count], seen[:count]
 
 
-@njit(cache=True)
+@compiled()
 def _step(f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights, own: Scratch) -> Any:
     """Weighted cost, logarithm of visits and of the tile at store k, by numbers of the tiles before
     and there."""

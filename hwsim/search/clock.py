@@ -17,9 +17,9 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.hardware import Accelerator
 from hwsim.latency import stalls
 from hwsim.mapping import Mapping, Store
@@ -114,7 +114,7 @@ def _loads(move: Transfer, ports: dict[Port, int]) -> Iterator[tuple[float, ...]
         yield ports[port], side, plain.inward.get(port, 0.0), unfinished, finished, more
 
 
-@njit(cache=True)
+@compiled()
 def cycles(
     timing: Timing,
     count: int,
@@ -140,7 +140,7 @@ def cycles(
     return _elapsed(timing, nest, words, (first, tile), (above, below), starts, compute, True)
 
 
-@njit(cache=True)
+@compiled()
 def floor(
     timing: Timing,
     count: int,
@@ -170,13 +170,13 @@ def floor(
     return _elapsed(timing, nest, raised, (first, tile), (above, below), starts, compute, False)
 
 
-@njit(cache=True)
+@compiled()
 def whole(cycles: float) -> Any:
     """Cycles begun, as `hwsim.cost.Cost.cycles` has them: whole, but still a float."""
     return np.ceil(round(cycles, 3))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(zero_division=False)
 def _elapsed(
     timing: Timing,
     nest: tuple[Ints, Ints, Ints],
@@ -211,7 +211,7 @@ def _elapsed(
     return alone[0, STALLED] + _span(pes, rows[:4], alone[0, TAILS])
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _weigh(
     loads: Records,
     link: Any,
@@ -239,7 +239,7 @@ def _weigh(
     return inward + outward, tail
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _join(loads: Records, link: Any, leaves: bool, tail: float, rows: Floats) -> None:
     """Adds one link's cycles to those of its ports."""
     group = 4 * link.into_pe
@@ -256,7 +256,7 @@ def _join(loads: Records, link: Any, leaves: bool, tail: float, rows: Floats) ->
             rows[group + INWARD, port] += whole
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _span(work: float, rows: Floats, tails: float) -> Any:
     """Cycles from the first tiles in to the last ones out, as `hwsim.latency` has them."""
     lead = 0.0

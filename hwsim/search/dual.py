@@ -7,16 +7,17 @@ inequality of arithmetic and geometric means
 
 and tiles that fill a memory and places that fill the array obey log(use) <= 0 likewise, at any
 price. What remains is a sum over the axes, each of which has few options. The bound holds for any
-weights and prices; good ones are found by moving them towards what the best options use.
+weights and prices; `hwsim.search.master` finds good ones.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.inner import Options
+from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture, settle_shares
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, total
@@ -24,29 +25,18 @@ from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Steps of the weights of resources, by the share of cycles that they differ in.
-HASTE = 2.0
 
-
-class Goal(NamedTuple):
-    """What is minimised: energy ** powers[0] * cycles ** powers[1].
-
-    `energy` [monomial] pJ each, and `energy_const`; `busy` [resource, monomial] cycles each, and
-    `busy_const` [resource]; `clock` pJ a cycle.
-    """
-
-    powers: Ints
-    energy: Floats
-    energy_const: float
-    busy: Floats
-    busy_const: Floats
-    clock: float
-
+# How fast prices grow with what is overfull, at first and at most.
+FIRM, FIRMEST = 0.05, 2.0
+# Rounds in which a bound should rise by so much, or else it is as high as it gets.
+PATIENCE, RISE = 6, 5e-4
+# Columns of an axis that are tried together with those of others.
+LIKELY = 3
 
 # What a nest comes to
 
 
-@njit(cache=True)
+@compiled()
 def value(goal: Goal, logs: Floats) -> Any:
     """(energy in pJ, cycles) of given logarithms of monomials: no more than a nest's."""
     visits = np.exp(logs)
@@ -56,13 +46,13 @@ def value(goal: Goal, logs: Floats) -> Any:
     return energy + goal.clock * cycles, cycles
 
 
-@njit(cache=True)
+@compiled()
 def objective(goal: Goal, energy: float, cycles: float) -> Any:
     """What is minimised, of energy and cycles."""
     return energy ** goal.powers[0] * cycles ** goal.powers[1]
 
 
-@njit(cache=True)
+@compiled()
 def _spent(goal: Goal, visits: Floats) -> Any:
     """Energy in pJ but for that of cycles."""
     energy = goal.energy_const
@@ -72,7 +62,7 @@ def _spent(goal: Goal, visits: Floats) -> Any:
     return energy
 
 
-@njit(cache=True)
+@compiled()
 def _load(goal: Goal, r: int, visits: Floats) -> Any:
     """Cycles for which a resource is busy."""
     load = goal.busy_const[r]
@@ -85,7 +75,7 @@ def _load(goal: Goal, r: int, visits: Floats) -> Any:
 # What fits
 
 
-@njit(cache=True)
+@compiled()
 def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     """Whether every memory holds the tiles from number `first` on."""
     memory = 0
@@ -94,7 +84,7 @@ def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     return memory == n.room.size
 
 
-@njit(cache=True)
+@compiled()
 def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
     """Whether a memory cannot hold the tiles from number `first` on."""
     used = 0.0
@@ -107,7 +97,7 @@ def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> An
 # Weights where the bound is highest
 
 
-@njit(cache=True)
+@compiled()
 def weigh(goal: Goal, w: Weights, logs: Floats) -> Any:
     """Puts the weights of monomials to where the bound is highest for given logarithms; its
     constant part."""
@@ -126,7 +116,7 @@ def weigh(goal: Goal, w: Weights, logs: Floats) -> Any:
     return const
 
 
-@njit(cache=True)
+@compiled()
 def _tangent(
     each: Floats, fixed: float, logs: Floats, visits: Floats, power: int, theta: Floats
 ) -> Any:
@@ -145,28 +135,7 @@ def _tangent(
     return power * found
 
 
-@njit(cache=True)
-def hurry(goal: Goal, w: Weights, logs: Floats, step: float) -> None:
-    """Moves the weights of resources towards those that are busiest at given logarithms."""
-    count = goal.busy_const.size
-    if count < 2:
-        return
-    visits, loads, mean = np.exp(logs), np.zeros(count), 0.0
-    for r in range(count):
-        loads[r] = _load(goal, r, visits)
-        mean += w.busy[r] * loads[r]
-    gain = float(goal.powers[1])
-    if goal.powers[0] > 0 and goal.clock > 0:
-        energy = goal.clock * mean + _spent(goal, visits)
-        gain += goal.powers[0] * goal.clock * mean / energy
-    top, total = loads.max(), 0.0
-    for r in range(count):
-        w.busy[r] = max(w.busy[r], 1e-9) * np.exp(step * gain * (loads[r] - top) / mean)
-        total += w.busy[r]
-    w.busy[:] /= total
-
-
-@njit(cache=True)
+@compiled()
 def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     """The share of a memory that tiles of given logarithms fill."""
     use = 0.0
@@ -176,7 +145,7 @@ def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     return use
 
 
-@njit(cache=True)
+@compiled()
 def _price(f: Form, memory: int, w: Weights) -> Any:
     """The price of a memory: of all tiles in it together."""
     price = 0.0
@@ -186,7 +155,7 @@ def _price(f: Form, memory: int, w: Weights) -> Any:
     return price
 
 
-@njit(cache=True)
+@compiled()
 def settle(n: Numbers, f: Form, goal: Goal, w: Weights, logs: Floats, tiles: Floats) -> Any:
     """Moves the weights of monomials, and how a memory's price is shared, to where the bound is
     highest for given logarithms; the constant part of the bound."""
@@ -201,34 +170,21 @@ def settle(n: Numbers, f: Form, goal: Goal, w: Weights, logs: Floats, tiles: Flo
     return const - w.places[0] * np.log(n.x) - w.places[1] * np.log(n.y)
 
 
-@njit(cache=True)
-def raise_prices(
-    n: Numbers, f: Form, w: Weights, tiles: Floats, places: Floats, step: float
-) -> None:
-    """Moves the prices of memories and of the array along their logarithmic overuse."""
-    for memory in range(n.room.size):
-        use = _use(n, f, memory, tiles)
-        if use > 0:
-            new = max(0.0, _price(f, memory, w) + step * np.log(use))
-            for t in range(TILES):
-                if f.memory[t] == memory:
-                    w.tiles[t] = new * f.bits[t] * np.exp(tiles[t]) / n.room[memory] / use
-    w.places[0] = max(0.0, w.places[0] + step * (places[0] - np.log(n.x)))
-    w.places[1] = max(0.0, w.places[1] + step * (places[1] - np.log(n.y)))
-
-
 # The bound
 
 
 class Ascent(NamedTuple):
     """How far a bound was raised: `weights` where it is highest and `const` [1], its part that no
-    option changes; of what the best options took of late [axis, TAKEN], the `mean` and the
-    deviation, `swing`. `leaf` [axis, LEAF]: the lowest nest seen that fits, of `value` [1]."""
+    option changes; the best options of late, `mixture`, what they take [axis, TAKEN] on the `mean`
+    and how far it wavers, `swing`; `firm` [1], how fast prices grow. `leaf` [axis, LEAF]: the
+    lowest nest seen that fits, of `value` [1]."""
 
     weights: Weights
     const: Floats
+    mixture: Mixture
     mean: Floats
     swing: Floats
+    firm: Floats
     leaf: Ints
     value: Floats
 
@@ -240,10 +196,13 @@ def ascent(goal: Goal) -> Ascent:
         np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
     )
     mean, swing = np.zeros((6, TAKEN)), np.zeros((6, TAKEN))
-    return Ascent(start, np.full(1, -BIG), mean, swing, np.zeros((6, LEAF), np.int64), np.zeros(1))
+    leaf = np.zeros((6, LEAF), np.int64)
+    return Ascent(
+        start, np.full(1, -BIG), mixture(), mean, swing, np.full(1, FIRM), leaf, np.zeros(1)
+    )
 
 
-@njit(cache=True)
+@compiled()
 def bound(
     n: Numbers,
     f: Form,
@@ -254,57 +213,68 @@ def bound(
     limit: float,
     rounds: int,
 ) -> Any:
-    """The best bound found in so many rounds, as log(objective), `a` gone on with; stops above
-    `limit`. Steps are as long as would reach `limit` if the bound went on rising as it does at
-    first."""
+    """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
+    `limit`, and where it rises no more."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    now, average, summed = _copied(a.weights), np.zeros(TAKEN), np.zeros(TAKEN)
+    now, summed = _copied(a.weights), np.zeros(TAKEN)
     a.value[0] = np.inf
-    top, scale, since = -BIG, 1.0, 0
+    top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
-        top = a.const[0] + price_all(n, f, options, now, scratch, picks)
-    for _ in range(rounds):
-        if top > limit:
-            break
-        total(f, a.mean, average)
-        const = settle(n, f, goal, now, average[:MONOMIALS], average[MONOMIALS:PLACES])
         priced = price_all(n, f, options, now, scratch, picks)
         if priced >= BIG:
-            return BIG
+            return BIG, done
+        top = a.const[0] + priced
+        keep(f, a.mixture, picks)
+    while done < rounds and top <= limit and since < PATIENCE:
+        done += 1
+        logs = settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now)
+        const = settle(n, f, goal, now, logs[:MONOMIALS], logs[MONOMIALS:PLACES])
+        priced = price_all(n, f, options, now, scratch, picks)
+        if priced >= BIG:
+            return BIG, done
         reached = priced + const
-        since = 0 if reached > top + 1e-4 else since + 1
+        total(f, picks.taken, summed)
+        _keep(n, f, goal, picks.leaf, summed, a)
+        keep(f, a.mixture, picks)
+        fade(a.mixture)
+        a.firm[0] = min(a.firm[0] * 1.5, FIRMEST) if reached > top else a.firm[0] * 0.7
         if reached > top:
             top, a.const[0] = reached, const
             _copy(now, a.weights)
-        if since > 4:
-            scale *= 0.7
-            since = 0
-        total(f, picks.taken, summed)
-        _keep(n, f, goal, picks, summed, a)
-        tiles, places = summed[MONOMIALS:PLACES], summed[PLACES:]
-        moves = summed[:MONOMIALS] - average[:MONOMIALS]
-        steepness = _steepness(n, f, now, moves, tiles, places)
-        step = scale * max(limit - reached, 0.02) / max(steepness, 1e-3)
-        raise_prices(n, f, now, tiles, places, min(step, 0.3))
-        _follow(a, picks.taken, min(max(step, 0.02), 0.5))
-        total(f, a.mean, average)
-        hurry(goal, now, average[:MONOMIALS], HASTE)
-    return top
+        since += 1
+        if top > high + RISE:
+            high, since = top, 0
+    describe(f, a.mixture, a.mean, a.swing)
+    _combine(n, f, goal, a)
+    return top, done
 
 
-@njit(cache=True)
-def _follow(a: Ascent, taken: Floats, share: float) -> None:
-    """Lets the means follow what was taken last."""
+@compiled()
+def _combine(n: Numbers, f: Form, goal: Goal, a: Ascent) -> None:
+    """Tries nests of the options and chains that the mixture has most of."""
+    x, nests = a.mixture, 1
+    likely, counts = np.zeros((6, LIKELY), np.int64), np.zeros(6, np.int64)
     for axis in range(6):
-        for c in range(TAKEN):
-            move = taken[axis, c] - a.mean[axis, c]
-            a.mean[axis, c] += share * move
-            a.swing[axis, c] += share * (abs(move) - a.swing[axis, c])
+        order = np.argsort(-x.shares[axis, : x.counts[axis]], kind="mergesort")[:LIKELY]
+        for c in order:
+            if x.shares[axis, c] > 0:
+                likely[axis, counts[axis]] = c
+                counts[axis] += 1
+        nests *= counts[axis]
+    summed, leaf = np.zeros(TAKEN), np.zeros((6, LEAF), np.int64)
+    for number in range(nests):
+        summed[:], rest = 0.0, number
+        for axis in range(6):
+            c = likely[axis, rest % counts[axis]]
+            rest //= counts[axis]
+            summed += x.taken[axis, c]
+            leaf[axis] = x.leaves[axis, c]
+        _keep(n, f, goal, leaf, summed, a)
 
 
-@njit(cache=True)
-def _keep(n: Numbers, f: Form, goal: Goal, picks: Picks, summed: Floats, a: Ascent) -> None:
-    """Writes down the nest of the best options if it fits and is lower than those before."""
+@compiled()
+def _keep(n: Numbers, f: Form, goal: Goal, leaf: Ints, summed: Floats, a: Ascent) -> None:
+    """Writes down a nest if it fits and is lower than those before."""
     places = summed[PLACES:]
     if places[0] > np.log(n.x) + 1e-9 or places[1] > np.log(n.y) + 1e-9:
         return
@@ -313,30 +283,15 @@ def _keep(n: Numbers, f: Form, goal: Goal, picks: Picks, summed: Floats, a: Asce
         found = objective(goal, energy, cycles)
         if found < a.value[0]:
             a.value[0] = found
-            a.leaf[:] = picks.leaf
+            a.leaf[:] = leaf
 
 
-@njit(cache=True)
+@compiled()
 def _copied(w: Weights) -> Weights:
     return Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
 
 
-@njit(cache=True)
+@compiled()
 def _copy(source: Weights, to: Weights) -> None:
     to.theta[:], to.tiles[:], to.places[:] = source.theta, source.tiles, source.places
     to.busy[:] = source.busy
-
-
-@njit(cache=True)
-def _steepness(
-    n: Numbers, f: Form, w: Weights, moves: Floats, tiles: Floats, places: Floats
-) -> Any:
-    """The square of the gradient of the bound in prices, and in weights of monomials."""
-    found = (places[0] - np.log(n.x)) ** 2 + (places[1] - np.log(n.y)) ** 2
-    for memory in range(n.room.size):
-        use = _use(n, f, memory, tiles)
-        if use > 0:
-            found += np.log(use) ** 2
-    for m in range(MONOMIALS):
-        found += w.theta[m] * moves[m] ** 2
-    return found

@@ -20,7 +20,7 @@ from hwsim.cost import _ungated_share, arithmetic_pj
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Mapping, kept_bits
 from hwsim.search.clock import BUS, PARENT, Timing, timing
-from hwsim.search.dual import Goal
+from hwsim.search.master import Goal
 from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS
 from hwsim.search.structures import Kept, Structure, inner_levels
 from hwsim.skipping import expected_cycles, mac_cycles, performed_share

@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
+from hwsim.search.dominance import undominated
 from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
 from hwsim.search.ways import (
     ABOVE,
@@ -57,15 +58,25 @@ class Options(NamedTuple):
     barred: Flags
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
-    """In how many steps all tiles of PEs are gone through, a step for each tile above the array at
-    least."""
-    bound = n.bounds[d]
-    return max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, n.sizes[d, way[ABOVE]]))
+    """In how many steps all tiles of PEs are gone through, at least: a step for each tile above the
+    array, and for each tile that a PE's own chunk is cut into.
+
+    Tiles above the array are as large as their number and the places allow, a PE's as small as its
+    number does: of tiles of the bound some are that large and take so many steps, and the rest,
+    cut as finely as the PE's tiles, a step each.
+    """
+    bound, chunk, above = n.bounds[d], way[CHUNK], n.sizes[d, way[ABOVE]]
+    steps = max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, above))
+    widest, most = largest(bound, tile), largest(bound, way[PLACES]) * largest(bound, chunk)
+    each, most = tiles_of(chunk, widest), min(largest(bound, above), most)
+    whole = bound // most
+    least = whole * each + min(tiles_of(bound - whole * most, widest), each)
+    return max(steps, min(least, tiles_of(bound, widest)))
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
     stride, dilation = n.steps[axis]
@@ -76,9 +87,9 @@ def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     return min(rows, n.span[axis])
 
 
-@njit(cache=True)
+@compiled()
 def axis_options(n: Numbers, f: Form, axis: int) -> Options:
-    """Every option of an axis whose tiles may fit the pads."""
+    """Every option of an axis whose tiles may fit the pads, but those that another one beats."""
     d, e = n.first[axis], n.second[axis]
     one, other = dimension_ways(n, f, d), dimension_ways(n, f, e)
     most = one.shape[0] * other.shape[0]
@@ -100,6 +111,10 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
             features[:, count] = out
             count += 1
     kept, columns = _used(features, count)
+    if count:
+        picks = undominated(kept, spread[:count], key[:count])
+        kept, count = kept[:, picks].copy(), picks.size
+        ways[:count], spread[:count], key[:count] = ways[picks], spread[picks], key[picks]
     ends, end_splits = _ends(splits, split_counts)
     most0, most1 = n.counts[d], n.counts[e] if e >= 0 else 1
     return Options(
@@ -118,7 +133,7 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     )
 
 
-@njit(cache=True)
+@compiled()
 def _ends(splits: Ints, counts: Ints) -> Any:
     """Logarithms of the splits that are longest along y and along x [spread, 2, 2], and their
     numbers [spread, 2]: at any prices one of both is the cheapest."""
@@ -134,7 +149,7 @@ def _ends(splits: Ints, counts: Ints) -> Any:
     return logs, numbers
 
 
-@njit(cache=True)
+@compiled()
 def _used(features: Floats, count: int) -> Any:
     """The features that are not 0 for all of the first so many options, and which they are."""
     used = np.zeros(FEATURES, np.bool_)
@@ -147,7 +162,7 @@ def _used(features: Floats, count: int) -> Any:
     return kept, columns
 
 
-@njit(cache=True)
+@compiled()
 def _listed(key_of: dict[tuple[int, int], int]) -> Any:
     """The keys by their numbers [key, 2]."""
     keys = np.zeros((len(key_of), 2), np.int64)
@@ -156,7 +171,7 @@ def _listed(key_of: dict[tuple[int, int], int]) -> Any:
     return keys
 
 
-@njit(cache=True)
+@compiled()
 def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
     """Places of both dimensions along x and y, by their numbers; fills in the number of each."""
     one, other = splits_of(n, d), splits_of(n, e)
@@ -182,7 +197,7 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
     return found[:total].copy(), counts[:total].copy()
 
 
-@njit(cache=True)
+@compiled()
 def slides_over(n: Numbers, axis: int, way: int, tile: int) -> Any:
     """Whether ifmap tiles that follow each other along the first (second) dimension of an axis may
     share rows, given their tile of the other one."""
@@ -192,19 +207,20 @@ def slides_over(n: Numbers, axis: int, way: int, tile: int) -> Any:
     return largest(n.bounds[other], tile) > (step if n.steps[axis, 1 - way] == 1 else 1)
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     """Fills in an option's features; whether its tiles fit."""
     pads = f.inner_tensors.size
+    for j in range(pads):
+        tile = tile_share(n, f.inner_tensors[j], axis, way[0, PADS + j], way[1, PADS + j])
+        if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
+            return False
+        out[SHARES + j] = n.logs[tile]
     for j in range(pads):
         t = f.inner_tensors[j]
         together, summed = _visits(n, f, t, axis, way, j)
         out[j] = together if n.shared[t] else summed
         out[INNER + j] = summed
-        tile = tile_share(n, t, axis, way[0, PADS + j], way[1, PADS + j])
-        if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
-            return False
-        out[SHARES + j] = n.logs[tile]
     if f.risen >= 0:
         t = f.tensors[f.risen]
         out[2 * INNER] = _risen_places(n, f, t, axis, way)
@@ -222,7 +238,7 @@ def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
     return True
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     """What the axis contributes to the elements of a tile."""
     if axis < 2 and t == IFMAP:
@@ -236,13 +252,13 @@ def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     return tile
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def rows(n: Numbers, axis: int, x: int, y: int) -> Any:
     """The logarithm of the ifmap rows (columns) sent, at least, in x by y tiles."""
     return n.rows_h[x, y] if axis == 0 else n.rows_w[x, y]
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
     """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
     if axis < 2 and t == IFMAP:
@@ -258,7 +274,7 @@ def _visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
     return together, summed
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
     d, e = n.first[axis], n.second[axis]
@@ -266,7 +282,7 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     slides = f.slides[f.tensors.size + j] == axis
     x, y = groups(n, d, way[0], p), groups(n, e, way[1], r)
     u, v = tiles_of(n.bounds[d], p), tiles_of(n.bounds[e], r)
-    together, summed = rows(n, axis, x, y), rows(n, axis, u, v)
+    together, summed = max(rows(n, axis, x, y), _apart(n, axis, way, j)), rows(n, axis, u, v)
     if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p and slides_over(n, axis, 0, r):
         before = way[0, PADS + j - 1]
         z, w = groups(n, d, way[0], before), tiles_of(n.bounds[d], before)
@@ -287,7 +303,46 @@ def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
     return together, summed
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
+def _apart(n: Numbers, axis: int, way: Ints, j: int) -> Any:
+    """The logarithm of the ifmap rows (columns) that are sent together at least, where the places'
+    tiles do not touch but filters are side by side; -1 where that is not so.
+
+    Each tile brings all its rows, up to those where the next place's begin. A row of the ofmap
+    takes the fewest in tiles as large as can be, and filters in one large and otherwise small ones.
+    Where places along both axes share a chunk that is cut raggedly, every other one is smaller.
+    """
+    d, e = n.first[axis], n.second[axis]
+    chunk, r = way[0, CHUNK], way[1, PADS + j]
+    p = largest(n.bounds[d], way[0, PADS + j])
+    if n.steps[axis, 1] > 1 or way[1, CHUNK] > r or largest(n.bounds[e], r) > r or p >= chunk:
+        return -1.0
+    times = groups(n, e, way[1], r) - 1
+    whole = times * _of_each(n, axis, p, 1, chunk) + _of_each(
+        n, axis, p, n.bounds[e] - times, chunk
+    )
+    least = whole
+    enough = min(chunk, p + n.bounds[e] // n.steps[axis, 0] + 2)
+    for ragged in range(1, enough if n.x > 1 and n.y > 1 else 1):
+        short = times * _of_each(n, axis, p, 1, ragged)
+        short += _of_each(n, axis, p, n.bounds[e] - times, ragged)
+        least = min(least, (chunk * whole + ragged * short) / (chunk + ragged))
+    everything = n.bounds[d] * n.bounds[e]
+    padding = everything - np.exp(rows(n, axis, n.bounds[d], n.bounds[e]))
+    return np.log(max(least * n.bounds[d] - padding, 1.0))
+
+
+@compiled(inline=True)
+def _of_each(n: Numbers, axis: int, p: int, b: int, chunk: int) -> Any:
+    """Ifmap rows that each row of the ofmap brings at least, in tiles of up to p rows by b filter
+    rows, at places that are a chunk apart."""
+    stride = n.steps[axis, 0]
+    p = min(p, chunk)
+    found = p * b if b < stride else min((p - 1) * stride + b, chunk * stride)
+    return found / p
+
+
+@compiled(inline=True)
 def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     """What places multiply the words of a pad that rose by, summed over them."""
     d, e = n.first[axis], n.second[axis]
@@ -308,7 +363,7 @@ def _risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
     return found
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def _mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
     """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
     one word does not serve all."""

@@ -12,11 +12,12 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.branch import chosen, cut, narrowed, side
+from hwsim.search.branch import BEST, ROUNDING, chosen, cut, narrowed, side
 from hwsim.search.chains import near
-from hwsim.search.dual import Ascent, Goal, ascent, bound
+from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Flags, Options, axis_options
+from hwsim.search.master import Goal, forget, is_twice
 from hwsim.search.outer import Scratch, scratch_of
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
@@ -26,6 +27,7 @@ from hwsim.search.problem import (
     OUTER,
     RISEN,
     RISEN_TILE,
+    STEPS,
     TILES,
     Form,
     Ints,
@@ -34,6 +36,7 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
+from hwsim.search.scores import PLACES
 from hwsim.search.structures import Structure, structures
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 from hwsim.workload import Layer
@@ -44,6 +47,10 @@ PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
+# What a mixture has one of alone is cut too, after all that wavers.
+LEAST_SWING = 1e-6
+# Rounds of a bound that rises no more.
+SETTLED = 1000
 
 
 # What a monomial or a tile is; None where a structure has none.
@@ -110,7 +117,7 @@ class Part:
         """Begins where another structure ended, as far as both have stores alike."""
         weights = self.ascent.weights
         for at, label in enumerate(labels(self.job.structure)):
-            self.ascent.mean[:, at] = known.get(("mean", label), 0.0)
+            self.ascent.mixture.start[:, at] = known.get(("mean", label), 0.0)
         for at, label in enumerate(labels(self.job.structure)[MONOMIALS:]):
             weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
         weights.places[:] = known.get("places", 0.0)
@@ -132,10 +139,10 @@ class Part:
         job, options, work = self.job, self.options, 0
         for turns in [STRIDE] * (rounds // STRIDE):
             place = room.numbers, job.form, job.goal, options
-            found = bound(*place, self.ascent, room.scratch, limit, turns)
-            work += EACH_ROUND + turns * sum(own.key.size for own in options) // SWIFTER
+            found, done = bound(*place, self.ascent, room.scratch, limit, turns)
+            work += EACH_ROUND + done * sum(own.key.size for own in options) // SWIFTER
             self.least = max(self.least, min(found, limit))
-            self.rounds += turns
+            self.rounds += turns if done == turns else SETTLED
             if self.ascent.value[0] < exp(limit):
                 self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
             if self.least >= limit:
@@ -144,12 +151,15 @@ class Part:
             if not all(own.key.size for own in options):
                 self.least = limit
                 break
+            if done < turns:
+                break
         self.rows = tuple(own.number for own in options)
         return work
 
     def halves(self, room: Room) -> list["Part"]:
         """Both sides of a cut; none if there is nothing to cut."""
         form, options = self.job.form, self.options
+        self.ascent.swing[:] += LEAST_SWING
         axis, column, at = cut(room.numbers, form, options, self.ascent, room.scratch)
         if axis < 0:
             return []
@@ -159,6 +169,7 @@ class Part:
             rows, barred = list(self.rows), list(self.barred)
             rows[axis], barred[axis] = own.number, own.barred
             start = deepcopy(self.ascent)
+            _sift(form, start, axis, column, at, above)
             found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
         return found
 
@@ -177,6 +188,36 @@ class Part:
         if done:
             self.least = max(self.least, float(state.limit[0]) if found else limit)
         return tried, done
+
+
+def _sift(form: Form, ascent: Ascent, axis: int, column: int, at: float, above: bool) -> None:
+    """Drops what is kept of an axis on the other side of a cut; all of it where that is unknown."""
+    x = ascent.mixture
+    count = int(x.counts[axis])
+    own = x.taken[axis, :count, column].copy()
+    if column == PLACES:
+        own += x.taken[axis, :count, column + 1]
+    if column == RISEN and is_twice(form, axis):
+        own -= x.taken[axis, :count, form.risen]
+    stay = np.flatnonzero((own > at + ROUNDING) == above)
+    if column == BEST or not stay.size:
+        forget(x, axis, ascent.mean[axis])
+        return
+    shares = x.shares[axis, stay]
+    x.taken[axis, : stay.size], x.leaves[axis, : stay.size] = (
+        x.taken[axis, stay],
+        x.leaves[axis, stay],
+    )
+    x.shares[axis] = 0.0
+    x.shares[axis, : stay.size] = shares / shares.sum() if shares.sum() else 1 / stay.size
+    x.counts[axis] = stay.size
+
+
+def guess(numbers: Numbers) -> dict[Label, Any]:
+    """What the first structure begins with: arithmetic shared out to all places."""
+    mean = np.zeros(len(AXES))
+    mean[0] = max(0.0, np.log(numbers.bounds).sum() - np.log(numbers.x * numbers.y))
+    return {("mean", STEPS): mean}
 
 
 @lru_cache(maxsize=4096)

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.inner import rows, slides_over, tile_share
 from hwsim.search.problem import OUTER, RISEN, Form, Numbers
 from hwsim.search.ways import IFMAP, tiles_of
@@ -38,7 +38,7 @@ class Scratch(NamedTuple):
     overlaps: Flags
 
 
-@njit(cache=True)
+@compiled()
 def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> Scratch:
     """Room for an axis of so many options, keys and spreads at most."""
     d, e = n.first[axis], n.second[axis]
@@ -68,7 +68,7 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
     )
 
 
-@njit(cache=True)
+@compiled()
 def _times(n: Numbers, axis: int, t: int, a: int, b: int) -> Any:
     """The logarithm of how often tiles are sent."""
     d, e = n.first[axis], n.second[axis]
@@ -84,7 +84,7 @@ def _times(n: Numbers, axis: int, t: int, a: int, b: int) -> Any:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> Any:
     """The logarithm of how often tiles of numbers `at` are sent to store k, tiles `before` it."""
     t, (u, v), (i, j) = f.tensors[k], before, at
@@ -97,7 +97,7 @@ def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> 
     return found
 
 
-@njit(cache=True)
+@compiled()
 def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
     """The weight of visits to store k: a pad that rose has them in the sum over places too."""
     if k == f.risen and not (axis < 2 and f.tensors[k] == IFMAP):
@@ -105,7 +105,7 @@ def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
     return theta[k]
 
 
-@njit(cache=True)
+@compiled()
 def cheapest(
     n: Numbers, f: Form, axis: int, theta: Floats, lam: Floats, barred: Flags, own: Scratch
 ) -> None:
@@ -127,14 +127,14 @@ def cheapest(
         _bar(best[k + 1], barred[k])
 
 
-@njit(cache=True)
+@compiled()
 def _add(costs: Floats, weight: float, logs: Floats) -> None:
     for i in range(costs.shape[0]):
         for j in range(costs.shape[1]):
             costs[i, j] += weight * logs[i, j]
 
 
-@njit(cache=True)
+@compiled()
 def _bar(costs: Floats, barred: Flags) -> None:
     for i in range(costs.shape[0]):
         for j in range(costs.shape[1]):
@@ -142,7 +142,7 @@ def _bar(costs: Floats, barred: Flags) -> None:
                 costs[i, j] = BIG
 
 
-@njit(cache=True)
+@compiled()
 def _fall(before: Floats, after: Floats, back: Ints, free0: bool, free1: bool) -> None:
     """The best of all larger tiles, where tiles may fall."""
     most = after.shape[1]
@@ -155,7 +155,7 @@ def _fall(before: Floats, after: Floats, back: Ints, free0: bool, free1: bool) -
                 after[i, j], back[i, j] = after[i, j - 1], back[i, j - 1]
 
 
-@njit(cache=True)
+@compiled()
 def _slide(
     f: Form, axis: int, k: int, weight: float, own: Scratch, free0: bool, free1: bool
 ) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from hwsim._compiled import compiled
 from hwsim.cost import arithmetic_pj, transfer_pj
 from hwsim.hardware import Accelerator
 from hwsim.search.clock import Floats, Ints, links_shape, possible_links
@@ -66,7 +66,7 @@ def _pj(
     return sum(transfer_pj(layer, machine, moves, cycles).values())
 
 
-@njit(cache=True)
+@compiled()
 def energy_pj(
     prices: Prices,
     count: int,

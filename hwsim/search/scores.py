@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, cheapest, visits
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
@@ -40,7 +40,7 @@ class Picks(NamedTuple):
     leaf: Ints
 
 
-@njit(cache=True)
+@compiled()
 def axis_best(
     n: Numbers, f: Form, axis: int, o: Options, w: Weights, own: Scratch, picks: Picks
 ) -> Any:
@@ -62,7 +62,7 @@ def axis_best(
     return own.scores[pick]
 
 
-@njit(cache=True)
+@compiled()
 def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     """The least of `best` [tile, tile] over the tiles above the array of a key, and their
     numbers."""
@@ -77,7 +77,7 @@ def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     return least, pi, pj
 
 
-@njit(cache=True)
+@compiled()
 def _end(ends: Floats, w: Weights) -> Any:
     """The lower price of places that are longest along either axis, and which it is."""
     one = w.places[0] * ends[0, 0] + w.places[1] * ends[0, 1]
@@ -85,7 +85,7 @@ def _end(ends: Floats, w: Weights) -> Any:
     return (one, 0) if one <= other else (other, 1)
 
 
-@njit(cache=True)
+@compiled()
 def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Floats) -> None:
     """The least score with each option."""
     for i in range(o.key.size):
@@ -99,13 +99,13 @@ def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Float
                 scores[i] += weight * row[i]
 
 
-@njit(cache=True)
+@compiled()
 def column_of(feature: int) -> Any:
     """The column of TAKEN of an option's feature."""
     return OUTER + feature if feature < SHARES else MONOMIALS + OUTER + feature - SHARES
 
 
-@njit(cache=True)
+@compiled()
 def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -> None:
     """What an option takes from the array inwards, on its cheapest places."""
     for c in range(o.columns.size):
@@ -118,7 +118,7 @@ def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -
     leaf[2 : 2 + WIDTH], leaf[2 + WIDTH : 2 + 2 * WIDTH] = way[0], way[1]
 
 
-@njit(cache=True)
+@compiled()
 def _take_above(
     n: Numbers, f: Form, axis: int, o: Options, own: Scratch, pick: int, taken: Floats, leaf: Ints
 ) -> None:
@@ -138,7 +138,7 @@ def _take_above(
         i, j = u, v
 
 
-@njit(cache=True)
+@compiled()
 def total(f: Form, taken: Floats, summed: Floats) -> None:
     """What all axes take together [TAKEN]."""
     for c in range(TAKEN):
@@ -148,7 +148,7 @@ def total(f: Form, taken: Floats, summed: Floats) -> None:
             summed[RISEN] += taken[axis, f.risen]
 
 
-@njit(cache=True)
+@compiled()
 def price_all(
     n: Numbers,
     f: Form,

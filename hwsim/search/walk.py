@@ -3,12 +3,13 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.chains import Table
-from hwsim.search.dual import Goal, all_fit, objective, value
+from hwsim.search.dual import all_fit, objective, value
 from hwsim.search.inner import SHARES
+from hwsim.search.master import Goal
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, Weights
 from hwsim.search.ways import IFMAP, WIDTH
@@ -68,7 +69,7 @@ def walk(limit: float, effort: int) -> Walk:
     )
 
 
-@njit(cache=True)
+@compiled()
 def search(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, const: float, s: Walk) -> None:
     """All nests of the structure below the limit."""
     sizes = np.zeros(6)
@@ -82,7 +83,7 @@ def search(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, const: float, 
     _options(n, f, goal, t, w, s, const)
 
 
-@njit(cache=True)
+@compiled()
 def _options(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, s: Walk, const: float) -> None:
     """Chooses an option and its places for one axis after the other."""
     row, split = np.zeros(6, np.int64), np.zeros(6, np.int64)
@@ -127,7 +128,7 @@ def _options(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, s: Walk, con
             row[at], split[at] = t.option_starts[s.order[at]], 0
 
 
-@njit(cache=True)
+@compiled()
 def first_chain(t: Table, axis: int, row: int) -> Any:
     """The least cost of a chain that an option goes with."""
     for c in range(t.chain_starts[axis], t.chain_starts[axis + 1]):
@@ -136,7 +137,7 @@ def first_chain(t: Table, axis: int, row: int) -> Any:
     return 1e300
 
 
-@njit(cache=True)
+@compiled()
 def _goes(t: Table, row: int, c: int) -> Any:
     """Whether an option goes with a chain."""
     last = t.last
@@ -144,7 +145,7 @@ def _goes(t: Table, row: int, c: int) -> Any:
     return t.spans[row, 0] <= i < t.spans[row, 1] and t.spans[row, 2] <= j < t.spans[row, 3]
 
 
-@njit(cache=True)
+@compiled()
 def fits(n: Numbers, f: Form, t: Table, s: Walk, at: int, row: int) -> Any:
     """Adds up an option; whether the pads' tiles still fit."""
     for k in range(MONOMIALS):
@@ -158,7 +159,7 @@ def fits(n: Numbers, f: Form, t: Table, s: Walk, at: int, row: int) -> Any:
     return all_fit(n, f, s.tiles[at + 1], OUTER)
 
 
-@njit(cache=True)
+@compiled()
 def chains_of(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk, score: float) -> None:
     """Chooses the tiles above the array of one axis after the other; `score` holds their least."""
     base = np.zeros(7)
@@ -189,7 +190,7 @@ def chains_of(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk, score: float) 
             cursor[at] = t.chain_starts[s.order[at]]
 
 
-@njit(cache=True)
+@compiled()
 def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
     """Adds up a chain."""
     for k in range(MONOMIALS):
@@ -204,7 +205,7 @@ def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
     s.chains[axis] = c
 
 
-@njit(cache=True)
+@compiled()
 def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
     """Keeps a nest that fits and is below the limit."""
     if not all_fit(n, f, s.tiles[12], 0):
@@ -220,7 +221,7 @@ def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
     s.limit[0] = np.log(found)
 
 
-@njit(cache=True)
+@compiled()
 def _write(n: Numbers, f: Form, t: Table, s: Walk, leaf: Ints) -> None:
     """Writes the chosen options and chains down, [axis, LEAF]."""
     for axis in range(6):

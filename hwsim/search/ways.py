@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hwsim._compiled import compiled
 from hwsim.search.problem import INNER, OUTER, Form, Numbers
 
 Ints = NDArray[np.int64]
@@ -17,13 +17,13 @@ ABOVE = PADS + INNER
 WIDTH = ABOVE + 1
 
 
-@njit(cache=True, forceinline=True)
+@compiled(inline=True)
 def tiles_of(bound: int, tile: int) -> Any:
     """How many tiles make up a bound."""
     return (bound + tile - 1) // tile
 
 
-@njit(cache=True)
+@compiled()
 def splits_of(n: Numbers, d: int) -> Any:
     """Rows (x, y): every way to spread a dimension that may be worth it, by places."""
     bound = n.bounds[d] if d >= 0 else 1
@@ -42,7 +42,7 @@ def splits_of(n: Numbers, d: int) -> Any:
     return found[np.argsort(found[:, 0] * found[:, 1], kind="mergesort")]
 
 
-@njit(cache=True)
+@compiled()
 def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
     """Rows of WIDTH: every way of a dimension that may be worth it."""
     if d < 0:
@@ -67,7 +67,7 @@ def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
     return found[:count]
 
 
-@njit(cache=True)
+@compiled()
 def fewest(splits: Ints, places: int, chunk: int) -> Any:
     """The least tile above the array that would not do with fewer places along either axis."""
     least = places * chunk
@@ -78,7 +78,7 @@ def fewest(splits: Ints, places: int, chunk: int) -> Any:
     return max(least, chunk)
 
 
-@njit(cache=True)
+@compiled()
 def _tiles_above(n: Numbers, d: int, splits: Ints, places: int, chunk: int) -> Any:
     """Numbers of the tiles above the array, from the largest that so many places and tiles of a PE
     cover, to the end.
@@ -95,14 +95,14 @@ def _tiles_above(n: Numbers, d: int, splits: Ints, places: int, chunk: int) -> A
     return lo, hi
 
 
-@njit(cache=True)
+@compiled()
 def largest(bound: int, tile: int) -> Any:
     """The largest tile of the same number of tiles."""
     tiles = tiles_of(bound, tile)
     return bound if tiles == 1 else (bound - 1) // (tiles - 1)
 
 
-@njit(cache=True)
+@compiled()
 def _chains(n: Numbers, f: Form, d: int) -> Any:
     """Rows (chunk, tile of each pad): tiles that fall only where loops may be."""
     free = np.nonzero(f.inner_masks[:, d])[0] if d >= 0 else np.zeros(0, np.int64)
@@ -129,7 +129,7 @@ def _chains(n: Numbers, f: Form, d: int) -> Any:
     return found[:count]
 
 
-@njit(cache=True)
+@compiled()
 def _falling(code: int, base: int, picks: Ints) -> bool:
     """Reads numbers of sizes off the digits of a code; whether no tile is larger than the one
     before."""
@@ -141,7 +141,7 @@ def _falling(code: int, base: int, picks: Ints) -> bool:
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
     """Whether tiles of one dimension would fit the pads if all others were 1."""
     for j in range(f.inner_tensors.size):
