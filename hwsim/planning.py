@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim import codesign_report
 from hwsim.errors import InputError
 from hwsim.mapping_cache import current
+from hwsim.page import points
 from hwsim.scenario_file import Scenario, compressors_library, plan_of, planner_library, sought
 
 if TYPE_CHECKING:
@@ -57,12 +58,29 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         **lessons(subject.found),
     )
     files = _files(found.plan) | codesign_report.contents(found.report)
-    return Choice(found.plan, found.report, files)
+    return Choice(found.plan, found.report, files | {points.FILE: _front(found.report)})
 
 
 def _files(plan: Any) -> dict[str, bytes]:
     """The plan as a file that `compressors.read_plan` reads."""
     return {} if plan is None else {"plan.json": plan.model_dump_json(indent=1).encode() + b"\n"}
+
+
+def _front(report: codesign_report.CodesignReport) -> bytes:
+    """The plans that were measured as points of the page that `hwsim report` writes."""
+    measured = (attempt.measured for attempt in report.attempts)
+    found = tuple(
+        points.Point(
+            label=f"plan {number}",
+            energy_pj=totals.energy_pj,
+            latency_ms=totals.latency_ms,
+            accuracy=totals.accuracy,
+        )
+        for number, totals in enumerate(measured, start=1)
+        if totals and totals.energy_pj is not None and totals.latency_ms is not None
+    )
+    front = points.Front(schema_version=1, points=found)
+    return front.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
 
 
 def held_out(found: Any, scenario: Scenario) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from hwsim import registry
 from hwsim.config import load
 from hwsim.errors import InputError
 from hwsim.experiment import run
+from hwsim.page import points
 from hwsim.planning import Judge, split
 from hwsim.report import read
 from hwsim.scenario_file import Scenario, load_scenario, sought
@@ -71,6 +72,14 @@ def test_the_plan_lies_beside_the_report(results: Path) -> None:
     for layer in report.search.compressed_layers:
         assert bool(plan.layers.get(layer.name)) == (layer.choice != "none")
     assert json.loads((results / "codesign.json").read_text())["met"] is True
+
+
+def test_plans_measured_are_points_of_the_page(results: Path) -> None:
+    found = points.read(results / points.FILE)
+    report = read(results / "report.json")
+    assert report.search is not None
+    assert len(found) == len(report.search.attempts)
+    assert report.search.found.energy_pj in {point.energy_pj for point in found}
 
 
 def test_a_budget_that_nothing_holds_says_so(tmp_path: Path) -> None:
