@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from hwsim._compiled import compiled
 from hwsim.cost import _busy_share
 from hwsim.hardware import Accelerator, Array, Mac, Memory, MemoryLevel
 from hwsim.latency import restarts
@@ -253,7 +253,7 @@ def cheapest(
     return int(pick), int(taken)
 
 
-@njit(cache=True)
+@compiled()
 def _cheapest(
     t: Timing,
     links: Links,
