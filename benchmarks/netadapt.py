@@ -20,6 +20,7 @@ from compressors._fit import Fit
 from compressors._held_out import accuracy
 from compressors._layers import weighted_layers
 from compressors.adapt._cost import Workload, network_cost
+from compressors.codesign import LayerCosts, Simulator
 from compressors.structure._select import fine_tuned
 from hwsim.accuracy import one_thread
 from hwsim.hardware import load_machine
@@ -31,7 +32,7 @@ CONFIG = adapt.Config(budget=BUDGET, step=0.1, decay=0.95, short=SHORT, long=LON
 
 
 def alike(
-    model: nn.Module, layers: list[str], work: Workload, costs: adapt.LayerCosts, limit_ms: float
+    model: nn.Module, layers: list[str], work: Workload, costs: LayerCosts, limit_ms: float
 ) -> nn.Module:
     """The network whose layers keep the same share of filters, the largest within the latency."""
     last = next(reversed(weighted_layers(model)))
@@ -54,7 +55,7 @@ def main(
     labels = found.testing.labels
     assert labels is not None
     unseen = Data(images=found.testing.images[JUDGES:], labels=labels[JUDGES:])
-    costs = adapt.Simulated(machine=load_machine(machine))
+    costs = Simulator(machine=load_machine(machine))
 
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         print(f"{stage} {done}/{total}", file=sys.stderr)

@@ -6,16 +6,14 @@ in 0..1.
 """
 
 import csv
-import json
 from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from hwsim import gallery, registry
-from hwsim.config import Config, parse
-from hwsim.errors import InputError
-from hwsim.results import write_files
+from hwsim.config import Config
+from hwsim.results import read_record, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,12 +180,4 @@ def write(
 
 def read(path: Path) -> CodesignReport:
     """The report that `write` left at `path`. Raises InputError naming file, key and value."""
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not a report: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is not a report: holds a {type(content).__name__}")
-    return parse(content, CodesignReport, file=path)
+    return read_record(path, CodesignReport, what="a report")

@@ -6,7 +6,6 @@ Totals are sums over the layer rows, floats by `math.fsum`, so their order does 
 """
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -19,11 +18,10 @@ from pydantic import Field
 
 from hwsim import gallery, registry
 from hwsim.codesign_report import CodesignReport
-from hwsim.config import Config, parse
+from hwsim.config import Config
 from hwsim.cost import COMPONENTS
-from hwsim.errors import ConfigError, InputError
 from hwsim.hardware import Accelerator, Memory
-from hwsim.results import write_files
+from hwsim.results import read_record, write_files
 from hwsim.skipping import mac_cycles
 from hwsim.workload import Layer
 
@@ -378,15 +376,4 @@ def write(
 
 def read(path: Path) -> Report:
     """The report that `write` left at `path`. Raises InputError naming file, key and value."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not a report: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is not a report: holds a {type(content).__name__}")
-    age, reason = content.get("schema_version"), "this hwsim reads 1; run the scenario again"
-    if age != 1:
-        raise ConfigError(file=path, key="schema_version", value=age, reason=reason)
-    return parse(content, Report, file=path)
+    return read_record(path, Report, what="a report")

@@ -1,9 +1,30 @@
 """Results on disk: all files of a folder at once, or none of them."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from hwsim.errors import InputError
+from hwsim.config import ConfigType, parse
+from hwsim.errors import ConfigError, InputError
+
+
+def read_record(path: Path, model: type[ConfigType], *, what: str) -> ConfigType:
+    """The record of `what` in a JSON file, of the version that this hwsim writes. Raises
+    InputError naming file, key and value."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not {what}: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not {what}: holds a {type(content).__name__}")
+    age = content.get("schema_version")
+    if age != 1:
+        reason = "this hwsim reads 1; make it again"
+        raise ConfigError(file=path, key="schema_version", value=age, reason=reason)
+    return parse(content, model, file=path)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """One network on one machine, as a versioned record and its files: run.json and layers.csv."""
 
 import csv
-import json
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim import report
-from hwsim.config import Config, parse
-from hwsim.errors import InputError
+from hwsim.config import Config
 from hwsim.report import LayerRow, Side
+from hwsim.results import read_record
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 if TYPE_CHECKING:
@@ -70,15 +69,7 @@ def to_csv(run: Run) -> str:
 
 def read(path: Path) -> Run:
     """The record in a file. Raises InputError naming file, key and value."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is no record of a run: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is no record of a run: holds a {type(content).__name__}")
-    return parse(content, Run, file=path)
+    return read_record(path, Run, what="a record of a run")
 
 
 def shown(run: Run) -> RenderableType:

@@ -14,9 +14,10 @@ from compressors import adapt
 from compressors._data import Data
 from compressors._fit import Fit
 from compressors._layers import weight_of, weighted_layers
-from compressors.adapt._cost import Cost, Workload, network_cost
+from compressors.adapt._cost import Workload, network_cost
 from compressors.adapt._cut import Cut, cut_, cuts, most
 from compressors.adapt._sizes import Sizes, counts_of
+from compressors.codesign import Cost, Simulator
 from compressors.structure._remove import remove_
 from compressors.structure._select import groups_of, remaining_groups
 from compressors.weights.masked import mask_
@@ -243,7 +244,7 @@ def test_the_simulator_says_what_it_costs(model: nn.Module) -> None:
     plain = network_from_torch(model, (torch.zeros(2, 1, 8, 10),), name="whole")
     narrow = {each.name: each.at_bits(ifmap=8, weight=8, ofmap=8, psum=16) for each in plain}
     whole = simulate(plain.with_layers(narrow), machine, workers=1)
-    found = network_cost(work.network(model), adapt.Simulated(machine=machine))
+    found = network_cost(work.network(model), Simulator(machine=machine))
     assert found.energy_pj == pytest.approx(whole.energy_pj)
     assert found.latency_ms == pytest.approx(whole.cycles / (machine.clock_mhz * 1e3))
 

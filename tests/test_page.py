@@ -304,7 +304,7 @@ class TestVerb:
             ("[]", "is not a report: holds a list"),
             ("{", "is not a report: "),
             ("{}", "schema_version = None: this hwsim reads 1"),
-            ('{"schema_version": 0}', "schema_version = 0: this hwsim reads 1; run the scenario"),
+            ('{"schema_version": 0}', "schema_version = 0: this hwsim reads 1"),
             ('{"schema_version": 1}', "hwsim_version = None: Field required"),
         ],
     )
@@ -378,7 +378,7 @@ class TestVerb:
 def test_a_front_that_is_not_json(tmp_path: Path) -> None:
     run = saved(tmp_path / "run", REPORT)
     (run / "front.json").write_text("{", encoding="utf-8")
-    refused(lambda: runs.load([run]), f"{run / 'front.json'}: is not JSON: ")
+    refused(lambda: runs.load([run]), f"{run / 'front.json'}: is not a front: ")
 
 
 @given(

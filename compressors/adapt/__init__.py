@@ -4,8 +4,6 @@ No method of a plan, as it searches the whole network on a machine and keeps wha
 folder; and as no single layer's settings could say what it does.
 """
 
-from compressors.adapt._cost import LayerCosts as LayerCosts
-from compressors.adapt._cost import Simulated as Simulated
 from compressors.adapt._netadapt import Adapted as Adapted
 from compressors.adapt._netadapt import Config as Config
 from compressors.adapt._netadapt import Round as Round

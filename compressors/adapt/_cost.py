@@ -2,81 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from hwsim.cost import Cost as Simulation
-from hwsim.cost import fused_cost
-from hwsim.dataflow import accumulated
+from compressors.codesign import Cost, LayerCosts, Simulator
 from hwsim.errors import InputError
-from hwsim.found import Question
 from hwsim.frontends.torch import network_from_torch, with_densities
-from hwsim.hardware import Accelerator
-from hwsim.objective import Objective
-from hwsim.simulate import ask, fused_into
+from hwsim.simulate import fused_into
 from hwsim.workload import Layer, Network
-
-
-class Priced(Protocol):
-    """What a layer costs for one batch."""
-
-    @property
-    def energy_pj(self) -> float: ...
-
-    @property
-    def latency_ms(self) -> float: ...
-
-
-class LayerCosts(Protocol):
-    """What each layer costs; a network costs the sum. A simulator, a table, a measured device."""
-
-    def __call__(self, layer: Layer) -> Priced: ...
-
-
-@runtime_checkable
-class OnMachine(Protocol):
-    """Costs of a machine on which some layers ride on their producer's output."""
-
-    @property
-    def machine(self) -> Accelerator: ...
-
-    def fused(self, layer: Layer) -> Priced: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Energy and time of a batch."""
-
-    energy_pj: float
-    latency_ms: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Simulated:
-    """A machine's costs, each layer under its own best mapping: see `hwsim.simulate.search` for
-    `effort`. Raises InputError, MappingError.
-    """
-
-    machine: Accelerator
-    objective: Objective = "edp"
-    effort: int = 0
-
-    def __call__(self, layer: Layer) -> Cost:
-        known = accumulated(layer, self.machine)
-        question = Question(
-            layer=known, machine=self.machine, objective=self.objective, effort=self.effort
-        )
-        return self._cost(ask(question).cost)
-
-    def fused(self, layer: Layer) -> Cost:
-        """Of a layer that rides on its producer's output."""
-        return self._cost(fused_cost(accumulated(layer, self.machine), self.machine))
-
-    def _cost(self, found: Simulation) -> Cost:
-        milliseconds = found.cycles / (self.machine.clock_mhz * 1e3)
-        return Cost(energy_pj=found.energy_pj, latency_ms=milliseconds)
 
 
 def network_cost(network: Network, costs: LayerCosts) -> Cost:
@@ -88,8 +22,8 @@ def network_cost(network: Network, costs: LayerCosts) -> Cost:
     )
 
 
-def _price(network: Network, layer: Layer, costs: LayerCosts) -> Priced:
-    if isinstance(costs, OnMachine) and fused_into(network, layer, costs.machine):
+def _price(network: Network, layer: Layer, costs: LayerCosts) -> Cost:
+    if isinstance(costs, Simulator) and fused_into(network, layer, costs.machine):
         return costs.fused(layer)
     price = costs(layer)
     for quantity in ("energy_pj", "latency_ms"):

@@ -22,9 +22,10 @@ from compressors._data import Data, Needs, check_data
 from compressors._fit import Fit
 from compressors._held_out import accuracy, split
 from compressors._trail import Trail, key_of
-from compressors.adapt._cost import Cost, LayerCosts, Workload, network_cost
+from compressors.adapt._cost import Workload, network_cost
 from compressors.adapt._cut import Cut, cut_, cuts
 from compressors.adapt._sizes import Sizes
+from compressors.codesign import Cost, LayerCosts
 from compressors.structure._select import fine_tuned, groups_of, remaining_groups
 from compressors.structure._widths import set_widths_, widths_of
 from compressors.weights._form import parametrized

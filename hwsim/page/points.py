@@ -10,7 +10,6 @@ A folder of results may hold `front.json`:
 chip's; any other key holds a number, a word or a truth and is shown as a setting of the point.
 """
 
-import json
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from hwsim.config import Config, parse
-from hwsim.errors import ConfigError, InputError
+from hwsim.config import Config
+from hwsim.results import read_record
 
 FILE = "front.json"
 
@@ -54,18 +53,7 @@ class Front(Config):
 
 def read(path: Path) -> tuple[Point, ...]:
     """The points of a `front.json`. Raises InputError naming file, key and value."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys and values, not {type(content).__name__}")
-    age = content.get("schema_version")
-    if age != 1:
-        raise ConfigError(file=path, key="schema_version", value=age, reason="this hwsim reads 1")
-    return parse(content, Front, file=path).points
+    return read_record(path, Front, what="a front").points
 
 
 def best_of(points: Sequence[Point]) -> tuple[bool, ...]:
