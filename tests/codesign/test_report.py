@@ -187,7 +187,11 @@ def test_written_and_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("{", "is not a report"), ("[]", "holds a list"), ('{"schema_version": 1, "network": 1}', "network = 1")],
+    [
+        ("{", "is not a report"),
+        ("[]", "holds a list"),
+        ('{"schema_version": 1, "network": 1}', "network = 1"),
+    ],
 )
 def test_files_that_are_no_reports(tmp_path: Path, text: str, complaint: str) -> None:
     file = tmp_path / "codesign.json"
