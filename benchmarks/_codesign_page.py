@@ -9,7 +9,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 POLICIES = (UNIFORM, *PROXIES, SIMULATED)
 HEAD = """# Does the simulator matter?
 
-Written by `python -m benchmarks.codesign`; every figure and plan is in codesign.json beside it.
+Written by `python -m benchmarks.codesign`; every figure and plan is in policies.json beside it.
 One search, the same candidates and trials, the same budgets of accuracy; only what stands for a
 layer's energy differs: bits of weights that are not zero, multiply-accumulates by them, these times
 the bits of both operands, or the energy that the machine is simulated to draw. *Uniform* is the

@@ -5,7 +5,7 @@ simulated energy, and the best single candidate for all layers, on several machi
 on some of the test images; what is reported is the simulated energy of the plan on the machine and
 accuracy on the other images. A second table puts the plans of each machine on all others. Every
 trial and every plan is kept in the store as it ends, and a run that was stopped goes on;
-docs/codesign.json has the results, docs/codesign.md the tables.
+docs/policies.json has the results, docs/policies.md the tables.
 """
 
 import argparse
@@ -38,7 +38,7 @@ DROPS = (0.005, 0.01, 0.02)
 JUDGED = 1000  # of the 10,000 test images; accuracy is reported on the others
 BITS, LIVE = 16, 256
 ROOT = Path(__file__).parents[1]
-RESULTS, TRIALS = ROOT / "docs" / "codesign.json", ROOT / "results" / "codesign_trials.sqlite"
+RESULTS, TRIALS = ROOT / "docs" / "policies.json", ROOT / "results" / "codesign_trials.sqlite"
 Row = dict[str, Any]
 
 
