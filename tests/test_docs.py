@@ -47,7 +47,8 @@ OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
 ABSENT = ("path/to/", "model.onnx", "program.pt2", "lenet5_int8")
 TRAINING = ("energy_aware_pruning", "deep_compression")  # on images that do not ship
-LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster", "explore d")
+LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster")
+LONG += ("explore d", "run mixed_precision", "run shiftcnn", "run codesign_mobilenet")
 
 
 @pytest.mark.parametrize("block", EXAMPLES_OF_CODE)
