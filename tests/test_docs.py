@@ -46,9 +46,9 @@ OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 # Commands that install, train or measure for long, or need what does not ship or code writes.
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
 ABSENT = ("path/to/", "model.onnx", "program.pt2", "lenet5_int8")
-TRAINING = ("energy_aware_pruning", "deep_compression")  # on images that do not ship
+TRAINING = ("deep_compression",)  # on images that do not ship
 LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster")
-LONG += ("explore d", "run mixed_precision", "run shiftcnn", "run codesign_mobilenet")
+LONG += ("explore d", "run mixed_precision", "run shiftcnn", "run codesign_mobilenet", "run energy")
 
 
 @pytest.mark.parametrize("block", EXAMPLES_OF_CODE)
