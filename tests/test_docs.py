@@ -46,7 +46,6 @@ OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 # Commands that install, train or measure for long, or need what does not ship or code writes.
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
 ABSENT = ("path/to/", "model.onnx", "program.pt2", "lenet5_int8")
-TRAINING = ("deep_compression",)  # on images that do not ship
 LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster")
 LONG += ("explore d", "run mixed_precision", "run shiftcnn", "run codesign_mobilenet", "run energy")
 
@@ -117,7 +116,7 @@ def _parse(words: list[str]) -> None:
 @pytest.mark.parametrize("page", sorted({command.page for command in COMMANDS}))
 def test_commands_run(page: str, tmp_path: Path) -> None:
     """In order, in a folder that holds the YAML files of the pages."""
-    left_out = INSTALLS + ABSENT + LONG + (() if SOURCE.is_dir() else TRAINING)
+    left_out = INSTALLS + ABSENT + LONG
     for block in BLOCKS:
         if block.language == "yaml" and block.title:
             (tmp_path / Path(block.title).name).write_text(block.text, encoding="utf-8")
