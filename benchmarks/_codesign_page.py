@@ -30,8 +30,8 @@ SHOWN = """
 On AlexNet simulated energy finds the plan of least energy on all machines and budgets but one: on
 zero_skipping at half a point the plan by parameters draws less, and loses 0.4 point more on the
 images that did not judge. Elsewhere policies that know no machine draw up to 2.3 times as much, by
-parameters and MACs often more than one candidate for all layers does: bits of weights say nothing of
-maps and MACs nothing of bits. What a plan is tuned for matters most where machines differ in what
+parameters and MACs often more than one candidate for all layers does: bits of weights say nothing
+of maps, MACs nothing of bits. What a plan is tuned for matters most where machines differ in what
 they skip: a plan for zero_skipping, which prunes, draws 1.4 to 2.0 times what is needed on the
 others, which gain nothing by zeros. Eyeriss and Bit Fusion, both bound by words moved, agree more.
 On MobileNetV1, whose layers have little to spare, all plans lose more on other images than on those
