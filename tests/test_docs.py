@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -115,7 +116,8 @@ def _parse(words: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({command.page for command in COMMANDS}))
 def test_commands_run(page: str, tmp_path: Path) -> None:
-    """In order, in a folder that holds the YAML files of the pages."""
+    """In order, in a folder that holds the YAML files of the pages, and the run that they show."""
+    copytree(ROOT / "docs" / "mobilenet_int8", tmp_path / "docs" / "mobilenet_int8")
     left_out = INSTALLS + ABSENT + LONG
     for block in BLOCKS:
         if block.language == "yaml" and block.title:
