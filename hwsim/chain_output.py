@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from hwsim.cost import Totals
 from hwsim.fusion import FusedChain, MappedLoad, MappedPiece
 from hwsim.hardware import Accelerator
 from hwsim.objective import UNITS
+from hwsim.ruled import ruled
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 
@@ -149,7 +149,7 @@ def _verdict(found: FusedChain) -> str:
 
 
 def _table(head: str, *heads: str) -> Table:
-    shown = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    shown = ruled(gap=2)
     shown.add_column(head, overflow="fold")
     for name in heads:
         shown.add_column(name, justify="right", no_wrap=True)

@@ -1,11 +1,11 @@
 """A co-design report as a table for the terminal: each layer's choice and why, totals, attempts."""
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from hwsim.codesign_report import CodesignReport, LayerChoice, Totals
+from hwsim.ruled import ruled
 from hwsim.table import AtLeast, digits
 
 BITS_A_KILOBYTE = 8e3
@@ -127,13 +127,6 @@ def _count(cycles: int | None) -> str:
 
 
 def _table(head: str, *, title: str | None = None) -> Table:
-    found = Table(
-        box=box.HORIZONTALS,
-        title=title,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
+    found = ruled(title)
     found.add_column(head, no_wrap=True)
     return found

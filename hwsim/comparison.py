@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from hwsim import report, single
 from hwsim.config import Config
 from hwsim.errors import InputError
 from hwsim.report import LayerRow, Pair, Ratios, Report, Side
+from hwsim.ruled import ruled
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 REPORT = "report.json"
@@ -181,7 +180,7 @@ def _ratio(before: float, after: float) -> float | None:
 def shown(sides: Sides) -> RenderableType:
     """A line for each layer, and the totals; layers fused on both sides make one line."""
     first, second = sides.joined.baseline, sides.joined.compressed
-    found = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    found = ruled()
     found.add_column("layer", overflow="fold")
     for quantity in ("energy µJ", "cycles", "DRAM kB"):
         for head in (f"{quantity}\nA", "\nB", "\ngain"):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from rich import box
 from rich.table import Table
 
 from hwsim.cost import Cost
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Loop, Mapping, kept_bits, tile_words
+from hwsim.ruled import ruled
 from hwsim.table import digits
 from hwsim.workload import Layer
 
@@ -123,7 +123,7 @@ def time_line(found: Cost, machine: Accelerator) -> str:
 
 
 def _table(head: str, *heads: str) -> Table:
-    shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = ruled()
     shown.add_column(head, no_wrap=True)
     for name in heads:
         words = "words" in name

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
+
+from hwsim.ruled import ruled
 
 UNBOUNDED = 10_000
 
@@ -14,7 +14,7 @@ def print_rows(
     heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[str]
 ) -> None:
     """Prints a row each; columns whose heads are `numbers` are set to the right."""
-    table = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    table = ruled(gap=2)
     for head in heads:
         table.add_column(head, justify="right" if head in numbers else "left", no_wrap=True)
     for row in rows:

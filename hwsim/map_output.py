@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from hwsim.interchange import timeloop, zigzag
 from hwsim.map_request import Job
 from hwsim.map_space import Point, Space, points, sampled
 from hwsim.objective import UNITS
+from hwsim.ruled import ruled
 from hwsim.table import digits
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _searched(answer: Found) -> str:
 
 def _front_table(job: Job, answers: Iterable[Found]) -> Table:
     """The Pareto front, fastest first."""
-    shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = ruled()
     for head in ("cycles", "ms", "energy µJ", "µJ x ms", "PE %", "bound by"):
         shown.add_column(head, justify="left" if head == "bound by" else "right", no_wrap=True)
     for answer in answers:

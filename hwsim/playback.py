@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from hwsim.hardware import Accelerator
 from hwsim.networks import load_network
 from hwsim.objective import Objective
 from hwsim.progress import Progress, quiet
+from hwsim.ruled import ruled
 from hwsim.simulate import accumulated, fused_into, map_layers
 from hwsim.table import digits
 from hwsim.workload import Layer
@@ -98,7 +98,7 @@ def table(found: Execution) -> RenderableType:
 
 
 def _shares(head: str, cycles: dict[str, float], whole: int) -> Table:
-    shown = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = ruled()
     shown.add_column(head, no_wrap=True)
     shown.add_column("cycles", justify="right")
     shown.add_column("share %", justify="right")

@@ -5,15 +5,14 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from hwsim import report
 from hwsim.config import Config
 from hwsim.report import LayerRow, Side
 from hwsim.results import read_record
+from hwsim.ruled import ruled
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def read(path: Path) -> Run:
 def shown(run: Run) -> RenderableType:
     """A line for each layer that moves data, and the totals."""
     side = run.side
-    found = Table(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    found = ruled()
     found.title, found.title_justify = f"{side.label}, batch of {side.batch}", "left"
     found.add_column("layer", overflow="fold")
     for head in HEADS:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, log10
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from hwsim.cost import COMPONENTS
 from hwsim.report import Kept, LayerRow, Report, Side
+from hwsim.ruled import ruled
 
 # Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
 MIN_COLUMNS = 100
@@ -69,14 +69,9 @@ def _decimals(value: float) -> int:
 
 def _layers(report: Report) -> Table:
     components = _components(report)
-    found = Table(
-        box=box.HORIZONTALS,
-        title=f"{report.scenario}: per layer, upper line {_title(report.baseline)}, "
-        f"lower line {_title(report.compressed)}",
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
+    found = ruled(
+        f"{report.scenario}: per layer, upper line {_title(report.baseline)}, "
+        f"lower line {_title(report.compressed)}"
     )
     found.add_column("layer", overflow="fold", min_width=10)
     heads = ["bits", "cycles", "PE %", *(f"{name}\nµJ" for name in components)]
@@ -165,7 +160,7 @@ def _fused_line(label: str, names: list[str]) -> str:
 
 def _kept(report: Report) -> list[RenderableType]:
     """What stays on chip on each side, and what that saves."""
-    found = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    found = ruled(gap=2)
     found.add_column("kept on chip", no_wrap=True)
     for head in ("ofmaps", "energy µJ", "latency ms", "DRAM traffic kB"):
         found.add_column(head, justify="right", no_wrap=True)
@@ -190,7 +185,7 @@ def _savings(side: Side, kept: Kept) -> list[str]:
 
 def _summary(report: Report) -> Table:
     before, after, ratios = report.baseline, report.compressed, report.ratios
-    found = Table(box=box.HORIZONTALS, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    found = ruled(gap=2)
     found.add_column(_batch(before), no_wrap=True)
     for head in (before.label, after.label, "gain"):
         found.add_column(head, justify="right", no_wrap=True)

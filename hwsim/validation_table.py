@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from hwsim.ruled import ruled
 from hwsim.validate import Subject, grouped
 from hwsim.validation_page import (
     FITTED_HEADS,
@@ -61,14 +61,7 @@ def show(subjects: Iterable[Subject], console: Console) -> None:
 
 
 def _table(title: str, heads: list[str], lines: list[list[str]]) -> Table:
-    found = Table(
-        box=box.HORIZONTALS,
-        title=title,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
+    found = ruled(title)
     for head, *cells in zip(heads, *lines, strict=True):
         folded = head in FOLDED
         found.add_column(

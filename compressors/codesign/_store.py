@@ -10,25 +10,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from hwsim.database import opened
 from hwsim.errors import InputError
 
+KIND, VERSION = 0x68777363, 1  # "hwsc"
 SCHEMA = "CREATE TABLE IF NOT EXISTS known (key TEXT PRIMARY KEY, answer TEXT NOT NULL)"
 
 
 class Store:
     """Answers by key; in memory where no `file` is named. Raises InputError on a file of another
-    kind, or one that cannot be written."""
+    kind or version, a damaged one, and one that cannot be written."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self.file = file
-        try:
-            if file:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            self._open = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=60)
-            self._open.execute("PRAGMA journal_mode=WAL")
-            self._open.execute(SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{file}: cannot keep results there: {error}") from error
+        self.file = file or Path(":memory:")
+        self._open = opened(self.file, kind=KIND, version=VERSION, schema=SCHEMA)
 
     def find(self, key: str) -> Any:
         """What was kept, or None."""

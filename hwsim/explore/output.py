@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from hwsim import gallery, registry
 from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
+from hwsim.ruled import ruled
 from hwsim.table import digits
 
 if TYPE_CHECKING:
@@ -99,13 +99,7 @@ def _compared(found: Findings) -> Table:
 
 
 def _table(heads: Iterable[str], measures: Iterable[str]) -> Table:
-    table = Table(
-        box=box.HORIZONTALS,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-        title_justify="left",
-    )
+    table = ruled()
     for head in heads:
         table.add_column(head, no_wrap=True)
     for name in measures:
