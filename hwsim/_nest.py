@@ -7,7 +7,7 @@ the last (`MOVER`) or not (`TEMPORAL`); or it tells instances apart, which are s
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,29 +52,63 @@ def window_words(
     """
     slides = any(kind == MOVER for own in loops for _, kind in own)
     major, minor = (_tiles(length, own) for length, own in zip(bounds, loops, strict=True))
-    together, apart = _window_words(major, minor, slides, *steps, *span)
+    together, apart = words_of_tables(major, minor, slides, *steps, *span)
     return int(together), int(apart)
 
 
 @lru_cache(maxsize=2**12)
 def _tiles(length: int, loops: Loops) -> Array2D:
+    return cast(Array2D, tile_table(length, np.array(loops, np.int64).reshape(-1, 2)))
+
+
+@compiled()
+def tile_table(length: int, loops: Array2D) -> Any:
     """A row (first, length, first and length of the tile held before, group) for each tile at each
-    instance and state, sorted by group: those of one are sent together."""
-    table = np.array([[0, length, 0, length, 0]], np.int64)
-    for tile, kind in loops:
-        trips = -(-table[:, LENGTH] // tile)
-        index = np.arange(trips.sum()) - np.repeat(np.cumsum(trips) - trips, trips)
-        table = np.repeat(table, trips, axis=0)
-        past = index * tile
-        for first in (FIRST, HAD_FIRST):
-            table[:, first] += past
-            table[:, first + 1] = np.clip(table[:, first + 1] - past, 0, tile)
-        if kind == MOVER:
-            table[:, HAD_FIRST] -= tile
-            table[:, HAD_LENGTH] = np.where(index, tile, 0)
-        if kind != SHARED:
-            table[:, GROUP] = table[:, GROUP] * trips.max() + index
-    return table[np.argsort(table[:, GROUP], kind="stable")]
+    instance and state, sorted by group: those of one are sent together. `loops`: [loop, 2]."""
+    table, groups = np.zeros((1, 5), np.int64), 1
+    table[0, LENGTH] = table[0, HAD_LENGTH] = length
+    for loop in range(loops.shape[0]):
+        tile, kind, most, size = loops[loop, 0], loops[loop, 1], 0, 0
+        for row in range(table.shape[0]):
+            trips = -(-table[row, LENGTH] // tile)
+            most, size = max(most, trips), size + trips
+        cut, at = np.empty((size, 5), np.int64), 0
+        for row in range(table.shape[0]):
+            for index in range(-(-table[row, LENGTH] // tile)):
+                _cut(table[row], tile, index, kind, cut[at])
+                if kind != SHARED:
+                    cut[at, GROUP] = table[row, GROUP] * most + index
+                at += 1
+        table, groups = cut, groups * (most if kind != SHARED else 1)
+    return _grouped(table, groups)
+
+
+@compiled()
+def _cut(whole: Array1D, tile: int, index: int, kind: int, found: Array1D) -> None:
+    """The tile of that index that a row is cut into."""
+    for first in (FIRST, HAD_FIRST):
+        found[first] = whole[first] + index * tile
+        found[first + 1] = min(max(whole[first + 1] - index * tile, 0), tile)
+    found[GROUP] = whole[GROUP]
+    if kind == MOVER:
+        found[HAD_FIRST] -= tile
+        found[HAD_LENGTH] = tile if index else 0
+
+
+@compiled()
+def _grouped(table: Array2D, groups: int) -> Any:
+    """The rows sorted by group, those of one in their order."""
+    found, places = np.empty_like(table), np.zeros(groups + 1, np.int64)
+    for row in range(table.shape[0]):
+        places[table[row, GROUP] + 1] += 1
+    for group in range(groups):
+        places[group + 1] += places[group]
+    for row in range(table.shape[0]):
+        group = table[row, GROUP]
+        for column in range(5):
+            found[places[group], column] = table[row, column]
+        places[group] += 1
+    return found
 
 
 @compiled()
@@ -87,7 +121,7 @@ def _run_end(tiles: Array2D, start: int) -> int:
 
 
 @compiled()
-def _window_words(
+def words_of_tables(
     major: Array2D,
     minor: Array2D,
     slides: bool,

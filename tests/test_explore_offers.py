@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.explore.evaluate import _Costs
 from hwsim.explore.fields import machine_with, moved
-from hwsim.explore.offers import Counts, offers, shape
+from hwsim.explore.offers import Known, offers, shape
 from hwsim.explore.space import Space, machine_contents
 from hwsim.found import Question
 from hwsim.hardware import Accelerator, load_machine
@@ -123,7 +123,7 @@ def test_a_shape_is_what_decides_mappings_and_counts() -> None:
 
 def test_no_mapping_is_none() -> None:
     tiny = machine(dram_level(), glb_level(sized(GLB, 4)), grid(2, 2), spad_level())
-    assert offers(LAYERS[0], tiny, Counts()) is None
+    assert offers(LAYERS[0], tiny, Known()) is None
 
 
 def test_moving_there_and_back_changes_nothing() -> None:

@@ -17,7 +17,7 @@ from hwsim.cost import COMPONENTS, Cost, arithmetic_pj, fused_cost
 from hwsim.dataflow import check_operands, within_dataflow
 from hwsim.errors import InputError, MappingError
 from hwsim.explore.fields import Content, Setting, Value, machine_with
-from hwsim.explore.offers import Counts, Offers, cheapest, offers, priced, shape
+from hwsim.explore.offers import Known, Offers, cheapest, offers, priced, shape
 from hwsim.explore.space import SETTINGS, Space, machine_fields
 from hwsim.explore.workloads import Workloads
 from hwsim.found import Question
@@ -227,7 +227,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[Layer, str], Offers | None] = OrderedDict()
-        self._mappings, self._counts = 0, Counts()
+        self._mappings, self._terms = 0, Known()
 
     def of(self, layer: Layer, shape: str, machine: Accelerator) -> Offers | None:
         """What a machine of a shape offers."""
@@ -235,7 +235,7 @@ class _Kept:
         if asked in self._known:
             self._known.move_to_end(asked)
             return self._known[asked]
-        found = self._known[asked] = offers(layer, machine, self._counts)
+        found = self._known[asked] = offers(layer, machine, self._terms)
         self._mappings += _count(found)
         while self._mappings > MOST_MAPPINGS and len(self._known) > 1:
             self._mappings -= _count(self._known.popitem(last=False)[1])
@@ -243,7 +243,7 @@ class _Kept:
 
 
 def _count(found: Offers | None) -> int:
-    return len(found.starts) if found else 1
+    return len(found.compute) if found else 1
 
 
 _KEPT = _Kept()

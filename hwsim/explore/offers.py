@@ -7,29 +7,51 @@ shape is a sum and a walk of the compiled `hwsim.search.clock`. The answer is th
 `hwsim.dataflow.within_dataflow`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from hwsim._compiled import compiled
 from hwsim.cost import _busy_share
 from hwsim.hardware import Accelerator, Array, Mac, Memory, MemoryLevel
-from hwsim.latency import restarts
 from hwsim.mapping import Mapping
 from hwsim.ports import port_names
 from hwsim.registry import hook, module
-from hwsim.search.clock import BUS, PARENT, Timing, cycles, timing, whole
-from hwsim.skipping import compute_cycles
+from hwsim.search import clock
+from hwsim.search.clock import (
+    COLLECTED,
+    DELIVERED,
+    READS,
+    WRITES,
+    Floats,
+    Ints,
+    Records,
+    Timing,
+    cycles,
+    links_shape,
+    possible_links,
+    timing,
+    whole,
+)
+from hwsim.search.words import (
+    ABOVE,
+    BELOW,
+    CHILD,
+    EACH,
+    FIRST,
+    PARENT,
+    TENSOR,
+    Ground,
+    Words,
+    count,
+    ground,
+)
+from hwsim.skipping import mac_cycles
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
-from hwsim.traffic import Transfer, transfers
 from hwsim.workload import TENSORS, Layer
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Fields that decide no mapping and no count: only what counts weigh, or area.
 Dropped = dict[type, frozenset[str]]
@@ -57,8 +79,14 @@ SIZES = WEIGHTS | {
     Array: WEIGHTS[Array] | {"axes", "skewed"},
     Accelerator: WEIGHTS[Accelerator] | {"dataflow"},
 }
-# Some kB each.
-MOST_COUNTED = 40_000
+# Some 50 kB each.
+MOST_TERMS = 1000
+# A possible link: the numbers of its memories, its finished words, the share of its parent's
+# accesses that happen, and bits of a word that is not finished, of one that is, and at the child.
+DRAWN = np.dtype(
+    [(name, np.int64) for name in ("parent", "child", "finished")]
+    + [(name, np.float64) for name in ("busy", "psum", "word", "inner")]
+)
 
 
 def shape(machine: Accelerator) -> str:
@@ -81,32 +109,17 @@ def _shape(value: object, without: Dropped) -> object:
     return found
 
 
-class Links(NamedTuple):
-    """The links of all mappings, one after the other, as `hwsim.search.clock.cycles` takes them."""
-
-    tensors: Ints
-    parents: Ints
-    children: Ints
-    words: Floats
-    first: Floats
-    tile: Floats
-    above: Ints
-    below: Ints
-
-
 @dataclass(frozen=True, kw_only=True)
 class Offers:
     """A layer's mappings on a shape.
 
-    `bits` [mapping, priced] that each moves through what has a price, see `Priced`; `links`, of
-    mapping i those from `begin[i]` on; `starts`, `compute` [mapping]; `timing` of ports one bit
-    wide, and `inward`, `outward` [load]: which of a machine's widths a load goes by.
+    `bits` [mapping, priced] that each moves through what has a price, see `Priced`; `words` of
+    their links; `compute` [mapping] cycles of arithmetic; `timing` of ports one bit wide, and
+    `inward`, `outward` [load]: which of a machine's widths a load goes by.
     """
 
     bits: Floats
-    links: Links
-    begin: Ints
-    starts: Ints
+    words: Words
     compute: Floats
     timing: Timing
     inward: Ints
@@ -146,46 +159,44 @@ def priced(machine: Accelerator) -> Priced:
     return Priced(np.array(pj), tuple(components), wide, skew)
 
 
-class Counted(NamedTuple):
-    """What one mapping moves: a row of `Offers.bits`, links, starts of the pipeline, and cycles of
-    arithmetic."""
+class Terms(NamedTuple):
+    """What a layer's links come to on machines of one structure. `timing` of ports one bit wide,
+    but for the skew; `drawn` [tensor, parent, child] and `wires` [tensor, parent, child, array]:
+    bits of a link's words where they have a price."""
 
-    bits: Floats
-    links: Links
-    starts: int
-    compute: float
+    ground: Ground
+    timing: Timing
+    drawn: Records
+    wires: Floats
+    inward: Ints
+    outward: Ints
 
 
-class Counts:
-    """Counts of mappings by layer and structure, which are those of every capacity and every number
-    of instances: what a mapping moves follows from its own loops. All are forgotten where there are
-    too many."""
+class Known:
+    """Terms by layer and structure, which are those of every capacity and every number of
+    instances. All are forgotten where there are too many."""
 
     def __init__(self) -> None:
-        self._forget()
+        self._terms: dict[tuple[Layer, str], Terms] = {}
 
-    def _forget(self) -> None:
-        self._known: dict[tuple[Layer, str], dict[Mapping, Counted]] = {}
-        self._timings: dict[tuple[Layer, str], Timing] = {}
-        self._size = 0
-
-    def of(self, layer: Layer, mappings: Sequence[Mapping], machine: Accelerator) -> list[Counted]:
-        """The counts of these mappings, in their order."""
-        if self._size > MOST_COUNTED:
-            self._forget()
-        known = self._known.setdefault((layer, structure(machine)), {})
-        for mapping in mappings:
-            if mapping not in known:
-                known[mapping] = _counted(layer, mapping, machine)
-                self._size += 1
-        return [known[mapping] for mapping in mappings]
-
-    def timing(self, layer: Layer, machine: Accelerator) -> Timing:
-        """Of ports one bit wide, but for the skew."""
+    def terms(self, layer: Layer, machine: Accelerator) -> Terms:
+        """Of a layer on machines like this one."""
         asked = layer, structure(machine)
-        if asked not in self._timings:
-            self._timings[asked] = timing(layer, _narrow(machine))
-        return self._timings[asked]
+        if asked not in self._terms:
+            if len(self._terms) >= MOST_TERMS:
+                self._terms.clear()
+            self._terms[asked] = _terms(layer, machine)
+        return self._terms[asked]
+
+
+def _terms(layer: Layer, machine: Accelerator) -> Terms:
+    base = timing(layer, _narrow(machine))
+    return Terms(
+        ground(layer, machine),
+        base,
+        *_drawn(layer, machine),
+        *_width_numbers(base, machine),
+    )
 
 
 def structure(machine: Accelerator) -> str:
@@ -193,37 +204,31 @@ def structure(machine: Accelerator) -> str:
     return str(_shape(machine, SIZES))
 
 
-def offers(layer: Layer, machine: Accelerator, counts: Counts) -> Offers | None:
+def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
     """The mappings of a layer that a machine's dataflow offers; None where there are none."""
     dataflow = machine.dataflow if layer.weighted else "streaming"
     listed = hook(module("dataflow", dataflow), "mappings")(layer, machine)
     mappings = list(cast(Iterator[Mapping], listed))
     if not mappings:
         return None
-    found = counts.of(layer, mappings, machine)
-    base = counts.timing(layer, machine)
-    inward, outward = _width_numbers(base, machine)
-    columns = zip(*(each.links for each in found), strict=True)
+    terms = known.terms(layer, machine)
+    words = count(terms.ground, terms.timing.links, mappings, machine)
+    priced = 2 * _memory_count(machine) + len(machine.arrays)
     return Offers(
-        bits=np.array([each.bits for each in found]),
-        links=Links(*(np.concatenate(column) for column in columns)),
-        begin=np.cumsum([0, *(each.links.tensors.size for each in found)]),
-        starts=np.array([each.starts for each in found]),
-        compute=np.array([each.compute for each in found]),
-        timing=base,
-        inward=inward,
-        outward=outward,
+        bits=_bits(words.begin, words.links, words.words, terms.drawn, terms.wires, priced),
+        words=words,
+        compute=_compute(layer, machine, words),
+        timing=terms.timing,
+        inward=terms.inward,
+        outward=terms.outward,
     )
 
 
-def _counted(layer: Layer, mapping: Mapping, machine: Accelerator) -> Counted:
-    moves = transfers(layer, mapping, machine)
-    return Counted(
-        _bits(layer, machine, moves),
-        _links(moves, machine),
-        restarts(layer, mapping, moves),
-        float(compute_cycles(layer, mapping, machine.mac)),
-    )
+def _compute(layer: Layer, machine: Accelerator, words: Words) -> Floats:
+    """Cycles of arithmetic of each mapping, as `hwsim.skipping.compute_cycles` has them."""
+    each = mac_cycles(layer, machine.mac)
+    products = -(-words.steps[:, 1] * each.numerator // each.denominator)
+    return (words.steps[:, 0] * products).astype(float)
 
 
 def cheapest(
@@ -240,15 +245,7 @@ def cheapest(
     at_width = found.timing._replace(loads=loads, skew=prices.skew)
     energy = found.bits @ prices.pj + fixed_pj
     pick, taken = _cheapest(
-        at_width,
-        found.links,
-        found.begin,
-        found.starts,
-        found.compute,
-        energy,
-        cycle_pj,
-        float(powers[0]),
-        float(powers[1]),
+        at_width, found.words, found.compute, energy, cycle_pj, float(powers[0]), float(powers[1])
     )
     return int(pick), int(taken)
 
@@ -256,9 +253,7 @@ def cheapest(
 @compiled()
 def _cheapest(
     t: Timing,
-    links: Links,
-    begin: Ints,
-    starts: Ints,
+    found: Words,
     compute: Floats,
     energy: Floats,
     cycle_pj: float,
@@ -266,21 +261,21 @@ def _cheapest(
     of_cycles: float,
 ) -> Any:
     least, pick, taken = np.inf, 0, 0.0
-    for at in range(begin.size - 1):
-        own = slice(begin[at], begin[at + 1])
+    for at in range(compute.size):
+        own = slice(found.begin[at], found.begin[at + 1])
         spent = whole(
             cycles(
                 t,
-                begin[at + 1] - begin[at],
-                links.tensors[own],
-                links.parents[own],
-                links.children[own],
-                links.words[own],
-                links.first[own],
-                links.tile[own],
-                links.above[own],
-                links.below[own],
-                starts[at],
+                found.begin[at + 1] - found.begin[at],
+                found.links[TENSOR, own],
+                found.links[PARENT, own],
+                found.links[CHILD, own],
+                found.words[own],
+                found.tiles[FIRST, own],
+                found.tiles[EACH, own],
+                found.links[ABOVE, own],
+                found.links[BELOW, own],
+                found.starts[at],
                 compute[at],
             )
         )
@@ -290,37 +285,49 @@ def _cheapest(
     return pick, taken
 
 
-def _links(moves: Sequence[Transfer], machine: Accelerator) -> Links:
-    levels = {level.level: number for number, level in enumerate(machine.levels)}
-    links = [move.link for move in moves]
-    words = [(link.reads, link.writes, link.delivered, link.collected) for link in links]
-    return Links(
-        np.array([TENSORS.index(link.tensor) for link in links]),
-        np.array([levels[link.parent] for link in links]),
-        np.array([levels.get(link.child, len(levels)) for link in links]),
-        np.array(words, float),
-        np.array([move.first_words for move in moves], float),
-        np.array([move.tile_words for move in moves], float),
-        np.array([move.parent_instances for move in moves]),
-        np.array([move.child_instances for move in moves]),
-    )
-
-
-def _bits(layer: Layer, machine: Accelerator, moves: Sequence[Transfer]) -> Floats:
-    """Bits of a mapping through all that has a price, as `hwsim.cost.transfer_pj` charges them."""
+def _drawn(layer: Layer, machine: Accelerator) -> tuple[Records, Floats]:
+    """What a word of every possible link comes to where it has a price."""
     at, count = _memory_numbers(machine), _memory_count(machine)
-    wires = {id(array): 2 * count + number for number, array in enumerate(machine.arrays)}
-    found = np.zeros(2 * count + len(machine.arrays))
-    for move in moves:
-        busy, parent = _busy_share(layer, machine, move), 2 * at[move.link.parent, move.tensor]
-        found[parent] += busy * move.parent_read_bits
-        found[parent + 1] += busy * move.parent_write_bits
-        if move.child:
-            child = 2 * at[move.link.child, move.tensor]
-            found[child] += move.child_read_bits
-            found[child + 1] += move.child_write_bits
-        for array in move.arrays:
-            found[wires[id(array)]] += move.noc_words * move.wire_bits(array)
+    drawn = np.zeros(links_shape(machine), DRAWN)
+    wires = np.zeros((*links_shape(machine), len(machine.arrays)))
+    for place, move in possible_links(layer, machine):
+        child = at[move.link.child, move.tensor] if move.child else count
+        drawn[place] = (
+            at[move.link.parent, move.tensor],
+            child,
+            move.finished,
+            _busy_share(layer, machine, move),
+            move.psum_bits,
+            move.parent_word_bits,
+            move.child_word_bits,
+        )
+        for number, array in enumerate(machine.arrays):
+            if array in move.arrays:
+                wires[place][number] = move.wire_bits(array)
+    return drawn, wires
+
+
+@compiled()
+def _bits(
+    begin: Ints, links: Ints, words: Floats, drawn: Records, wires: Floats, priced: int
+) -> Any:
+    """Bits of mappings through all that has a price, as `hwsim.cost.transfer_pj` charges them."""
+    found = np.zeros((begin.size - 1, priced))
+    for m in range(begin.size - 1):
+        own = found[m]
+        for link in range(begin[m], begin[m + 1]):
+            place = links[TENSOR, link], links[PARENT, link], links[CHILD, link]
+            each, moved = drawn[place], words[link]
+            unfinished = moved[WRITES] - each.finished
+            written = each.finished * each.word + unfinished * each.psum
+            own[2 * each.parent] += each.busy * (moved[READS] * each.psum)
+            own[2 * each.parent + 1] += each.busy * written
+            if links[CHILD, link] < drawn.shape[2] - 1:
+                own[2 * each.child] += moved[COLLECTED] * each.inner
+                own[2 * each.child + 1] += moved[DELIVERED] * each.inner
+            passed = moved[DELIVERED] + moved[COLLECTED] - moved[WRITES]
+            for array in range(wires.shape[3]):
+                own[priced - wires.shape[3] + array] += passed * wires[place][array]
     return found
 
 
@@ -368,10 +375,10 @@ def _width_numbers(base: Timing, machine: Accelerator) -> tuple[Ints, Ints]:
     for (tensor, parent, child), link in np.ndenumerate(base.links):
         for load in range(link["begin"], link["end"]):
             port, side = ports[base.loads[load]["port"]], base.loads[load]["side"]
-            if side == BUS:
+            if side == clock.BUS:
                 bus = 2 * count + len(TENSORS) * buses[port.axes] + tensor
                 inward[load] = outward[load] = bus
-            elif side == PARENT:
+            elif side == clock.PARENT:
                 read = 2 * at[levels[parent], TENSORS[tensor]]
                 inward[load], outward[load] = read, read + 1
             else:
