@@ -3,10 +3,17 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.hardware import Accelerator, Array, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Node, Store, kept_bits, overflow
 from hwsim.workload import Layer
+
+Ints = NDArray[np.int64]
+Size = TypeVar("Size", int, Ints)
 
 
 def outer_levels(machine: Accelerator) -> tuple[MemoryLevel, ...]:
@@ -101,18 +108,14 @@ def fitting(layer: Layer, machine: Accelerator, candidates: Iterable[Mapping]) -
 
     Keeping a tensor in one buffer more may save a transfer's stalls and cost its energy.
     """
-    for candidate in candidates:
-        for variant in dict.fromkeys((candidate, without_optional(candidate, machine))):
-            if overflow(variant, layer, machine) is None:
-                yield variant
-
-
-def without_optional(mapping: Mapping, machine: Accelerator) -> Mapping:
-    """The mapping with weights past every buffer that they may bypass above the array."""
-    dropped = {
+    optional = {
         Store(level.level, ("weight",)) for level in outer_levels(machine) if _optional(level)
     }
-    return Mapping(tuple(node for node in mapping if node not in dropped))
+    for candidate in candidates:
+        variants = [candidate]
+        if optional.intersection(node for node in candidate if isinstance(node, Store)):
+            variants.append(Mapping(tuple(node for node in candidate if node not in optional)))
+        yield from (each for each in variants if overflow(each, layer, machine) is None)
 
 
 def _optional(level: MemoryLevel) -> bool:
@@ -135,7 +138,7 @@ def halves(bound: int) -> list[int]:
     return [bound] if bound == 1 else [bound, *halves(-(-bound // 2))]
 
 
-def even_tile(bound: int, most: int) -> int:
+def even_tile(bound: Size, most: Size) -> Size:
     """The smallest tile that cuts a bound into no more tiles than tiles of `most` do."""
     return -(-bound // -(-bound // most))
 

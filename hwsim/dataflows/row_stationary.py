@@ -10,14 +10,13 @@ channels and t times over filters (and, beyond the chip's table, g times over gr
 """
 
 from collections.abc import Iterator
-from functools import cache, partial
-from itertools import product
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim.dataflows._parts import (
+    Ints,
     even_tile,
     fits,
     fitting,
@@ -71,27 +70,56 @@ class Pass(NamedTuple):
 
 def mappings(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
     """The mappings of every choice of parameters that no other beats in all its loops."""
-    choices = _undominated(layer, list(_choices(layer, machine)))
-    return fitting(layer, machine, (mapping(layer, machine, choice) for choice in choices))
+    choices, frame = _undominated(layer, _choices(layer, machine)), _frame(layer, machine)
+    return fitting(layer, machine, (_nest(layer, frame, choice) for choice in choices))
 
 
 def mapping(layer: Layer, machine: Accelerator, choice: Pass) -> Mapping:
     """The loop nest of one choice of parameters."""
-    (x, columns), (y, rows) = grid(machine)
+    return _nest(layer, _frame(layer, machine), choice)
+
+
+class _Frame(NamedTuple):
+    """What all nests of a layer on a machine have in common: the array, and where tiles are kept,
+    those of a tensor above the array, and in the pads."""
+
+    array: tuple[tuple[str | None, int], tuple[str | None, int]]
+    start: list[Node]
+    ofmaps: list[Node]
+    ifmaps: list[Node]
+    weights: list[Node]
+    weight_pads: list[Node]
+    other_pads: list[Node]
+
+
+def _frame(layer: Layer, machine: Accelerator) -> _Frame:
     outer, inner = outer_levels(machine), inner_levels(machine)
+    return _Frame(
+        array=grid(machine),
+        start=start(layer, machine),
+        ofmaps=keep(outer, layer, "ofmap"),
+        ifmaps=keep(outer, layer, "ifmap"),
+        weights=keep(outer, layer, "weight"),
+        weight_pads=keep(inner, layer, "weight"),
+        other_pads=keep(inner, layer, "ifmap", "ofmap"),
+    )
+
+
+def _nest(layer: Layer, frame: _Frame, choice: Pass) -> Mapping:
+    (x, columns), (y, rows) = frame.array
     p, q, across = choice.p, choice.q, choice.across
     nodes: list[Node] = [
-        *start(layer, machine),
+        *frame.start,
         Loop("G", choice.g),
         Loop("K", choice.m),
         Loop("N", choice.n),
         Loop("P", choice.e),
         Loop("Q", choice.w or layer.Q),
-        *keep(outer, layer, "ofmap"),
+        *frame.ofmaps,
         Loop("C", q * choice.r),
-        *keep(outer, layer, "ifmap"),
+        *frame.ifmaps,
         Loop("K", p * choice.t),
-        *keep(outer, layer, "weight"),
+        *frame.weights,
         Loop("R", rows),
         Loop("G", across.g, y),
         Loop("G", 1, x),
@@ -102,10 +130,10 @@ def mapping(layer: Layer, machine: Accelerator, choice: Pass) -> Mapping:
         Loop("R", 1, y),
         Loop("P", columns, y),
         Loop("P", 1, x),
-        *keep(inner, layer, "weight"),
+        *frame.weight_pads,
         Loop("N", 1),
         Loop("Q", 1),
-        *keep(inner, layer, "ifmap", "ofmap"),
+        *frame.other_pads,
         Loop("S", 1),
         Loop("C", 1),
         Loop("K", 1),
@@ -113,37 +141,54 @@ def mapping(layer: Layer, machine: Accelerator, choice: Pass) -> Mapping:
     return nest(layer, nodes)
 
 
-def _choices(layer: Layer, machine: Accelerator) -> Iterator[Pass]:
+def _choices(layer: Layer, machine: Accelerator) -> Ints:
+    """A row a choice: m, n, e, p, q, and sets across and down."""
     (_, columns), (_, rows) = grid(machine)
     folds = rows // min(layer.R, rows)
     pe_tiles = _pe_tiles(layer, machine)
-    filters = cache(partial(_filters_in_buffer, layer, outer_levels(machine)))
-    for e in tile_sizes(layer.P, columns * folds):
-        across_sets = _sets(columns // min(e, columns), layer)
-        down_sets = _sets(folds // -(-e // columns), layer)
-        for n, across, down in product(halves(layer.N), across_sets, down_sets):
-            filters_of_a_set = -(-layer.K // (across.t * down.t))
-            channels, groups = across.r * down.r, min(layer.G, across.g * down.g)
-            for most, q in pe_tiles:
-                m = filters(n, e, min(layer.C, q * channels), groups)
-                if m:
-                    p = even_tile(filters_of_a_set, most)
-                    yield Pass(even_tile(layer.K, m), n, e, p, q, across, down)
+    images = _column(halves(layer.N))
+    parts = [
+        _crossed(
+            _column([e]),
+            images,
+            _sets(columns // min(e, columns), layer),
+            _sets(folds // -(-e // columns), layer),
+            pe_tiles,
+        )
+        for e in tile_sizes(layer.P, columns * folds)
+    ]
+    e, n, ar, at, ag, dr, dt, dg, most, q = np.concatenate(parts).T
+    channels, groups = np.minimum(layer.C, q * ar * dr), np.minimum(layer.G, ag * dg)
+    m = _filters_in_buffer(layer, outer_levels(machine), n, e, channels, groups)
+    p = even_tile(-(-layer.K // (at * dt)), most)
+    found = np.stack((m, n, e, p, q, ar, at, ag, dr, dt, dg), axis=1)[m > 0]
+    found[:, 0] = even_tile(np.full(len(found), layer.K), found[:, 0])
+    return found
 
 
-def _sets(places: int, layer: Layer) -> list[Sets]:
-    """Ways to fill places with sets: more channels leave fewer filters, then groups, or just one
-    where the buffer has no room for more."""
+def _column(values: list[int]) -> Ints:
+    return np.array(values, np.int64).reshape(-1, 1)
+
+
+def _crossed(*tables: Ints) -> Ints:
+    """Every combination of rows side by side, those of the last table changing fastest."""
+    places = np.indices([len(table) for table in tables]).reshape(len(tables), -1)
+    return np.hstack([table[own] for table, own in zip(tables, places, strict=True)])
+
+
+def _sets(places: int, layer: Layer) -> Ints:
+    """Ways to fill places with sets, a row (r, t, g) each: more channels leave fewer filters, then
+    groups, or just one where the buffer has no room for more."""
     found = []
     for r in tile_sizes(layer.C, places):
         t = min(places // r, layer.K)
         g = min(places // (r * t), layer.G)
-        found += [Sets(r, t, groups) for groups in dict.fromkeys((g, 1))]
-    return found
+        found += [(r, t, groups) for groups in dict.fromkeys((g, 1))]
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
-def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
-    """(p, q) whose rows fit the pads: for each q the most filters."""
+def _pe_tiles(layer: Layer, machine: Accelerator) -> Ints:
+    """Rows (p, q) that fit the pads: for each q the most filters."""
     pads = inner_levels(machine)
 
     def fit(p: int, q: int) -> bool:
@@ -151,44 +196,50 @@ def _pe_tiles(layer: Layer, machine: Accelerator) -> list[tuple[int, int]]:
         return fits(pads, layer, words)
 
     channels = largest(layer.C, partial(fit, 1))
-    return [(largest(layer.K, partial(fit, q=q)), q) for q in tile_sizes(layer.C, channels)]
+    found = [(largest(layer.K, partial(fit, q=q)), q) for q in tile_sizes(layer.C, channels)]
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _filters_in_buffer(
-    layer: Layer, levels: tuple[MemoryLevel, ...], n: int, e: int, channels: int, groups: int
-) -> int:
+    layer: Layer, levels: tuple[MemoryLevel, ...], n: Ints, e: Ints, channels: Ints, groups: Ints
+) -> Ints:
     """The most filters m whose psums fit above the array beside one pass's ifmap; 0 if none do."""
-    extent = layer.bounds | {"G": groups, "N": n, "P": e, "C": channels, "K": 1}
-    ifmap, ofmap = (tile_words(layer, tensor, extent) for tensor in ("ifmap", "ofmap"))
-    most = float(layer.K)
+    one = layer.bounds | {"G": 1, "N": 1, "C": 1, "K": 1}
+    strips = np.zeros((2, e.max(initial=0) + 1))
+    for rows in np.unique(e).tolist():
+        strips[:, rows] = [tile_words(layer, t, one | {"P": rows}) for t in ("ifmap", "ofmap")]
+    ifmap, ofmap = strips[0, e] * n * groups * channels, strips[1, e] * n * groups
+    most = np.full(e.shape, float(layer.K))
     for memory in (memory for level in levels for memory in level.memories):
-        left = memory.usable_bits
+        left = memory.usable_bits - np.zeros(e.shape)
         if "ifmap" in memory.tensors:
             left -= ifmap * kept_bits(layer, memory, "ifmap")
         if "ofmap" in memory.tensors:
-            most = min(most, left // (ofmap * kept_bits(layer, memory, "ofmap")))
-        elif left < 0:
-            return 0
-    return max(0, int(most))
+            most = np.fmin(most, left // (ofmap * kept_bits(layer, memory, "ofmap")))
+        else:
+            most = np.where(left < 0, 0.0, most)
+    found: Ints = np.maximum(most, 0).astype(np.int64)
+    return found
 
 
-def _undominated(layer: Layer, choices: list[Pass]) -> list[Pass]:
+def _undominated(layer: Layer, choices: Ints) -> list[Pass]:
     """Choices that no other matches or beats in steps and in every loop's trips at once."""
-    if not choices:
-        return []
     trips = _trips(layer, choices)
     order = np.lexsort(trips.T[::-1])
     left, kept = trips[order], []
     while order.size:
-        kept.append(choices[order[0]])
+        kept.append(order[0])
         unbeaten = (left < left[0]).any(axis=1)
         order, left = order[unbeaten], left[unbeaten]
-    return kept
+    return [
+        Pass(m, n, e, p, q, Sets(*sets[:3]), Sets(*sets[3:]))
+        for m, n, e, p, q, *sets in choices[kept].tolist()
+    ]
 
 
-def _trips(layer: Layer, choices: list[Pass]) -> NDArray[np.int64]:
+def _trips(layer: Layer, choices: Ints) -> Ints:
     """By choice, time steps of a layer and the trips of the loops that decide traffic."""
-    m, n, e, p, q, *sets = np.array([(*each[:5], *each.across, *each.down) for each in choices]).T
+    m, n, e, p, q, *sets = choices.T
     r, t, g = (across * down for across, down in zip(sets[:3], sets[3:], strict=True))
     channels, filters = -(-layer.C // (q * r)), -(-layer.K // (p * t))
     strips, groups = -(-layer.P // e), -(-layer.G // g)
