@@ -70,13 +70,20 @@ class Mapping:
 
     def stores(self, tensor: str) -> tuple[tuple[str, int], ...]:
         """(level, loops before it) of each store of a tensor, outermost first."""
-        found, before = [], 0
+        return self._stores.get(tensor, ())
+
+    @cached_property
+    def _stores(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """By tensor its stores."""
+        found: dict[str, tuple[tuple[str, int], ...]] = {}
+        before = 0
         for node in self.nodes:
             if isinstance(node, Loop):
                 before += 1
-            elif tensor in node.tensors:
-                found.append((node.level, before))
-        return tuple(found)
+                continue
+            for tensor in node.tensors:
+                found[tensor] = (*found.get(tensor, ()), (node.level, before))
+        return found
 
     def tile(self, layer: Layer, before: int) -> dict[str, int]:
         """The largest extent of each dimension below the first `before` loops."""
@@ -182,15 +189,17 @@ def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None
 
 
 def _excesses(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
+    tiles: dict[int, dict[str, int]] = {}
     for level in machine.levels[1:]:
         for memory in level.memories:
-            sizes = {
-                tensor: kept_bits(layer, memory, tensor)
-                * tile_words(layer, tensor, mapping.tile(layer, before))
-                for tensor in memory.tensors
-                for name, before in mapping.stores(tensor)[1:]
-                if name == level.level and tensor in layer.tensors
-            }
+            sizes = {}
+            for tensor in memory.tensors:
+                for name, before in mapping.stores(tensor)[1:]:
+                    if name == level.level and tensor in layer.tensors:
+                        if before not in tiles:
+                            tiles[before] = mapping.tile(layer, before)
+                        words = tile_words(layer, tensor, tiles[before])
+                        sizes[tensor] = kept_bits(layer, memory, tensor) * words
             if sum(sizes.values()) > memory.usable_bits:
                 listed = " + ".join(f"{tensor} {bits}" for tensor, bits in sizes.items())
                 yield f"{level.level}: {listed} bits exceed {memory.usable_bits:.0f}"

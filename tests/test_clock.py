@@ -1,4 +1,4 @@
-"""The compiled cycles and energy against `hwsim.latency` and `hwsim.cost`, and their laws."""
+"""The compiled words, cycles and energy against what they compile, and their laws."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +15,10 @@ from hwsim.hardware import Accelerator, Array, MemoryLevel, load_machine
 from hwsim.latency import Load, elapsed, restarts
 from hwsim.mapping import Loop, Mapping, Node, Store
 from hwsim.registry import names
+from hwsim.reuse import compute_steps
 from hwsim.search.clock import Floats, Ints, Timing, cycles, floor, timing, whole
 from hwsim.search.price import energy_pj, prices
+from hwsim.search.words import Words, count, ground
 from hwsim.simulate import best_mapping
 from hwsim.skipping import compute_cycles
 from hwsim.traffic import Transfer, transfers
@@ -134,9 +136,25 @@ def reference(moves: tuple[Transfer, ...], machine: Accelerator, nest: Numbers) 
     return elapsed(loads, skew=skew, compute=nest.compute)[0]
 
 
+def counted(layer: Layer, mappings: Sequence[Mapping], machine: Accelerator) -> Words:
+    return count(ground(layer, machine), timing(layer, machine).links, mappings, machine)
+
+
+def check_words(layer: Layer, mapping: Mapping, found: Words, number: int, nest: Numbers) -> None:
+    """The words of one of the mappings that were counted are those of its transfers."""
+    own = slice(found.begin[number], found.begin[number + 1])
+    expected = nest.tensors, nest.parents, nest.children, nest.above, nest.below
+    assert found.links[:, own].tolist() == [row.tolist() for row in expected]
+    assert found.words[own].tolist() == nest.words.tolist()
+    assert found.tiles[:, own].tolist() == [nest.first.tolist(), nest.tile.tolist()]
+    assert found.starts[number] == nest.starts
+    assert found.steps[number].prod() == compute_steps(layer, mapping)
+
+
 def check(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
-    """Cycles and energy, compiled and not, are the same."""
+    """Words, cycles and energy, compiled and not, are the same."""
     nest, found = numbers(layer, mapping, machine), cost(layer, mapping, machine)
+    check_words(layer, mapping, counted(layer, [mapping], machine), 0, nest)
     time = cycles(timing(layer, machine), *nest)
     moves = transfers(layer, mapping, machine)
     assert time == pytest.approx(reference(moves, machine, nest), rel=CLOSE)
@@ -185,6 +203,17 @@ def test_a_link_that_a_machine_lacks_has_no_price() -> None:
     parents = np.where(nest.tensors == TENSORS.index("weight"), 1, nest.parents)
     lacking = nest._replace(parents=parents)
     assert isnan(energy_pj(prices(MATMUL, SQUARE), *lacking[:5], 1.0))
+
+
+@given(shipped_cases(), st.data())
+@settings(max_examples=30, deadline=None)
+def test_mappings_are_counted_side_by_side(case: Case, data: st.DataObject) -> None:
+    """What is remembered of one mapping's windows is not taken for another's."""
+    layer, first, machine = case
+    mixed = [first, *(onto(data.draw(mappings(layer)), machine) for _ in range(2)), first]
+    found = counted(layer, mixed, machine)
+    for number, mapping in enumerate(mixed):
+        check_words(layer, mapping, found, number, numbers(layer, mapping, machine))
 
 
 # Laws

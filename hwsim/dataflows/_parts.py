@@ -112,10 +112,13 @@ def fitting(layer: Layer, machine: Accelerator, candidates: Iterable[Mapping]) -
         Store(level.level, ("weight",)) for level in outer_levels(machine) if _optional(level)
     }
     for candidate in candidates:
-        variants = [candidate]
+        fit = overflow(candidate, layer, machine) is None
+        if fit:
+            yield candidate
         if optional.intersection(node for node in candidate if isinstance(node, Store)):
-            variants.append(Mapping(tuple(node for node in candidate if node not in optional)))
-        yield from (each for each in variants if overflow(each, layer, machine) is None)
+            fewer = Mapping(tuple(node for node in candidate if node not in optional))
+            if fit or overflow(fewer, layer, machine) is None:
+                yield fewer
 
 
 def _optional(level: MemoryLevel) -> bool:
