@@ -16,7 +16,9 @@ from hwsim.explore.findings import Findings, findings, undominated
 from hwsim.explore.output import contents
 from hwsim.explore.run import Run, explore
 from hwsim.explore.store import Store
+from hwsim.page import runs
 from tests import cheap_points
+from tests.complaints import refused
 from tests.test_explore_run import Crewed, Inline
 
 AXES = {"axes.X": (2, 3, 5), "axes.Y": (7, 11)}
@@ -91,7 +93,7 @@ def test_values_are_compared(found: Findings) -> None:
 
 def test_files_are_complete_and_the_same_each_time(found: Findings) -> None:
     files = contents(found)
-    tables = {"findings.json", "front.csv", "effects.csv", "compared.csv"}
+    tables = {"findings.json", "front.json", "front.csv", "effects.csv", "compared.csv"}
     plots = {
         f"{name}.{suffix}"
         for name in ("pareto_front", "parameter_effects", "compared_values")
@@ -101,6 +103,28 @@ def test_files_are_complete_and_the_same_each_time(found: Findings) -> None:
     assert contents(found) == files
     assert json.loads(files["findings.json"])["points"] == 6
     assert len(files["front.csv"].decode().splitlines()) == 1 + len(found.front)
+
+
+def test_the_page_of_runs_shows_the_points(found: Findings, run: Run, tmp_path: Path) -> None:
+    """Of a search that came to its end, and of its store alone."""
+    (tmp_path / "front.json").write_bytes(contents(found)["front.json"])
+    for place in (tmp_path, run.store.file):
+        (read,) = runs.load([place])
+        assert {
+            (p.settings["axes.X"], p.settings["axes.Y"]): (p.energy_pj, p.area_mm2)
+            for p in read.front
+        } == POINTS
+        assert {p.label for p in read.front} == {f"{x} {y}" for x, y in POINTS}
+        assert read.said == "6 points of a search."
+
+
+def test_a_store_of_several_spaces_is_none_of_them(tmp_path: Path) -> None:
+    store = Store(tmp_path / "points.sqlite")
+    for batch in (1, 2):
+        run = Run.of(cheap_points.task(batch=batch), store)
+        explore(run, Crewed(Inline()), evaluate=cheap_points.measured)
+    store.close()
+    refused(lambda: runs.load([tmp_path]), f"{store.file}: holds points of 2 spaces")
 
 
 def test_the_table_is_plain(run: Run) -> None:

@@ -5,7 +5,6 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
-from math import inf
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from hwsim import single
 from hwsim.cli import app
 from hwsim.explain import loop_line
 from hwsim.mapping import Loop
@@ -20,9 +20,10 @@ from hwsim.page import labels, nest, page, runs, tables, tradeoff
 from hwsim.page.points import Point, best_of
 from hwsim.page.runs import Run, Shown
 from hwsim.report import Report, compare, to_json
-from hwsim.workload import Layer, Op
+from hwsim.results import write_files
+from hwsim.workload import Layer, Network, Op
 from tests.complaints import refused
-from tests.example_report import EXAMPLES, example, example_side, layers
+from tests.example_report import EXAMPLES, example, example_side, layers, machine, result
 
 REPORT = example(layers(2))
 OTHER = compare(
@@ -33,6 +34,7 @@ OTHER = compare(
     seed=0,
     images=10_000,
 )
+STRIDED = Layer(name="strided", K=4, P=3, Q=5, R=3, S=3, stride_h=2, stride_w=3)
 POOL = Layer(name="pool", op=Op.POOL, C=4, P=3, Q=5)
 FRONT: list[dict[str, object]] = [
     {"label": "a", "energy_pj": 1e8, "latency_ms": 2.0, "accuracy": 0.9, "weight_bits": 4},
@@ -227,24 +229,27 @@ POINTS = st.lists(
         energy_pj=st.integers(0, 4),
         latency_ms=st.integers(0, 4),
         accuracy=st.sampled_from([None, 0.25, 0.5, 0.75]),
+        area_mm2=st.sampled_from([None, 1, 2]),
     ),
     max_size=12,
 )
 
 
+def costs(point: Point) -> tuple[float, ...]:
+    found = point.energy_pj, point.latency_ms, point.area_mm2, point.accuracy and -point.accuracy
+    return tuple(cost for cost in found if cost is not None)
+
+
 def beaten(point: Point, points: list[Point]) -> bool:
     """By the definition: another of its kind is nowhere worse and somewhere better."""
-    costs = [
-        (p.energy_pj, p.latency_ms, inf if p.accuracy is None else 1 - p.accuracy)
-        for p in points
-        if (p.accuracy is None) == (point.accuracy is None)
+    alike = [
+        costs(other)
+        for other in points
+        if (other.accuracy is None) == (point.accuracy is None)
+        and (other.area_mm2 is None) == (point.area_mm2 is None)
     ]
-    mine = (
-        point.energy_pj,
-        point.latency_ms,
-        inf if point.accuracy is None else 1 - point.accuracy,
-    )
-    return any(all(a <= b for a, b in zip(c, mine, strict=True)) and c != mine for c in costs)
+    mine = costs(point)
+    return any(all(a <= b for a, b in zip(c, mine, strict=True)) and c != mine for c in alike)
 
 
 class TestTradeoff:
@@ -298,6 +303,33 @@ class TestVerb:
         assert "weight_bits" in found
         assert 'id="layers"' not in found
 
+    def test_what_simulate_leaves(self, tmp_path: Path) -> None:
+        """Beside a scenario, whose sides come first; an older record knows no strides."""
+        network = Network(name="net", layers=(STRIDED, POOL))
+        run = single.record(
+            result(network, machine(bits=8)), source="net.onnx", objective="edp", effort=0
+        )
+        folder, old = tmp_path / "one", tmp_path / "old.json"
+        write_files(single.contents(run), folder)
+        content = json.loads(single.to_json(run))
+        del content["side"]["layers"][0]["strides"]
+        old.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        found = runs.load([saved(tmp_path / "run", REPORT), folder, old])
+        assert [each.title for each in found][1:] == [
+            "net on example_8 (one)",
+            "net on example_8 (old)",
+        ]
+        shown = runs.sides(found)
+        assert [each.title for each in shown][2:] == [
+            "net on example_8 (one)",
+            "net on example_8 (old)",
+        ]
+        table = tables.layer_table(shown, runs.layers(shown))
+        place = [column.title for column in table.columns].index("stride")
+        strides = [row.cells[place].text for row in table.rows if row.marks["name"] == "strided"]
+        assert strides == ["2 x 3", "-"]
+        assert "net.onnx on example_8, mapped for least edp." in page.html(found)
+
     @pytest.mark.parametrize(
         ("content", "said"),
         [
@@ -338,7 +370,8 @@ class TestVerb:
         self._refused(invoke(tmp_path / "gone"), f"{tmp_path / 'gone'}: no such folder or file")
 
     def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
-        self._refused(invoke(tmp_path), f"{tmp_path}: holds no report.json; name a folder that")
+        said = "holds no report.json, run.json, front.json, points.sqlite; name a folder"
+        self._refused(invoke(tmp_path), f"{tmp_path}: {said}")
 
     def test_the_same_run_twice(self, tmp_path: Path) -> None:
         run = saved(tmp_path / "run", REPORT)

@@ -149,6 +149,8 @@ def _layer_facts(row: LayerRow, shown: Shown) -> Iterator[tuple[str, str]]:
     widths = (("ifmap", row.ifmap_bits), ("weight", row.weight_bits))
     bits = ", ".join(f"{name} {n}" for name, n in (*widths, ("psum", row.psum_bits)))
     yield "loop bounds", bounds or "all 1"
+    if row.strides and row.strides != (1, 1):
+        yield "strides", f"{row.strides[0]} of rows, {row.strides[1]} of columns"
     yield "bits", bits
     yield "time", f"{row.cycles:,} cycles ({ms} ms), bound by {row.bound}"
     yield "arithmetic alone", f"{row.compute_cycles:,} cycles"

@@ -57,16 +57,17 @@ def read(path: Path) -> tuple[Point, ...]:
 
 
 def best_of(points: Sequence[Point]) -> tuple[bool, ...]:
-    """Which points no other beats: one no worse in energy, latency and accuracy, and better in one.
+    """Which points no other beats: one no worse in energy, latency, accuracy and area, and better
+    in one.
 
-    Points whose accuracy is unknown are compared among themselves, as are those without.
+    Points are compared with those of which as much is known.
     """
     order = sorted(range(len(points)), key=lambda place: _costs(points[place]))
-    fronts: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
+    fronts: dict[tuple[bool, ...], list[tuple[float, ...]]] = {}
     kept = [False] * len(points)
     for place in order:
         costs = _costs(points[place])
-        front = fronts[points[place].accuracy is None]
+        front = fronts.setdefault(tuple(cost == inf for cost in costs), [])
         kept[place] = not any(_beats(other, costs) for other in front)
         if kept[place]:
             front.append(costs)
@@ -74,7 +75,13 @@ def best_of(points: Sequence[Point]) -> tuple[bool, ...]:
 
 
 def _costs(point: Point) -> tuple[float, ...]:
-    return point.energy_pj, point.latency_ms, inf if point.accuracy is None else -point.accuracy
+    accuracy = inf if point.accuracy is None else -point.accuracy
+    return (
+        point.energy_pj,
+        point.latency_ms,
+        accuracy,
+        inf if point.area_mm2 is None else point.area_mm2,
+    )
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -1,26 +1,53 @@
-"""What a page shows: the runs it was given, and their sides, each of which is shown once."""
+"""What a page shows: the runs it was given, and their sides, each of which is shown once.
+
+A run is what `hwsim run` left (two sides, and perhaps the front of a search), `hwsim simulate` (one
+side), or `hwsim explore` (points alone).
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwsim import report
+from hwsim import report, single
+from hwsim.database import is_database
 from hwsim.errors import InputError, MappingError
-from hwsim.page import nest, points
+from hwsim.explore.store import FILE as STORE
+from hwsim.page import explored, nest, points
 from hwsim.page.points import Point
 from hwsim.report import LayerRow, Report, Side
 
 REPORT = "report.json"
+# What a folder of results may hold, what says most first; the last is that of a search which has
+# not come to its end.
+RECORDS = (REPORT, single.RECORD, points.FILE, STORE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One RUN: its title, its report unless it is a search's front alone, and that front."""
+    """One RUN: its title, its record unless it is a search's front alone, and that front."""
 
     title: str
-    found: Report | None
+    found: Report | single.Run | None
     front: tuple[Point, ...] = ()
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """All that was simulated layer by layer."""
+        if isinstance(self.found, Report):
+            return tuple(side for _, side in self.found.sides)
+        return (self.found.side,) if self.found else ()
+
+    @property
+    def said(self) -> str:
+        """What it is, in a line."""
+        if isinstance(self.found, Report):
+            images = f", top-1 of {self.found.images:,} images" if self.found.images else ""
+            return f"{self.found.description}. Seed {self.found.seed}{images}."
+        if self.found:
+            where, goal = self.found.side.machine, self.found.objective
+            return f"{self.found.source} on {where}, mapped for least {goal}."
+        return f"{len(self.front):,} points of a search."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +76,15 @@ class ShownLayer:
 
 
 def load(paths: Sequence[Path]) -> tuple[Run, ...]:
-    """The runs at these folders, or report.json files. Raises InputError naming one at fault."""
+    """The runs at these folders or files. Raises InputError naming one at fault."""
     files = [_file(path) for path in paths]
     whole = [file.resolve() for file in files]
     for path, file in zip(paths, whole, strict=True):
         if whole.count(file) > 1:
             raise InputError(f"{path}: is named twice; name each run once")
     read = [_read(file) for file in files]
-    hints = [
-        file.parent.name if file.name in (REPORT, points.FILE) else file.stem for file in whole
-    ]
-    scenarios = [found.scenario if found else None for found, _ in read]
-    names = [scenario or hint for scenario, hint in zip(scenarios, hints, strict=True)]
+    hints = [file.parent.name if file.name in RECORDS else file.stem for file in whole]
+    names = [_name(found) or hint for (found, _), hint in zip(read, hints, strict=True)]
     return tuple(
         Run(title=title, found=found, front=front)
         for title, (found, front) in zip(_told_apart(names, hints), read, strict=True)
@@ -68,34 +92,43 @@ def load(paths: Sequence[Path]) -> tuple[Run, ...]:
 
 
 def _file(path: Path) -> Path:
-    """The report of a run however it was named; the front of a search, which has no report."""
+    """The record of a run however it was named; the points of a search, which has none."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
     if not path.is_dir():
         return path
-    for name in (REPORT, points.FILE):
+    for name in RECORDS:
         if (path / name).exists():
             return path / name
-    raise InputError(f"{path}: holds no {REPORT}; name a folder that `hwsim run` wrote")
+    known = "`hwsim run`, `simulate` or `explore`"
+    raise InputError(f"{path}: holds no {', '.join(RECORDS)}; name a folder that {known} wrote")
 
 
-def _read(file: Path) -> tuple[Report | None, tuple[Point, ...]]:
-    """A report and the front beside it, or a front alone."""
-    if file.name == points.FILE:
-        front = points.read(file)
+def _read(file: Path) -> tuple[Report | single.Run | None, tuple[Point, ...]]:
+    """A record and the front beside it, or a search's points alone."""
+    stored = is_database(file)
+    if stored or file.name == points.FILE:
+        front = explored.read(file) if stored else points.read(file)
         if not front:
             raise InputError(f"{file}: points = []: nothing to show")
         return None, front
     beside = file.parent / points.FILE
     front = points.read(beside) if file.name == REPORT and beside.exists() else ()
-    return _report(file), front
+    return _record(file), front
 
 
-def _report(path: Path) -> Report:
-    """The report, whose mappings were found to be readable."""
-    found = report.read(path)
+def _name(found: Report | single.Run | None) -> str | None:
+    """What a record calls itself."""
+    if isinstance(found, Report):
+        return found.scenario
+    return found.side.label if found else None
+
+
+def _record(path: Path) -> Report | single.Run:
+    """A report or a run, whose mappings were found to be readable."""
+    found = single.read(path) if single.is_one(path) else report.read(path)
     try:
-        for _, side in found.sides:
+        for side in Run(title="", found=found).sides:
             for row in side.layers:
                 nest.lines(row)
     except MappingError as error:
@@ -117,15 +150,18 @@ def _told_apart(names: Sequence[str], hints: Sequence[str]) -> list[str]:
 
 def sides(runs: Iterable[Run]) -> tuple[Shown, ...]:
     """All sides in order; one that several runs share, figure by figure, once."""
-    found: list[tuple[str, Side]] = []
+    found: list[tuple[Run, Side]] = []
     for run in runs:
-        for _, side in run.found.sides if run.found else ():
+        for side in run.sides:
             if all(side != other for _, other in found):
-                found.append((run.title, side))
-    names = [f"{side.label} on {side.machine}" for _, side in found]
-    titles = _told_apart(names, [title for title, _ in found])
+                found.append((run, side))
+    names = [
+        f"{side.label} on {side.machine}" if isinstance(run.found, Report) else run.title
+        for run, side in found
+    ]
+    titles = _told_apart(names, [run.title for run, _ in found])
     return tuple(
-        Shown(key=f"side-{place}", title=title, run=run, side=side)
+        Shown(key=f"side-{place}", title=title, run=run.title, side=side)
         for place, (title, (run, side)) in enumerate(zip(titles, found, strict=True), 1)
     )
 

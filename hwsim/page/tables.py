@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from hwsim.page.runs import Shown, ShownLayer
 from hwsim.page.tradeoff import Placed
@@ -206,6 +207,7 @@ LAYER_COLUMNS = (
     Column("layer", numeric=False),
     Column("side", numeric=False),
     Column("operation", numeric=False),
+    Column("stride"),
     Column("bits"),
     Column("MACs"),
     Column("cycles"),
@@ -237,6 +239,7 @@ def _layer(layer: ShownLayer, row: LayerRow, shown: Shown) -> Row:
         Cell(layer.name, layer.name, link=f"#{layer.key}" if layer.mapped else ""),
         Cell(shown.title, shown.title),
         Cell(row.op, row.op),
+        _stride(row),
         _bits(row),
         Cell(f"{row.macs:,}", row.macs),
         Cell(f"{row.cycles:,}", row.cycles),
@@ -251,6 +254,13 @@ def _layer(layer: ShownLayer, row: LayerRow, shown: Shown) -> Row:
     fused = "fused" if row.fused_into else ""
     marks = {"name": row.name, "side": shown.title, "op": row.op, "bound": fused or row.bound}
     return Row(cells=cells, marks=marks | {"fused": fused})
+
+
+def _stride(row: LayerRow) -> Cell:
+    """Of rows and columns; older records do not tell."""
+    if row.strides is None:
+        return Cell(NOTHING)
+    return Cell(" x ".join(map(str, dict.fromkeys(row.strides))), prod(row.strides))
 
 
 def _bits(row: LayerRow) -> Cell:

@@ -52,7 +52,7 @@ class Placed:
 def placed(runs: Sequence[Run], shown: Sequence[Shown]) -> tuple[Placed, ...]:
     """Sides first, then the fronts' points, by energy; of those that others beat, the first 1,000.
 
-    Every point without accuracy is judged among such alone, see `points.best_of`.
+    Points without accuracy or area are judged among such alone, see `points.best_of`.
     """
     found = [(_of_side(each), each.run, each.key) for each in shown]
     found += [(point, run.title, "") for run in runs for point in _by_energy(run.front)]
