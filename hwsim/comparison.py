@@ -103,18 +103,12 @@ def side(place: str) -> Side:
         path = found[0]
     if not path.is_file():
         raise InputError(f"{path}: no such folder or file of results")
-    if path.name == single.RECORD or _is_single(path):
+    if single.is_one(path):
         if chosen:
             raise InputError(f"{place}: a run of `hwsim simulate` has one side alone")
         return single.read(path).side
     sides = dict(report.read(path).sides)
     return sides[chosen or SIDES[1]]
-
-
-def _is_single(path: Path) -> bool:
-    """Whether a file under another name is a record of one side."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        return any('"kind": "run"' in line for _, line in zip(range(3), lines, strict=False))
 
 
 def compare(first: Side, second: Side) -> Sides:

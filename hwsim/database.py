@@ -10,6 +10,7 @@ from time import sleep
 
 from hwsim.errors import InputError
 
+MAGIC = b"SQLite format 3\0"
 BUSY_S = 60.0
 LOG_TRIES = 50
 
@@ -35,6 +36,12 @@ def opened(file: Path, *, kind: int, version: int, schema: str) -> sqlite3.Conne
         connection.close()
         raise
     return connection
+
+
+def is_database(file: Path) -> bool:
+    """Whether a file is one of SQLite's, by its first bytes or its name."""
+    with file.open("rb") as content:
+        return content.read(len(MAGIC)) == MAGIC or file.suffix == ".sqlite"
 
 
 def _prepare(

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from hwsim.explore.space import Space
     from hwsim.progress import Progress
 
-STORE = "points.sqlite"
-
 
 def explore_space(
     name: Annotated[str, typer.Argument(help="A space, or the path of your own YAML.")],
@@ -47,7 +45,7 @@ def explore_space(
     with complaints():
         space = _space(name, points=points, seed=seed)
         folder = out or RESULTS / space.name
-        found = _explored(space, folder, store or folder / STORE, workers=workers, cluster=cluster)
+        found = _explored(space, folder, store, workers=workers, cluster=cluster)
         _say(found, folder, as_json=as_json)
 
 
@@ -66,18 +64,19 @@ def _space(name: str, *, points: int | None, seed: int | None) -> "Space":
 
 
 def _explored(
-    space: "Space", folder: Path, store: Path, *, workers: int | None, cluster: str | None
+    space: "Space", folder: Path, store: Path | None, *, workers: int | None, cluster: str | None
 ) -> "Findings":
     from hwsim.explore.crew import crew
     from hwsim.explore.findings import findings
     from hwsim.explore.output import contents
     from hwsim.explore.run import explore
+    from hwsim.explore.store import FILE
     from hwsim.progress import shown
     from hwsim.results import check_writable, write_files
 
     check_writable(folder)
     with shown() as progress:
-        run = _run(space, store, progress)
+        run = _run(space, store or folder / FILE, progress)
         with crew(workers=workers, cluster=cluster) as members:
             explore(run, members, progress=progress)
         progress("drawing and writing the results")

@@ -43,14 +43,16 @@ class LayerRow(Config):
     """One layer on one side.
 
     `operations` are points of the loop nest, `macs` those of weighted layers. `bounds` holds the
-    loop bounds of the dimensions larger than 1. `ifmap_bits`, `weight_bits`, `ofmap_bits` and
-    `psum_bits` are bits an element; `dram_bits` is the layer's whole traffic. A layer with
-    `fused_into` rides on that layer's output: no cycles, traffic or mapping, only arithmetic.
+    loop bounds of the dimensions larger than 1, `strides` those of rows and of columns, which older
+    records lack. `ifmap_bits`, `weight_bits`, `ofmap_bits` and `psum_bits` are bits an element;
+    `dram_bits` is the layer's whole traffic. A layer with `fused_into` rides on that layer's output
+    at no cycles, traffic or mapping, only arithmetic.
     """
 
     name: str
     op: str
     bounds: dict[str, Count]
+    strides: tuple[Count, Count] | None = None
     macs: Count
     operations: Count
     cycles: Count
@@ -243,6 +245,7 @@ def _row(found: "LayerResult") -> LayerRow:
         name=layer.name,
         op=str(layer.op),
         bounds={dim: size for dim, size in layer.bounds.items() if size > 1},
+        strides=(layer.stride_h, layer.stride_w),
         macs=layer.macs,
         operations=layer.operations,
         cycles=cost.cycles,
@@ -342,9 +345,11 @@ def to_csv(report: Report) -> str:
 
 def flat(row: LayerRow) -> dict[str, object]:
     """A layer without its mapping, as a row of a spreadsheet."""
-    record = row.model_dump(exclude={"mapping", "bounds", "energy_by_component_pj"})
+    record = row.model_dump(exclude={"mapping", "bounds", "strides", "energy_by_component_pj"})
     energies = row.energy_by_component_pj
-    return record | {f"energy_{name}_pj": energies[name] for name in COMPONENTS}
+    rows, columns = row.strides or (None, None)
+    strides = {"stride_h": rows, "stride_w": columns}
+    return record | {f"energy_{name}_pj": energies[name] for name in COMPONENTS} | strides
 
 
 def contents(report: Report, plots: Iterable[str]) -> dict[str, bytes]:

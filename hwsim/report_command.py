@@ -13,7 +13,11 @@ NAME, NAME_OF_SEVERAL = "report.html", "comparison.html"
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders that `hwsim run` wrote.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders that `hwsim run`, `simulate` or `explore` wrote, or the files in them.",
+        ),
     ],
     out: Annotated[
         Path | None,

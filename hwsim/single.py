@@ -66,6 +66,14 @@ def to_csv(run: Run) -> str:
     return text.getvalue()
 
 
+def is_one(path: Path) -> bool:
+    """Whether a file is a record of one side, whatever its name."""
+    if path.name == RECORD:
+        return True
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return any('"kind": "run"' in line for _, line in zip(range(3), lines, strict=False))
+
+
 def read(path: Path) -> Run:
     """The record in a file. Raises InputError naming file, key and value."""
     return read_record(path, Run, what="a record of a run")

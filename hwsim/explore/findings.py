@@ -8,17 +8,18 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from math import exp
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.explore.run import Run
 from hwsim.explore.space import MAXIMISED, SETTINGS
-from hwsim.explore.store import MEASURED, Selection
+from hwsim.explore.store import MEASURED, Selection, Store
 
-# Points of a plot's background: by their keys, which are hashes, these are a fair sample.
+# Points of a plot's background: the first by key, which is a hash, are a fair sample.
 SAMPLE = 4000
 
 Cell = str | int | float | None
@@ -56,8 +57,8 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All that a run's outputs are made of. `counts`: rows of the family by status; `sample`: the
-    objectives of some points, and their value of the compared parameter, for plots."""
+    """All that a run's outputs are made of. `counts`: rows of the family by status; `sample`: some
+    of the points, whether on the front or not."""
 
     space: str
     description: str
@@ -77,7 +78,6 @@ def findings(run: Run) -> Findings:
     space = run.task.space
     wanted = Selection(run.family, space.axes, space.constraints)
     shown = _columns(run)
-    named = [*space.objectives, *([space.compare] if space.compare else [])]
     return Findings(
         space=space.name,
         description=space.description,
@@ -86,10 +86,10 @@ def findings(run: Run) -> Findings:
         compare=space.compare,
         points=run.store.total(wanted),
         counts=run.store.count(run.family),
-        front=tuple(front(run, wanted, shown)),
+        front=tuple(front(run.store, wanted, space.objectives, shown)),
         effects=tuple(_effects(run, wanted)),
         compared=tuple(_compared(run, wanted, shown)),
-        sample=tuple(dict(zip(named, row, strict=True)) for row in _sample(run, wanted, named)),
+        sample=tuple(sample(run.store, wanted, shown, most=SAMPLE)),
     )
 
 
@@ -101,20 +101,21 @@ def _columns(run: Run) -> list[str]:
     return ["key", *SETTINGS, *own, *filled, *MEASURED]
 
 
-def front(run: Run, wanted: Selection, shown: Sequence[str]) -> Iterator[Record]:
+def front(
+    store: Store, wanted: Selection, objectives: Sequence[str], shown: Sequence[str]
+) -> Iterator[Record]:
     """Points that no other matches or beats in all objectives, by the first of these; of points
     that are equal in all the first by key."""
-    space, kept = run.task.space, np.empty((0, len(run.task.space.objectives)))
-    signs = np.array([-1.0 if name in MAXIMISED else 1.0 for name in space.objectives])
-    keys: list[object] = []
-    for chunk in run.store.rows(wanted, ["key", *space.objectives]):
+    kept, keys = np.empty((0, len(objectives))), list[object]()
+    signs = np.array([-1.0 if name in MAXIMISED else 1.0 for name in objectives])
+    for chunk in store.rows(wanted, ["key", *objectives]):
         values = np.array([row[1:] for row in chunk], float) * signs
         values = np.concatenate((kept, values))
         keys = [*keys, *(row[0] for row in chunk)]
         chosen = undominated(values)
         kept, keys = values[chosen], [keys[place] for place in chosen]
     for place in np.lexsort(kept.T[::-1]):
-        row = run.store.find(str(keys[place]))
+        row = store.find(str(keys[place]))
         assert row is not None
         yield {name: row[name] for name in shown}
 
@@ -191,13 +192,11 @@ def _compared(run: Run, wanted: Selection, shown: Sequence[str]) -> Iterator[Com
         )
 
 
-def _sample(run: Run, wanted: Selection, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    left = SAMPLE
-    for chunk in run.store.rows(wanted, columns):
-        yield from chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            return
+def sample(store: Store, wanted: Selection, shown: Sequence[str], *, most: int) -> Iterator[Record]:
+    """So many points, the first by key."""
+    rows = chain.from_iterable(store.rows(wanted, shown))
+    for row in islice(rows, most):
+        yield dict(zip(shown, cast(tuple[Cell, ...], row), strict=True))
 
 
 def to_json(found: Findings) -> str:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from hwsim import gallery, registry
 from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
+from hwsim.page import explored, points
 from hwsim.ruled import ruled
 from hwsim.table import digits
 
@@ -30,8 +31,10 @@ MOST_SHOWN, LEAST_SHARE = 12, 0.0005
 
 
 def contents(found: Findings) -> dict[str, bytes]:
-    """findings.json, tables as CSV, and the plots as PNG and SVG."""
+    """findings.json, tables as CSV, points for `hwsim report`, and the plots as PNG and SVG."""
     files = {"findings.json": to_json(found).encode()} | tables(found)
+    if found.front:
+        files[points.FILE] = _points(found)
     for hook, needs in HOOKS.items():
         if not found.front or (needs and not getattr(found, needs)):
             continue
@@ -40,6 +43,15 @@ def contents(found: Findings) -> dict[str, bytes]:
             for suffix in ("png", "svg"):
                 files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
     return files
+
+
+def _points(found: Findings) -> bytes:
+    """The front and some of the points that it beats, as the page of runs reads them."""
+    records = [*found.front, *found.sample[: explored.MOST_OTHERS]]
+    front = points.Front(
+        schema_version=1, points=tuple(explored.points(records, list(found.parameters)))
+    )
+    return (front.model_dump_json(exclude_none=True, indent=1) + "\n").encode()
 
 
 def shown(found: Findings) -> RenderableType:

@@ -19,6 +19,7 @@ from hwsim.explore.evaluate import OK, Row
 from hwsim.explore.fields import Value
 from hwsim.explore.space import MAXIMISED, MEASURES, SETTINGS, Limits
 
+FILE = "points.sqlite"
 KIND, VERSION = 0x68777370, 1  # "hwsp"
 LABELS = ("key", "family", "status", "reason")
 MEASURED = (*MEASURES, *(f"{component}_pj" for component in COMPONENTS))
@@ -72,11 +73,19 @@ class Store:
     def add_columns(self, names: Iterable[str]) -> None:
         """Makes a column for each parameter that has none."""
         self._open.execute("BEGIN IMMEDIATE")
-        known = {row["name"] for row in self._open.execute("PRAGMA table_info(points)")}
+        known = self.columns()
         for name in names:
             if name not in known:
                 self._open.execute(f"ALTER TABLE points ADD COLUMN {quoted(name)}")
         self._open.execute("COMMIT")
+
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return [row["name"] for row in self._open.execute("PRAGMA table_info(points)")]
+
+    def families(self) -> list[str]:
+        """The families of its rows."""
+        return [row[0] for row in self._open.execute("SELECT DISTINCT family FROM points")]
 
     def find(self, key: str) -> Row | None:
         """The row of a point, if there is one."""
