@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from hwsim.explore.findings import Findings
 from hwsim.explore.output import UNITS
@@ -43,6 +44,9 @@ def _panel(axes: Axes, found: Findings, pair: tuple[str, str]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     plain_logarithms(axes.xaxis, axes.yaxis)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(LogLocator(subs=(2, 3, 4, 5, 6, 8)))  # 9000 would touch 10000
+        axis.set_tick_params(which="major", labelsize=7)
     axes.grid()
 
 
