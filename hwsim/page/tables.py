@@ -154,9 +154,10 @@ def _accuracy(side: Side, first: Side) -> Cell:
 
 def tradeoffs(points: Sequence[Placed]) -> Table:
     """All points of the charts, with whatever else is known of them."""
+    top1 = any(each.point.accuracy is not None for each in points)
     area = any(each.point.area_mm2 is not None for each in points)
     settings = list(dict.fromkeys(name for each in points for name in each.point.settings))
-    heads = ["energy µJ", "latency ms", "top-1 %", *(["area mm²"] if area else [])]
+    heads = ["energy µJ", "latency ms", *["top-1 %"] * top1, *["area mm²"] * area]
     return Table(
         key="tradeoff-table",
         caption="Points of the trade-off",
@@ -167,7 +168,7 @@ def tradeoffs(points: Sequence[Placed]) -> Table:
             Column("beaten by another", numeric=False),
             *(Column(name, numeric=_are_numbers(points, name)) for name in settings),
         ),
-        rows=tuple(_tradeoff(each, area=area, settings=settings) for each in points),
+        rows=tuple(_tradeoff(each, top1=top1, area=area, settings=settings) for each in points),
     )
 
 
@@ -177,16 +178,16 @@ def _are_numbers(points: Sequence[Placed], name: str) -> bool:
     return all(value is None or type(value) in (int, float) for value in found)
 
 
-def _tradeoff(each: Placed, *, area: bool, settings: Sequence[str]) -> Row:
+def _tradeoff(each: Placed, *, top1: bool, area: bool, settings: Sequence[str]) -> Row:
     point = each.point
-    top1 = None if point.accuracy is None else 100 * point.accuracy
+    share = None if point.accuracy is None else 100 * point.accuracy
     cells = [
         Cell(point.label, point.label, link=f"#{each.link}" if each.is_side else ""),
         Cell(each.run, each.run),
         _number(point.energy_pj / PJ_A_MICROJOULE),
         _number(point.latency_ms),
-        Cell(NOTHING) if top1 is None else Cell(f"{top1:.2f}", top1),
-        *([_number(point.area_mm2)] if area else []),
+        *[Cell(NOTHING) if share is None else Cell(f"{share:.2f}", share)] * top1,
+        *[_number(point.area_mm2)] * area,
         Cell("no" if each.best else "yes", "no" if each.best else "yes"),
         *(_setting(point.settings.get(name)) for name in settings),
     ]

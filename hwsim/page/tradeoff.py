@@ -14,7 +14,7 @@ from hwsim.table import digits
 
 MOST_OTHERS = 1000
 NAMED_POINTS, MANY_POINTS = 12, 40
-LOG_RANGE = 50
+LOG_RANGE = 10
 WIDTH_PX, HEIGHT_PX = 440, 320
 PJ_A_MICROJOULE = 1e6
 Record = dict[str, Any]
@@ -31,6 +31,7 @@ class Down:
 
 LATENCY = Down("latency", "latency (ms)", 1)
 ACCURACY = Down("accuracy", "top-1 accuracy (%)", -1)
+AREA = Down("area", "area (mm²)", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +82,22 @@ def _by_energy(points: Sequence[Point]) -> list[Point]:
 
 
 def charts(points: Sequence[Placed]) -> Iterator[Chart]:
-    """Energy against latency, and against accuracy where two points or more have one."""
-    yield _chart(points, LATENCY)
-    judged = [each for each in points if each.point.accuracy is not None]
-    if len(judged) > 1:
-        yield _chart(judged, ACCURACY)
-
-
-def _chart(points: Sequence[Placed], down: Down) -> Chart:
+    """Energy against latency, and against accuracy and area where two points or more have one."""
     names = list(dict.fromkeys(each.run for each in points))
+    yield _chart(points, LATENCY, names)
+    judged = [each for each in points if each.point.accuracy is not None]
+    built = [each for each in points if each.point.area_mm2 is not None]
+    for own, down in ((judged, ACCURACY), (built, AREA)):
+        if len(own) > 1:
+            yield _chart(own, down, names)
+
+
+def _chart(points: Sequence[Placed], down: Down, names: list[str]) -> Chart:
+    """The same run is of the same colour in all of them."""
     sides = [_record(each) for each in points if each.is_side]
-    found = [_record(each) for each in points if not each.is_side]
-    records = [*found, *sides]  # sides on top
+    ranked = sorted(points, key=lambda each: each.best)
+    found = [_record(each) for each in ranked if not each.is_side]
+    records = [*found, *sides]  # sides on top, then what is best
     named = records if len(records) <= NAMED_POINTS else sides
     best = sum(each.best for each in points)
     return chart(
@@ -124,6 +129,7 @@ def _record(each: Placed) -> Record:
         "energy": point.energy_pj / PJ_A_MICROJOULE,
         "latency": point.latency_ms,
         "accuracy": None if point.accuracy is None else 100 * point.accuracy,
+        "area": point.area_mm2,
         "link": f"#{each.link}",
         "said": "; ".join(_said(each)),
     }
