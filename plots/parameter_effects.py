@@ -33,5 +33,6 @@ def draw_exploration(found: Findings) -> Figure:
         plain_logarithms(axes.xaxis)
         axes.set_xlabel("worst over best value (ratio of geometric means); label: % of variance")
         axes.set_title(f"{found.space}: what each parameter does by itself")
-        figure.legend(loc="outside lower center", ncols=max(len(measures), 1))
+        if measures:
+            figure.legend(loc="outside lower center", ncols=len(measures))
     return figure

@@ -47,7 +47,8 @@ def constrained(task: bytes, points: Sequence[Point]) -> list[Row]:
 
 
 def _excluded(row: Row) -> Row:
-    return row | {"status": EXCLUDED, "energy_pj": None, "latency_ms": None}
+    unmeasured = {"energy_pj": None, "latency_ms": None}
+    return row | unmeasured | {"status": EXCLUDED, "reason": "area_mm2"}
 
 
 def noted(task: bytes, points: Sequence[Point]) -> list[Row]:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import product
 from math import exp, log
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from hwsim.explore.findings import Findings, findings, undominated
-from hwsim.explore.output import contents
+from hwsim.explore.findings import Findings, findings, to_json, undominated
+from hwsim.explore.output import contents, shown
 from hwsim.explore.run import Run, explore
 from hwsim.explore.store import Store
 from hwsim.page import runs
@@ -127,6 +129,26 @@ def test_a_store_of_several_spaces_is_none_of_them(tmp_path: Path) -> None:
     refused(lambda: runs.load([tmp_path]), f"{store.file}: holds points of 2 spaces")
 
 
+def test_it_is_said_why_points_are_missing(tmp_path: Path) -> None:
+    limits = {"area_mm2": {"most": 10}}
+    with closing(Store(tmp_path / "points.sqlite")) as store:
+        run = Run.of(cheap_points.task(constraints=limits), store)
+        explore(run, Crewed(Inline()), evaluate=cheap_points.constrained)
+        store.keep([{"key": "x", "status": "infeasible", "reason": "no [room]"}], run.family)
+        none = findings(run)
+    assert [tuple(each) for each in none.reasons] == [
+        ("excluded", "area_mm2", 4),
+        ("infeasible", "no [room]", 1),
+    ]
+    console = Console(record=True, width=100)
+    console.print(shown(none))
+    said = console.export_text()
+    assert "4 excluded by their area_mm2\n1 infeasible: no [room]" in "\n".join(
+        line.rstrip() for line in said.splitlines()
+    )
+    assert json.loads(to_json(none))["reasons"][0]["points"] == 4
+
+
 def test_the_table_is_plain(run: Run) -> None:
     with sqlite3.connect(run.store.file) as known:
         kinds = {row[0] for row in known.execute('SELECT typeof("axes.X") FROM points')}
@@ -139,5 +161,5 @@ def test_a_space_without_points_says_so(tmp_path: Path) -> None:
     store = Store(tmp_path / "points.sqlite")
     none = findings(Run.of(cheap_points.task(), store))
     store.close()
-    assert (none.points, none.front, none.counts) == (0, (), {})
+    assert (none.points, none.front, none.counts, none.reasons) == (0, (), {}, ())
     assert set(contents(none)) == {"findings.json"}

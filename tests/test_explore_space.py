@@ -58,6 +58,10 @@ def test_shipped_spaces_load(name: str) -> None:
         ({"objectives": ["accuracy"]}, "objectives = 'accuracy': only scenarios"),
         ({"objectives": ["power"]}, "objectives.0 = 'power'"),
         ({"constraints": {"volume": {"most": 1}}}, "constraints.volume"),
+        (
+            {"constraints": {"area_mm2": {"least": 9, "most": 3}}},
+            "constraints.area_mm2.least = 9.0: exceeds most = 3",
+        ),
         ({"strategy": {"kind": "annealing"}}, "strategy"),
         ({"fill": {"field": "GLB", "area_mm2": 3}}, "fill.field = 'GLB'"),
         ({"parametres": {}}, "parametres = {}: unknown key; did you mean 'parameters'?"),

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from hwsim.explore.run import Run
 from hwsim.explore.space import MAXIMISED, SETTINGS
-from hwsim.explore.store import MEASURED, Selection, Store
+from hwsim.explore.store import MEASURED, Reason, Selection, Store
 
 # Points of a plot's background: the first by key, which is a hash, are a fair sample.
 SAMPLE = 4000
+REASONS = 5
 
 Cell = str | int | float | None
 Record = dict[str, Cell]
@@ -57,7 +58,8 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All that a run's outputs are made of. `counts`: rows of the family by status; `sample`: some
+    """All that a run's outputs are made of. `counts`: rows of the family by status;
+    `reasons`: why some were not measured, the most frequent ones; `sample`: some
     of the points, whether on the front or not."""
 
     space: str
@@ -67,6 +69,7 @@ class Findings:
     compare: str | None
     points: int
     counts: dict[str, int]
+    reasons: tuple[Reason, ...]
     front: tuple[Record, ...]
     effects: tuple[Effect, ...]
     compared: tuple[Compared, ...]
@@ -86,6 +89,7 @@ def findings(run: Run) -> Findings:
         compare=space.compare,
         points=run.store.total(wanted),
         counts=run.store.count(run.family),
+        reasons=tuple(run.store.reasons(run.family, most=REASONS)),
         front=tuple(front(run.store, wanted, space.objectives, shown)),
         effects=tuple(_effects(run, wanted)),
         compared=tuple(_compared(run, wanted, shown)),
@@ -202,6 +206,7 @@ def sample(store: Store, wanted: Selection, shown: Sequence[str], *, most: int) 
 def to_json(found: Findings) -> str:
     """All of it but the sample."""
     record = {key: value for key, value in asdict(found).items() if key != "sample"}
+    record["reasons"] = [each._asdict() for each in found.reasons]
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from hwsim import gallery, registry
+from hwsim.explore.evaluate import EXCLUDED
 from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
+from hwsim.explore.store import Reason
 from hwsim.page import explored, points
 from hwsim.ruled import ruled
 from hwsim.table import digits
@@ -58,11 +61,20 @@ def shown(found: Findings) -> RenderableType:
     """Counts, the front, what each parameter does, and the comparison."""
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(found.counts.items()))
     parts: list[RenderableType] = [f"{found.space}: {counts or 'no points'}"]
+    parts += [Text(_why(each)) for each in found.reasons]
     if found.front:
-        parts += ["", _front(found), "", _effects(found)]
+        parts += ["", _front(found)]
+    if found.effects:
+        parts += ["", _effects(found)]
     if found.compared:
         parts += ["", _compared(found)]
     return Group(*parts)
+
+
+def _why(found: Reason) -> str:
+    """Why points were not measured, in a line."""
+    link = " by their" if found.status == EXCLUDED else ":"
+    return f"{found.points:,} {found.status}{link} {found.reason}"
 
 
 def number(measure: str, value: Cell) -> str:

@@ -86,6 +86,13 @@ class Limits(Config):
     least: Number | None = None
     most: Number | None = None
 
+    @model_validator(mode="after")
+    def _some_are_admitted(self) -> Self:
+        if self.least is not None and self.most is not None and self.least > self.most:
+            reason = f"exceeds most = {self.most:g}: nothing is within"
+            raise FieldError(key="least", value=self.least, reason=reason)
+        return self
+
     def admit(self, value: object) -> bool:
         """Whether a value lies within; what is no number does not."""
         if not isinstance(value, int | float):

@@ -114,6 +114,15 @@ class Store:
         )
         return {row[0]: row[1] for row in found}
 
+    def reasons(self, family: str, *, most: int) -> list["Reason"]:
+        """Why rows of a family were not measured, what is said most often first."""
+        found = self._open.execute(
+            "SELECT status, reason, COUNT(*) FROM points WHERE family = ? AND reason IS NOT NULL "
+            "GROUP BY status, reason ORDER BY COUNT(*) DESC, reason LIMIT ?",
+            (family, most),
+        )
+        return [Reason(*row) for row in found]
+
     def rows(self, wanted: Selection, columns: Sequence[str]) -> Iterator[list[tuple[object, ...]]]:
         """The chosen columns of all rows, by key, in lists of at most CHUNK."""
         listed = ", ".join(map(quoted, columns))
@@ -146,6 +155,14 @@ class Store:
             f"ORDER BY {quoted(measure)}{down}, key LIMIT 1"
         )
         return dict(self._open.execute(query, (*wanted.arguments, value)).fetchone())
+
+
+class Reason(NamedTuple):
+    """Why so many points were not measured: a constraint, or what cannot be built or run."""
+
+    status: str
+    reason: str
+    points: int
 
 
 class Group(NamedTuple):
