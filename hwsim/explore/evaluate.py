@@ -28,11 +28,20 @@ from hwsim.workload import Layer
 
 # What became of a point: measured, outside the constraints, or one that cannot be built or run.
 OK, EXCLUDED, INFEASIBLE = "ok", "excluded", "infeasible"
+# How complaints begin here, where layers have no names.
+NAMELESS = "layer '': "
 # Mappings whose counts a worker keeps, some kB each.
 MOST_MAPPINGS = 60_000
 
 # Modules that decide a row beside those that decide a mapping's cost.
-DECISIVE = ("area", "explore.evaluate", "explore.fields", "explore.offers", "explore.workloads")
+DECISIVE = (
+    "area",
+    "explore.evaluate",
+    "explore.fields",
+    "explore.offers",
+    "explore.workloads",
+    "search.words",
+)
 
 Row = dict[str, Value | None]
 Chosen = Mapping[str, Value]
@@ -104,7 +113,8 @@ def _row(task: Task, point: Point) -> Row:
                 return row | {"status": EXCLUDED, "reason": measure}
         return row | _measured(task, settings, machine)
     except InputError as error:
-        return row | {"status": INFEASIBLE, "reason": str(error)}
+        reason = str(error).removeprefix(NAMELESS)
+        return row | {"status": INFEASIBLE, "reason": reason}
 
 
 def _machine(task: Task, settings: Mapping[str, Setting], row: Row) -> Accelerator:
