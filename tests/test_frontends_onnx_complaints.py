@@ -85,3 +85,9 @@ def test_a_graph_that_reads_what_nothing_makes_is_damaged(tmp_path: Path) -> Non
     found.graph.node[1].input[0] = "gone"
     path = saved(found, tmp_path)
     refused(lambda: network_from_onnx(path), f"{path}: is damaged: Relu '' reads 'gone'")
+
+
+def test_an_operator_without_its_operands_is_named(tmp_path: Path) -> None:
+    path = saved(model("agraph (float[4, 9] x) => (float[4, 9] y) { y = STFT(x) }"), tmp_path)
+    said = f"{path}: the node that makes 'y': operator STFT: its operands do not fit"
+    refused(lambda: network_from_onnx(path), said)

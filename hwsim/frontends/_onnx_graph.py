@@ -28,7 +28,11 @@ from hwsim.frontends._onnx_values import (
 
 # Constants no larger than this tell shape inference what they hold: axes, sizes, repeats.
 MOST_TELLING = 1024
-INFERENCE_FAILURES = (onnx.shape_inference.InferenceError, RuntimeError)
+INFERENCE_FAILURES = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    RuntimeError,
+)
 
 
 def walk(
