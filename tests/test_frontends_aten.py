@@ -52,6 +52,34 @@ def test_the_loop_nest_of_a_convolution_computes_it(case: tuple[nn.Conv2d, Tenso
     torch.testing.assert_close(ofmap.flatten(1, 2), conv(ifmap))
 
 
+def taps(made: int, size: int, stride: int, pad: int) -> int:
+    """How many (output, tap) pairs of one axis have an input, or its padding."""
+    return sum((out + pad - tap) % stride == 0 for out in range(made) for tap in range(size))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        nn.ConvTranspose2d(4, 6, (3, 4), stride=(2, 3), padding=1, output_padding=(1, 2)),
+        nn.ConvTranspose2d(4, 6, (3, 5), stride=(3, 1), padding=(0, 2), groups=2),
+        nn.ConvTranspose1d(4, 6, 4, stride=2, padding=1),
+    ],
+)
+def test_transposed_convolutions_multiply_no_zeros_between_inputs(
+    part: nn.ConvTranspose2d | nn.ConvTranspose1d,
+) -> None:
+    sizes = (2, 4, 5, 7)[: len(part.kernel_size) + 2]
+    net, made = read(nn.Sequential(part, nn.ReLU()), sizes), part(torch.ones(sizes)).shape
+    *phases, relu = net
+    expected = made[0] * 4 * 6 // part.groups
+    pads = [pad for pad in part.padding if isinstance(pad, int)]
+    for out, size, stride, pad in zip(made[2:], part.kernel_size, part.stride, pads, strict=True):
+        expected *= taps(out, size, stride, pad)
+    assert sum(layer.macs for layer in phases) == expected
+    assert sum(layer.words("ofmap") for layer in phases) == made.numel()
+    assert set(net.edges) == {(layer.name, relu.name) for layer in phases}
+
+
 @pytest.mark.parametrize(
     "pool",
     [
@@ -219,6 +247,13 @@ def test_concatenation_reads_as_much_as_it_writes() -> None:
 def test_tokens_lie_along_the_groups() -> None:
     layer = only_layer(nn.Sequential(nn.LayerNorm(8)), (2, 5, 8))
     assert (layer.N, layer.G, layer.P, layer.Q) == (10, 8, 1, 1)
+
+
+def test_enlarging_moves_data_and_zeros_made_up_are_none() -> None:
+    layer = only_layer(nn.Upsample(scale_factor=2, mode="bilinear"), (1, 2, 3, 4))
+    assert (layer.op, layer.G, layer.P, layer.Q) == (Op.COPY, 2, 6, 8)
+    _, chosen = read(lambda x: torch.where(x > 0, x, torch.zeros_like(x)), (2, 5))
+    assert (chosen.op, chosen.operands) == (Op.MULTIPLY, 2)  # what is compared, and x
 
 
 def test_padding_reads_only_what_is_there() -> None:

@@ -215,7 +215,7 @@ def test_moving_no_data_makes_no_layer(forward: Forward) -> None:
 @pytest.mark.parametrize(
     ("part", "size", "operator"),
     [
-        (nn.ConvTranspose2d(3, 4, 2), (1, 3, 6, 5), "aten.conv_transpose2d"),
+        (nn.ConvTranspose2d(3, 4, 2, dilation=2), (1, 3, 6, 5), "aten.conv_transpose2d"),
         (nn.LSTM(4, 5), (6, 2, 4), "aten.lstm"),
         (Functional(lambda x: torch.fft.fft(x).real), (2, 8), "aten.fft_fft"),
         (Functional(lambda x: x[x > 0]), (2, 8), "aten.index"),

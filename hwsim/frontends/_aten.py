@@ -48,7 +48,8 @@ KINDS = {
     "concat": "cat concat concatenate hstack stack vstack",
     "copy": """
         embedding flip gather im2col index index_select repeat repeat_interleave roll tile tril
-        triu upsample_nearest1d upsample_nearest2d
+        triu upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
+        upsample_nearest2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa
         """,
     "reduction": """
         amax amin argmax argmin linalg_vector_norm logsumexp max mean min norm prod std sum var
@@ -124,6 +125,8 @@ BY_NAME: dict[str, Lowering] = {
     "_adaptive_avg_pool2d": partial(_windows.adaptive_pool, 2),
     "conv1d": partial(_windows.convolution, 1),
     "conv2d": partial(_windows.convolution, 2),
+    "conv_transpose1d": partial(_windows.transposed, 1),
+    "conv_transpose2d": partial(_windows.transposed, 2),
     "max_pool1d": partial(_windows.pool, 1),
     "max_pool2d": partial(_windows.pool, 2),
     "avg_pool1d": partial(_windows.pool, 1),
@@ -148,11 +151,15 @@ WEIGHT_ARGUMENTS = {
     "convolution": "weight",
     "conv1d": "weight",
     "conv2d": "weight",
+    "conv_transpose1d": "weight",
+    "conv_transpose2d": "weight",
     "linear": "weight",
     "matmul": "other",
     "mm": "mat2",
     "addmm": "mat2",
 }
+# What they make depends on the shape of their operand alone.
+FILLED = frozenset({"full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like"})
 BATCH_NORMS = frozenset({"batch_norm", "_native_batch_norm_legit_no_training"})
 LABELS = {"scaled_dot_product_attention": "attention"}
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from math import prod
 
 from hwsim.frontends._onnx_call import Call, Step
-from hwsim.frontends._shapes import Pair, Shape, Window, pair, reduced, slid
-from hwsim.workload import Op
+from hwsim.frontends._onnx_values import Array
+from hwsim.frontends._shapes import Pair, Window, pair, phases, reduced, slid
+from hwsim.workload import Layer, Op
 
 
 def spatial_axes(call: Call) -> int:
@@ -72,23 +73,37 @@ def check_channels(call: Call, wanted: int) -> None:
 
 
 def transposed(call: Call) -> list[Step]:
-    """A convolution for each place that an output can have between inputs: no zero is multiplied.
-
-    Output s j + a is a sum over the taps r for which r = a + pad modulo the stride s, of the inputs
-    j + (a + pad - r) / s. Weights [G C, K, R, S]. Raises UnsupportedOperatorError where dilated.
-    """
+    """See `hwsim.frontends._shapes.phases`. Weights [G C, K, R, S]. Raises
+    UnsupportedOperatorError where dilated."""
     axes, weight = spatial_axes(call), call.operand(1)
     assert weight is not None
     given, ones = call.attributes, [1] * axes
     check_channels(call, weight.shape[0])
     if any(step != 1 for step in given.get("dilations", ones)):
         raise call.refusal("dilated windows are not modelled")
-    stride = pair(given.get("strides", ones), axes=axes, absent=1)
-    size = pair(weight.shape[2:], axes=axes, absent=1)
-    pad = pair(transposed_pads(call, axes), axes=axes, absent=0)
-    places = [(row, column) for row in range(stride[0]) for column in range(stride[1])]
-    found = (phase(call, place, size=size, stride=stride, pad=pad, axes=axes) for place in places)
-    return [step for step in found if step]
+    slid = Window(
+        size=pair(weight.shape[2:], axes=axes, absent=1),
+        stride=pair(given.get("strides", ones), axes=axes, absent=1),
+        pad=pair(transposed_pads(call, axes), axes=axes, absent=0),
+    )
+    groups = given.get("group", 1)
+    found = phases(call.name, call.shape(0), call.made, slid, axes=axes, groups=groups)
+    return [
+        Step(
+            layer=layer,
+            reads=(call.node.input[0],),
+            weight=call.node.input[1],
+            weights=None if weight.array is None else own_taps(weight.array, layer, slid, first),
+        )
+        for layer, first in found
+    ]
+
+
+def own_taps(array: Array, layer: Layer, window: Window, first: Pair) -> Array:
+    """The weights of one phase, as its layer has them."""
+    filters = array.reshape(layer.G, layer.C, layer.K, *window.size).swapaxes(1, 2)
+    (row, column), (tall, wide) = first, window.stride
+    return filters[..., row::tall, column::wide][..., ::-1, ::-1].reshape(layer.shape("weight"))
 
 
 def transposed_pads(call: Call, axes: int) -> list[int]:
@@ -101,46 +116,6 @@ def transposed_pads(call: Call, axes: int) -> list[int]:
     grown = [s * (i - 1) + k for s, i, k in zip(strides, sizes, taps, strict=True)]
     cut = [max(0, full - made) for full, made in zip(grown, call.made[2:], strict=True)]
     return [(total + (rule != "SAME_UPPER")) // 2 for total in cut]
-
-
-def phase(
-    call: Call, place: Pair, *, size: Pair, stride: Pair, pad: Pair, axes: int
-) -> Step | None:
-    """The convolution that makes every `stride`-th output from `place` on; None: there is none."""
-    groups, weight = call.attributes.get("group", 1), call.operand(1)
-    assert weight is not None
-    first = [(at + edge) % step for at, edge, step in zip(place, pad, stride, strict=True)]
-    taps = [-(-(k - r) // s) for k, r, s in zip(size, first, stride, strict=True)]
-    lead = [(at + edge) // s for at, edge, s in zip(place, pad, stride, strict=True)]
-    made = image_rows(call.made, axes=axes)
-    rows = [-(-(length - at) // s) for length, at, s in zip(made, place, stride, strict=True)]
-    if min(*taps, *rows) < 1:
-        return None
-    sub = Window(
-        size=(taps[0], taps[1]), pad=(max(0, taps[0] - 1 - lead[0]), max(0, taps[1] - 1 - lead[1]))
-    )
-    alone = stride == (1, 1)
-    layer = slid(
-        call.name if alone else f"{call.name}.{place[0]}_{place[1]}",
-        call.shape(0),
-        (*call.made[:2], *(rows if axes == 2 else rows[1:])),
-        sub,
-        axes=axes,
-        op=Op.CONV,
-        groups=groups,
-    )
-    weights = None
-    if weight.array is not None:
-        filters = weight.array.reshape(groups, layer.C, layer.K, *size).swapaxes(1, 2)
-        own = filters[..., first[0] :: stride[0], first[1] :: stride[1]][..., ::-1, ::-1]
-        weights = own.reshape(layer.shape("weight"))
-    reads = (call.node.input[0],)
-    return Step(layer=layer, reads=reads, weight=call.node.input[1], weights=weights)
-
-
-def image_rows(sizes: Shape, *, axes: int) -> Pair:
-    """Rows and columns of an image, one row of a signal."""
-    return pair(sizes[2:], axes=axes, absent=1)
 
 
 def pool(call: Call) -> list[Step]:

@@ -1,7 +1,8 @@
 """Layers made of shapes alone, whatever the file or library that the network comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import numpy
@@ -75,6 +76,30 @@ def slid(
         pad_h=window.pad[0],
         pad_w=window.pad[1],
     )
+
+
+def phases(
+    name: str, ifmap: Shape, ofmap: Shape, window: Window, *, axes: int, groups: int
+) -> Iterator[tuple[Layer, Pair]]:
+    """A transposed convolution: one for each place that an output can have between inputs, so that
+    no zero is multiplied; and its first filter row and column, of which it has every stride-th.
+
+    Output s j + a is a sum over the taps r for which r = a + pad modulo the stride s, of the inputs
+    j + (a + pad - r) / s.
+    """
+    (tall, wide), pad, stride = window.size, window.pad, window.stride
+    made = pair(ofmap[-axes:], axes=axes, absent=1)
+    for place in product(range(stride[0]), range(stride[1])):
+        first = (place[0] + pad[0]) % stride[0], (place[1] + pad[1]) % stride[1]
+        taps = -(-(tall - first[0]) // stride[0]), -(-(wide - first[1]) // stride[1])
+        lead = (place[0] + pad[0]) // stride[0], (place[1] + pad[1]) // stride[1]
+        rows = [-(-(n - at) // step) for n, at, step in zip(made, place, stride, strict=True)]
+        if min(*taps, *rows) < 1:
+            continue
+        own = Window(size=taps, pad=(max(0, taps[0] - 1 - lead[0]), max(0, taps[1] - 1 - lead[1])))
+        label = name if stride == (1, 1) else f"{name}.{place[0]}_{place[1]}"
+        sizes = (*ofmap[:-axes], *rows[-axes:])
+        yield slid(label, ifmap, sizes, own, axes=axes, op=Op.CONV, groups=groups), first
 
 
 def padded(name: str, ifmap: Shape, ofmap: Shape, *, top: int, left: int) -> Layer:

@@ -67,16 +67,18 @@ def trace(program: ExportedProgram, modules: Mapping[str, type[nn.Module]], *, n
         local = issubclass(names.module(node), nn.LocalResponseNorm)
         made = _aten.first_only(Op.NORMALISATION, call) if local else _aten.lower(call)
         steps += made
-        makers[node] = (made[-1].layer.name,)
+        makers[node] = tuple(step.layer.name for step in made if step.ofmap is node)
     return Trace(name, program, constants, tuple(steps), views, makers)
 
 
 def find_constants(program: ExportedProgram) -> frozenset[Node]:
-    """The nodes that depend on no input: parameters, buffers, and what is computed from them."""
+    """The nodes that depend on no input's data: parameters, buffers, tensors filled with a number,
+    and what is computed from these."""
     inputs = frozenset(program.graph_signature.user_inputs)
     found: set[Node] = set()
     for node in program.graph.nodes:
-        if node.name not in inputs and found.issuperset(node.all_input_nodes):
+        filled = operator(node) in _aten.FILLED
+        if filled or (node.name not in inputs and found.issuperset(node.all_input_nodes)):
             found.add(node)
     return frozenset(found)
 

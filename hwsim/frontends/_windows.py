@@ -8,7 +8,7 @@ from math import prod
 from torch.fx import Node
 
 from hwsim.frontends._call import Call, Step, shape
-from hwsim.frontends._shapes import Window, image, pair, reduced, slid
+from hwsim.frontends._shapes import Window, image, pair, phases, reduced, slid
 from hwsim.workload import Layer, Op
 
 
@@ -40,9 +40,24 @@ def convolution(axes: int, call: Call) -> list[Step]:
 def any_convolution(call: Call) -> list[Step]:
     """The core operator that stands for convolutions of any rank."""
     axes = len(call.shape("weight")) - 2
-    if call.arguments["transposed"] or axes not in (1, 2):
+    if axes not in (1, 2):
         raise call.refusal("only convolutions of signals and images are modelled")
-    return convolution(axes, call)
+    return (transposed if call.arguments["transposed"] else convolution)(axes, call)
+
+
+def transposed(axes: int, call: Call) -> list[Step]:
+    """See `hwsim.frontends._shapes.phases`. Raises UnsupportedOperatorError where dilated."""
+    given = call.arguments
+    if pair(given["dilation"], axes=axes, absent=1) != (1, 1):
+        raise call.refusal("dilated windows are not modelled")
+    window = Window(
+        size=pair(call.shape("weight")[2:], axes=axes, absent=1),
+        stride=pair(given["stride"], axes=axes, absent=1),
+        pad=pair(given["padding"], axes=axes, absent=0),
+    )
+    sizes = call.shape("input"), shape(call.node)
+    found = phases(call.name, *sizes, window, axes=axes, groups=given["groups"])
+    return [Step(layer, (given["input"],), given["weight"], call.node) for layer, _ in found]
 
 
 def pool(axes: int, call: Call) -> list[Step]:
