@@ -43,6 +43,7 @@ def to_onnx(model: nn.Module, path: Path, images: Tensor) -> None:
     wide = any(CONTAINERS[0] < one.bits <= CONTAINERS[1] for one in held) or rounds_wide(plain)
     opset = OPSET_OF_16_BITS if wide else OPSET
     found = exported(plain, images, path, opset=opset).model_proto
+    check_open(found, path)
     found.producer_name, found.producer_version = "hwsim", ""
     without_notes(found)
     hold_integers(found, held)
@@ -52,6 +53,17 @@ def to_onnx(model: nn.Module, path: Path, images: Tensor) -> None:
         path.write_bytes(found.SerializeToString(deterministic=True))
     except OSError as fault:
         raise InputError(f"{path}: cannot be written: {fault.strerror}") from fault
+
+
+def check_open(model: Any, path: Path) -> None:
+    """Raises InputError where the network took the number of images for a constant: the exporter
+    then fixes it without a word."""
+    for given in model.graph.input:
+        if not given.type.tensor_type.shape.dim[0].dim_param:
+            raise InputError(
+                f"{path}: the network cannot be exported: its arithmetic takes the number of "
+                "images for a constant, as len(images) is; say images.shape[0]"
+            )
 
 
 def rounds_wide(plain: nn.Module) -> bool:

@@ -187,11 +187,21 @@ class Undecided(nn.Module):
         return found if float(images.sum()) > 0 else -found
 
 
+class Counting(Undecided):
+    """Its forward pass takes the number of images for a constant."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.layer(images.reshape(len(images), -1))
+        return found
+
+
 def test_what_cannot_be_exported_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, images = tmp_path / "net.onnx", torch.zeros(2, 3)
     refused(lambda: to_onnx(Undecided(), path, images), f"{path}: the network cannot be exported: ")
+    said = f"{path}: the network cannot be exported: its arithmetic takes the number of images"
+    refused(lambda: to_onnx(Counting(), path, images), said)
     (tmp_path / "file").write_bytes(b"")
     absent = tmp_path / "file" / "net.onnx"
     refused(lambda: to_onnx(nn.Linear(3, 2), absent, images), f"{absent}: cannot be written: ")
