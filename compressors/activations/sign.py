@@ -98,7 +98,7 @@ def mean_magnitudes(layer: nn.Module, ifmap: Tensor) -> Tensor:
         return ifmap.abs().mean(-1, keepdim=True)
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
     groups, taps = layer.groups, layer.kernel_size
-    means = ifmap.abs().unflatten(1, (groups, -1)).mean(2)
+    means = ifmap.abs().reshape(ifmap.shape[0], groups, -1, *ifmap.shape[2:]).mean(2)
     box = ifmap.new_full((groups, 1, *taps), 1 / prod(taps))
     scales = product(layer, means, box, None)
     return scales.repeat_interleave(layer.out_channels // groups, 1)
