@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
 from math import ceil, gcd, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator, Array, Memory
@@ -180,29 +180,53 @@ def kept_bits(layer: Layer, memory: Memory, tensor: str) -> float:
     return min(bits, memory.code_bits(layer, tensor))
 
 
+class Room(NamedTuple):
+    """A memory's level, the bits that tiles may fill, and those of an element of each tensor."""
+
+    level: str
+    usable_bits: float
+    element_bits: dict[str, float]
+
+
+def rooms(layer: Layer, machine: Accelerator) -> tuple[Room, ...]:
+    """Those of all memories but the outermost level's."""
+    return tuple(
+        Room(
+            level.level,
+            memory.usable_bits,
+            {t: kept_bits(layer, memory, t) for t in memory.tensors if t in layer.tensors},
+        )
+        for level in machine.levels[1:]
+        for memory in level.memories
+    )
+
+
 def overflow(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
     """Which tensors exceed which level, and by how much; None where everything fits.
 
     A tensor at home takes no tile's room.
     """
-    return next(_excesses(mapping, layer, machine), None)
+    return excess(mapping, layer, rooms(layer, machine))
 
 
-def _excesses(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[str]:
+def excess(mapping: Mapping, layer: Layer, rooms: Iterable[Room]) -> str | None:
+    """The same, of these memories."""
+    return next(_excesses(mapping, layer, rooms), None)
+
+
+def _excesses(mapping: Mapping, layer: Layer, rooms: Iterable[Room]) -> Iterator[str]:
     tiles: dict[int, dict[str, int]] = {}
-    for level in machine.levels[1:]:
-        for memory in level.memories:
-            sizes = {}
-            for tensor in memory.tensors:
-                for name, before in mapping.stores(tensor)[1:]:
-                    if name == level.level and tensor in layer.tensors:
-                        if before not in tiles:
-                            tiles[before] = mapping.tile(layer, before)
-                        words = tile_words(layer, tensor, tiles[before])
-                        sizes[tensor] = kept_bits(layer, memory, tensor) * words
-            if sum(sizes.values()) > memory.usable_bits:
-                listed = " + ".join(f"{tensor} {bits}" for tensor, bits in sizes.items())
-                yield f"{level.level}: {listed} bits exceed {memory.usable_bits:.0f}"
+    for room in rooms:
+        sizes = {}
+        for tensor, bits in room.element_bits.items():
+            for name, before in mapping.stores(tensor)[1:]:
+                if name == room.level:
+                    if before not in tiles:
+                        tiles[before] = mapping.tile(layer, before)
+                    sizes[tensor] = bits * tile_words(layer, tensor, tiles[before])
+        if sum(sizes.values()) > room.usable_bits:
+            listed = " + ".join(f"{tensor} {bits}" for tensor, bits in sizes.items())
+            yield f"{room.level}: {listed} bits exceed {room.usable_bits:.0f}"
 
 
 def validate(mapping: Mapping, layer: Layer, machine: Accelerator) -> None:
@@ -226,7 +250,7 @@ def _checks(mapping: Mapping, layer: Layer, machine: Accelerator) -> Iterator[It
     yield chain(*(_tensor_faults(mapping, tensor, machine) for tensor in layer.tensors))
     yield _side_faults(mapping, machine)
     yield _axis_faults(mapping, layer, machine)
-    yield _excesses(mapping, layer, machine)
+    yield _excesses(mapping, layer, rooms(layer, machine))
 
 
 def _loop_faults(mapping: Mapping, layer: Layer) -> Iterator[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.hardware import Accelerator, Array, MemoryLevel
-from hwsim.mapping import Loop, Mapping, Node, Store, kept_bits, overflow
+from hwsim.mapping import Loop, Mapping, Node, Store, excess, kept_bits, rooms
 from hwsim.workload import Layer
 
 Ints = NDArray[np.int64]
@@ -111,13 +111,14 @@ def fitting(layer: Layer, machine: Accelerator, candidates: Iterable[Mapping]) -
     optional = {
         Store(level.level, ("weight",)) for level in outer_levels(machine) if _optional(level)
     }
+    room = rooms(layer, machine)
     for candidate in candidates:
-        fit = overflow(candidate, layer, machine) is None
+        fit = excess(candidate, layer, room) is None
         if fit:
             yield candidate
         if optional.intersection(node for node in candidate if isinstance(node, Store)):
             fewer = Mapping(tuple(node for node in candidate if node not in optional))
-            if fit or overflow(fewer, layer, machine) is None:
+            if fit or excess(fewer, layer, room) is None:
                 yield fewer
 
 

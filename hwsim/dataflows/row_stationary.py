@@ -10,7 +10,7 @@ channels and t times over filters (and, beyond the chip's table, g times over gr
 """
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from hwsim.dataflows._parts import (
 )
 from hwsim.hardware import Accelerator, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Node, kept_bits, tile_words
+from hwsim.search.dominance import unbeaten
 from hwsim.workload import Layer
 
 
@@ -151,8 +152,8 @@ def _choices(layer: Layer, machine: Accelerator) -> Ints:
         _crossed(
             _column([e]),
             images,
-            _sets(columns // min(e, columns), layer),
-            _sets(folds // -(-e // columns), layer),
+            _sets(columns // min(e, columns), layer.C, layer.K, layer.G),
+            _sets(folds // -(-e // columns), layer.C, layer.K, layer.G),
             pe_tiles,
         )
         for e in tile_sizes(layer.P, columns * folds)
@@ -176,13 +177,14 @@ def _crossed(*tables: Ints) -> Ints:
     return np.hstack([table[own] for table, own in zip(tables, places, strict=True)])
 
 
-def _sets(places: int, layer: Layer) -> Ints:
+@lru_cache(maxsize=2**12)
+def _sets(places: int, channels: int, filters: int, layer_groups: int) -> Ints:
     """Ways to fill places with sets, a row (r, t, g) each: more channels leave fewer filters, then
     groups, or just one where the buffer has no room for more."""
     found = []
-    for r in tile_sizes(layer.C, places):
-        t = min(places // r, layer.K)
-        g = min(places // (r * t), layer.G)
+    for r in tile_sizes(channels, places):
+        t = min(places // r, filters)
+        g = min(places // (r * t), layer_groups)
         found += [(r, t, groups) for groups in dict.fromkeys((g, 1))]
     return np.array(found, np.int64).reshape(-1, 3)
 
@@ -226,11 +228,7 @@ def _undominated(layer: Layer, choices: Ints) -> list[Pass]:
     """Choices that no other matches or beats in steps and in every loop's trips at once."""
     trips = _trips(layer, choices)
     order = np.lexsort(trips.T[::-1])
-    left, kept = trips[order], []
-    while order.size:
-        kept.append(order[0])
-        unbeaten = (left < left[0]).any(axis=1)
-        order, left = order[unbeaten], left[unbeaten]
+    kept = order[unbeaten(trips[order])]
     return [
         Pass(m, n, e, p, q, Sets(*sets[:3]), Sets(*sets[3:]))
         for m, n, e, p, q, *sets in choices[kept].tolist()

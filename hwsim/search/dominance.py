@@ -16,6 +16,26 @@ ROUNDING = 1e-12
 
 
 @compiled()
+def unbeaten(rows: Ints) -> Any:
+    """The numbers of those rows that none before them matches or beats in all columns."""
+    kept, count = np.empty(rows.shape[0], np.int64), 0
+    for row in range(rows.shape[0]):
+        beaten = False
+        for other in kept[:count]:
+            beaten = True
+            for column in range(rows.shape[1]):
+                if rows[row, column] < rows[other, column]:
+                    beaten = False
+                    break
+            if beaten:
+                break
+        if not beaten:
+            kept[count] = row
+            count += 1
+    return kept[:count]
+
+
+@compiled()
 def undominated(features: Floats, spread: Ints, key: Ints) -> Any:
     """The numbers of those options, in order, that no other one with the same places and tiles
     above the array beats or equals in all `features` [feature, option], and of some more."""
