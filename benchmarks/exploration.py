@@ -1,9 +1,11 @@
 """Machines a minute for MobileNetV2: `python -m benchmarks.exploration`.
 
 First in this process: CPU seconds of an evaluation by how many points share a machine's shape (the
-others differ in bandwidth, clock and supply), beside `hwsim.simulate` without its cache. Then the
-same points through one process and through two, by the clock, both ways within one run; other work
-on the machine slows both.
+others differ in bandwidth, clock and supply), beside `hwsim.simulate` without its cache. Then
+points through one process and through two, both ways within one run: by the clock, which other work
+on the machine slows, and the CPU seconds that this process takes to hand them out and to keep their
+rows. All else is done by the workers side by side, so that a worker's time over this one's is how
+many workers it could keep at work.
 """
 
 import os
@@ -77,18 +79,19 @@ def simulated_seconds(machine: str) -> float:
     return process_time() - start
 
 
-def clock_seconds(asked: Task, folder: Path, *, workers: int) -> float:
-    """By the clock, of an evaluation through so many processes that have begun."""
+def clock_seconds(asked: Task, folder: Path, *, workers: int) -> tuple[float, float]:
+    """By the clock, of an evaluation through so many processes that have begun; and CPU seconds of
+    this process."""
     store = Store(folder / f"{asked.space.machine}_{workers}.sqlite")
     with crews.crew(workers=workers) as members:
         warm = [members.executor.submit(evaluate, asked.to_bytes(), ()) for _ in range(4)]
         for future in warm:
             future.result()
-        start = perf_counter()
+        start, own = perf_counter(), process_time()
         explore(Run.of(asked, store), members)
-        taken = perf_counter() - start
+        taken, own = perf_counter() - start, process_time() - own
     store.close()
-    return taken / asked.space.size
+    return taken / asked.space.size, own / asked.space.size
 
 
 def shortened(asked: Task, shapes: int) -> Task:
@@ -113,9 +116,10 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             few, each = shortened(asked, 12), {}
             for workers in WORKERS:
-                each[workers] = clock_seconds(few, Path(folder), workers=workers)
+                each[workers], own = clock_seconds(few, Path(folder), workers=workers)
                 _line(machine, f"{few.space.size} points, {workers} processes", each[workers])
         print(f"{machine:18} two processes over one: {each[1] / each[2]:.2f}")
+        _line(machine, "handing out and keeping, CPU", own)
 
 
 def _line(machine: str, way: str, taken: float, *, cores: int = 1) -> None:

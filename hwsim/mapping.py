@@ -14,7 +14,7 @@ from math import ceil, gcd, prod
 from typing import Any, NamedTuple
 
 from hwsim.errors import MappingError
-from hwsim.hardware import Accelerator, Array, Memory
+from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
 from hwsim.workload import DIMS, RELEVANT, Layer
 
 REDUCED = frozenset("CRS")
@@ -185,18 +185,24 @@ class Room(NamedTuple):
 
     level: str
     usable_bits: float
-    element_bits: dict[str, float]
+    element_bits: tuple[tuple[str, float], ...]
 
 
-def rooms(layer: Layer, machine: Accelerator) -> tuple[Room, ...]:
-    """Those of all memories but the outermost level's."""
+def rooms(
+    layer: Layer, machine: Accelerator, *, levels: Iterable[MemoryLevel] | None = None
+) -> tuple[Room, ...]:
+    """Those of all memories at these levels, or of all but the outermost."""
     return tuple(
         Room(
             level.level,
             memory.usable_bits,
-            {t: kept_bits(layer, memory, t) for t in memory.tensors if t in layer.tensors},
+            tuple(
+                (tensor, kept_bits(layer, memory, tensor))
+                for tensor in memory.tensors
+                if tensor in layer.tensors
+            ),
         )
-        for level in machine.levels[1:]
+        for level in (machine.levels[1:] if levels is None else levels)
         for memory in level.memories
     )
 
@@ -218,7 +224,7 @@ def _excesses(mapping: Mapping, layer: Layer, rooms: Iterable[Room]) -> Iterator
     tiles: dict[int, dict[str, int]] = {}
     for room in rooms:
         sizes = {}
-        for tensor, bits in room.element_bits.items():
+        for tensor, bits in room.element_bits:
             for name, before in mapping.stores(tensor)[1:]:
                 if name == room.level:
                     if before not in tiles:

@@ -98,7 +98,8 @@ def nest(layer: Layer, nodes: Iterable[Node]) -> Mapping:
             if tile == extent[node.dim]:
                 continue
             extent[node.dim] = tile
-            node = Loop(node.dim, tile, node.axis)
+            if tile < node.tile:
+                node = Loop(node.dim, tile, node.axis)
         kept.append(node)
     return Mapping(tuple(kept))
 

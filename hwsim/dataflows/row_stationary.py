@@ -18,7 +18,6 @@ import numpy as np
 from hwsim.dataflows._parts import (
     Ints,
     even_tile,
-    fits,
     fitting,
     grid,
     halves,
@@ -31,7 +30,7 @@ from hwsim.dataflows._parts import (
     tile_sizes,
 )
 from hwsim.hardware import Accelerator, MemoryLevel
-from hwsim.mapping import Loop, Mapping, Node, kept_bits, tile_words
+from hwsim.mapping import Loop, Mapping, Node, Room, kept_bits, rooms, tile_words
 from hwsim.search.dominance import unbeaten
 from hwsim.workload import Layer
 
@@ -146,7 +145,8 @@ def _choices(layer: Layer, machine: Accelerator) -> Ints:
     """A row a choice: m, n, e, p, q, and sets across and down."""
     (_, columns), (_, rows) = grid(machine)
     folds = rows // min(layer.R, rows)
-    pe_tiles = _pe_tiles(layer, machine)
+    pads = rooms(layer, machine, levels=inner_levels(machine))
+    pe_tiles = _pe_tiles(layer.C, layer.K, layer.S, pads)
     images = _column(halves(layer.N))
     parts = [
         _crossed(
@@ -189,16 +189,19 @@ def _sets(places: int, channels: int, filters: int, layer_groups: int) -> Ints:
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-def _pe_tiles(layer: Layer, machine: Accelerator) -> Ints:
-    """Rows (p, q) that fit the pads: for each q the most filters."""
-    pads = inner_levels(machine)
+@lru_cache(maxsize=2**10)
+def _pe_tiles(channels: int, filters: int, columns: int, pads: tuple[Room, ...]) -> Ints:
+    """Rows (p, q) that fit the pads: for each q the most filters, of so many `columns`."""
 
     def fit(p: int, q: int) -> bool:
-        words = {"ifmap": q * layer.S, "weight": p * q * layer.S, "ofmap": p}
-        return fits(pads, layer, words)
+        words = {"ifmap": q * columns, "weight": p * q * columns, "ofmap": p}
+        return all(
+            sum(words[tensor] * bits for tensor, bits in room.element_bits) <= room.usable_bits
+            for room in pads
+        )
 
-    channels = largest(layer.C, partial(fit, 1))
-    found = [(largest(layer.K, partial(fit, q=q)), q) for q in tile_sizes(layer.C, channels)]
+    most = largest(channels, partial(fit, 1))
+    found = [(largest(filters, partial(fit, q=q)), q) for q in tile_sizes(channels, most)]
     return np.array(found, np.int64).reshape(-1, 2)
 
 
