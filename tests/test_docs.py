@@ -29,6 +29,7 @@ from hwsim.registry import PACKAGES, hook, names
 from hwsim.scenario_file import Scenario
 from hwsim.workload import Layer
 from tests.example_report import EXAMPLES, example
+from tests.onnx_models import model, saved
 from tests.pages import BLOCKS, COMMANDS, PAGES, ROOT, Block, Command, titled
 
 LONG_CODE = ("search(", "to_onnx(", "training=True")
@@ -44,11 +45,13 @@ READERS: dict[str, type[Config]] = {
     ".": Constraints,
 }
 OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
-# Commands that install, train or measure for long, or need what does not ship or code writes.
+# Commands that install, train or measure for long, or need what does not ship.
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
-ABSENT = ("path/to/", "model.onnx", "program.pt2", "lenet5_int8")
-LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster")
-LONG_RUNS = ("explore d", "mixed_precision", "shiftcnn", "codesign_mobilenet", "run energy")
+ABSENT = ("path/to/",)
+LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2")
+LONG_RUNS = ("mixed_precision", "run shiftcnn", "codesign_mobilenet", "run energy")
+# Long ones that another page shows and has run.
+ELSEWHERE = {"README.md": ("explore dataflows",)}
 
 
 @pytest.mark.parametrize("block", EXAMPLES_OF_CODE)
@@ -115,10 +118,15 @@ def _parse(words: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({command.page for command in COMMANDS}))
-def test_commands_run(page: str, tmp_path: Path) -> None:
-    """In order, in a folder that holds the YAML files of the pages, and the run that they show."""
+def test_commands_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in a folder that holds the YAML files of the pages, the run that they show, and the
+    user's own files of which they speak."""
     copytree(ROOT / "docs" / "mobilenet_int8", tmp_path / "docs" / "mobilenet_int8")
-    left_out = INSTALLS + ABSENT + LONG + LONG_RUNS
+    left_out = INSTALLS + ABSENT + LONG + LONG_RUNS + ELSEWHERE.get(page, ())
+    if page == "docs/networks.md":
+        _write_networks(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        next(block for block in BLOCKS if "to_onnx(" in block.text).executed()
     for block in BLOCKS:
         if block.language == "yaml" and block.title:
             (tmp_path / Path(block.title).name).write_text(block.text, encoding="utf-8")
@@ -128,6 +136,14 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
             assert done.returncode == 0, (command.line, done.stderr)
             if command.output:
                 (tmp_path / command.output).write_text(done.stdout, encoding="utf-8")
+
+
+def _write_networks(folder: Path) -> None:
+    """A model whose size is open, and a program."""
+    module, images = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), torch.zeros(1, 3, 12, 10)
+    torch.export.save(torch.export.export(module, (images,)), folder / "program.pt2")
+    text = "agraph (float[N, 3, H, W] input) => (float[N, 3, P, Q] out) { out = Relu(input) }"
+    saved(model(text), folder).rename(folder / "model.onnx")
 
 
 def _run(command: Command, folder: Path) -> "subprocess.CompletedProcess[str]":
