@@ -3,16 +3,17 @@
 First in this process: CPU seconds of an evaluation by how many points share a machine's shape (the
 others differ in bandwidth, clock and supply), beside `hwsim.simulate` without its cache. Then
 points through one process and through two, both ways within one run: by the clock, which other work
-on the machine slows, and the CPU seconds that this process takes to hand them out and to keep their
-rows. All else is done by the workers side by side, so that a worker's time over this one's is how
-many workers it could keep at work.
+on the machine slows, and in CPU seconds of the workers, which say whether two of them do anything
+twice, and of this process, which hands points out and keeps their rows. A worker's seconds over
+this process's are how many workers it could keep at work.
 """
 
 import os
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
+from typing import NamedTuple
 
 from hwsim.explore import crew as crews
 from hwsim.explore.evaluate import Task, evaluate
@@ -79,19 +80,40 @@ def simulated_seconds(machine: str) -> float:
     return process_time() - start
 
 
-def clock_seconds(asked: Task, folder: Path, *, workers: int) -> tuple[float, float]:
-    """By the clock, of an evaluation through so many processes that have begun; and CPU seconds of
-    this process."""
+class Taken(NamedTuple):
+    """Seconds of an evaluation: by the clock, of all workers together, and of this process."""
+
+    clock: float
+    workers: float
+    here: float
+
+
+def taken_through(asked: Task, folder: Path, *, workers: int) -> Taken:
+    """What evaluations take through so many processes that have begun."""
     store = Store(folder / f"{asked.space.machine}_{workers}.sqlite")
     with crews.crew(workers=workers) as members:
         warm = [members.executor.submit(evaluate, asked.to_bytes(), ()) for _ in range(4)]
         for future in warm:
             future.result()
+        before = worked(members)
         start, own = perf_counter(), process_time()
         explore(Run.of(asked, store), members)
-        taken, own = perf_counter() - start, process_time() - own
+        clock, here = perf_counter() - start, process_time() - own
+        taken = Taken(clock, worked(members) - before, here)
     store.close()
-    return taken / asked.space.size, own / asked.space.size
+    return Taken(*(seconds / asked.space.size for seconds in taken))
+
+
+def worked(members: crews.Crew) -> float:
+    """CPU seconds of all workers since they began."""
+    asked = [members.executor.submit(own_seconds) for _ in range(4 * members.width)]
+    return sum(dict(future.result() for future in asked).values())
+
+
+def own_seconds() -> tuple[int, float]:
+    """This process, and its CPU seconds; slow enough for every worker to be asked."""
+    sleep(0.3)
+    return os.getpid(), process_time()
 
 
 def shortened(asked: Task, shapes: int) -> Task:
@@ -116,10 +138,10 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             few, each = shortened(asked, 12), {}
             for workers in WORKERS:
-                each[workers], own = clock_seconds(few, Path(folder), workers=workers)
-                _line(machine, f"{few.space.size} points, {workers} processes", each[workers])
-        print(f"{machine:18} two processes over one: {each[1] / each[2]:.2f}")
-        _line(machine, "handing out and keeping, CPU", own)
+                each[workers] = taken_through(few, Path(folder), workers=workers)
+                _line(machine, f"{workers} processes, clock", each[workers].clock)
+                _line(machine, f"{workers} processes, CPU", each[workers].workers)
+        _line(machine, "handing out and keeping, CPU", each[2].here)
 
 
 def _line(machine: str, way: str, taken: float, *, cores: int = 1) -> None:
