@@ -12,7 +12,7 @@ from hwsim.page import points
 from hwsim.scenario_file import Scenario, compressors_library, plan_of, planner_library, sought
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from hwsim.experiment import Subject
 
@@ -121,14 +121,14 @@ def lessons(found: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Top-1 of a network on the images and labels of a data set."""
+    """Which images of a data set a network tells right."""
 
     found: Any
 
-    def __call__(self, module: "nn.Module") -> float:
-        from hwsim.accuracy import top1
+    def __call__(self, module: "nn.Module") -> "Tensor":
+        from hwsim.accuracy import told_right
 
-        return top1(module, self.found.images, self.found.labels)
+        return told_right(module, self.found.images, self.found.labels)
 
     @property
     def fingerprint(self) -> str:

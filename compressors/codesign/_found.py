@@ -119,6 +119,7 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
             for one in findings.dropped
         ),
         comparisons=findings.comparisons,
+        gap=max(findings.goal.solve.gaps, default=0.0),
         evolution=_evolution(findings, best) if findings.check else None,
     )
 
@@ -152,6 +153,7 @@ def _totals(found: Totals) -> codesign_report.Totals:
         latency_ms=found.get("latency"),
         size_bits=found["size"],
         accuracy=found.get("accuracy"),
+        accuracy_error=found.get("error"),
     )
 
 

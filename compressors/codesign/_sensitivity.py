@@ -1,6 +1,7 @@
 """How much accuracy a layer's compression costs: measured, or told by a proxy that is cheaper.
 
-- measured: the user's accuracy of the network with that layer alone compressed.
+- measured: the user's accuracy of the network with that layer alone compressed, as far as it tells
+  more than noise.
 - output_error: the squared error of the network's output, as a share of its squares.
 - hessian: the second-order term of the loss, half the mean curvature times the squared change, of
   weights and of ifmaps (Dong et al., HAWQ-V2, arXiv:1911.03852, Sec. 3: the mean of the Hessian's
@@ -13,6 +14,7 @@ its scores, and the monotone curve nearest to them turns scores into drops.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -148,13 +150,19 @@ def spread(scores: Sequence[float], count: int) -> list[int]:
 
 
 def curve(scores: Sequence[float], drops: Sequence[float]) -> Callable[[float], float]:
-    """The monotone function nearest to these drops, 0 at 0 and flat beyond the largest score."""
+    """The monotone function nearest to these drops: 0 at 0, from the middle of each step to that of
+    the next above zero in a line, and flat beyond the last.
+
+    So of two scores the larger stands for more, as far as any were measured to do harm.
+    """
     order = np.argsort(scores, kind="stable")
-    x = np.concatenate([[0.0], np.asarray(scores, dtype=float)[order]])
-    y = np.maximum(np.concatenate([[0.0], np.asarray(drops, dtype=float)[order]]), 0.0)
-    weights = np.concatenate([[1e6], np.ones(len(order))])
-    smooth = isotonic_regression(y, weights=weights).x
-    return lambda score: float(np.interp(score, x, smooth))
+    x, y = (np.asarray(each, dtype=float)[order] for each in (scores, drops))
+    steps = isotonic_regression(y)
+    centres = [float(x[a:b].mean()) for a, b in pairwise(steps.blocks)]
+    heights = [float(steps.x[a]) for a in steps.blocks[:-1]]
+    rising = [(at, height) for at, height in zip(centres, heights, strict=True) if height > 0]
+    places, values = zip((0.0, 0.0), *rising, strict=True)
+    return lambda score: float(np.interp(score, places, values))
 
 
 def rank_correlation(scores: Sequence[float], drops: Sequence[float]) -> float | None:

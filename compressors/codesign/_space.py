@@ -24,7 +24,6 @@ from hwsim.workload import Layer
 
 MOST_STATES = 50_000  # of one layer
 Price = Callable[[Layer], Cost]
-Drop = Callable[[float], float]  # the accuracy that a measure stands for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +53,13 @@ def hands_on(layer: str) -> str:
 class Builder:
     """Builds the space of a subject from what was found of it.
 
-    `price` raises InputError for a layer that cannot be run; `drop` turns scores into accuracy.
+    `price` raises InputError for a layer that cannot be run.
     """
 
     subject: Subject
     options: Mapping[str, Mapping[str, Option]]
     rates: Mapping[str, Mapping[str, Rate]]
     price: Price
-    drop: Drop
     clock: Clock
     dropped: list[Dropped] = field(default_factory=list)
 
@@ -121,9 +119,8 @@ class Builder:
     def own_drop(self, layer: str, option: Option) -> float:
         """What the option costs in accuracy beyond its group's rate."""
         group = self.subject.group_of(layer)
-        whole = self.rates[group][option.rate].score if group and option.rate else None
-        already = 0.0 if whole is None else self.drop(whole)
-        return max(0.0, self.drop(option.score) - already)
+        already = self.rates[group][option.rate].drop if group and option.rate else 0.0
+        return max(0.0, option.drop - already)
 
     # Widths
 
@@ -157,7 +154,7 @@ class Builder:
     def group_states(self, name: str) -> list[State]:
         """The rates of a group, and what each costs in accuracy."""
         link = group_item(name)
-        rates = {WHOLE: 0.0} | {k: self.drop(rate.score) for k, rate in self.rates[name].items()}
+        rates = {WHOLE: 0.0} | {k: rate.drop for k, rate in self.rates[name].items()}
         return [State({"drop": drop}, {link: key}, key) for key, drop in rates.items()]
 
     def layer_states(
