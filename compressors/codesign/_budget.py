@@ -58,7 +58,7 @@ class Budget:
                 if quantity not in baseline:
                     raise InputError(
                         f"budget: {quantity}_share = {share}: the machine cannot run the network "
-                        "as it is"
+                        "as it is, in words of so many bits: say the most in absolute terms"
                     )
                 limits.append(share * baseline[quantity])
             if limits:

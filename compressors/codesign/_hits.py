@@ -1,7 +1,7 @@
 """Which images a network tells right: their share, and how sure a difference of two shares is."""
 
 from base64 import b64decode, b64encode
-from math import isfinite
+from math import nan
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,20 +10,25 @@ from torch import Tensor
 
 Hits: TypeAlias = NDArray[np.bool_]  # one for each image
 Outcome: TypeAlias = float | Hits  # a share alone, or more
+MOST_SAID = 60  # letters of what was returned, in a complaint
 
 
 def outcome_of(found: Any) -> Outcome:
     """What `evaluate` returned. Raises ValueError on what is neither a share in 0..1 nor true or
-    false for each image, and TypeError on what is no number."""
+    false for each image."""
     if isinstance(found, Tensor):
         found = found.detach().cpu().numpy()
     if isinstance(found, np.ndarray) and found.ndim == 1:
         if not found.size or not np.isin(found, (0, 1)).all():
             raise ValueError("returned a list: must be true or false for each image, one or more")
         return found.astype(bool)
-    share = float(found)
-    if not (isfinite(share) and 0 <= share <= 1):
-        raise ValueError(f"returned {share!r}: must be a share in 0..1, or true or false by image")
+    try:
+        share = float(found)
+    except (TypeError, ValueError):
+        share = nan
+    if not 0 <= share <= 1:
+        said = repr(found)[:MOST_SAID]
+        raise ValueError(f"returned {said}: must be a share in 0..1, or true or false by image")
     return share
 
 

@@ -167,6 +167,7 @@ class _Search:
             rates=found.rates,
             price=self.prices,
             clock=self.clock,
+            dropped=[*found.dropped],
         ).space()
         goal = Goal(space.problem, self.objective)
         repair = Repair(
@@ -189,7 +190,7 @@ class _Search:
                 goal=goal,
                 bounds=bounds,
                 repair=repair,
-                dropped=(*found.dropped, *space.dropped),
+                dropped=space.dropped,
                 comparisons=scores.comparisons,
                 sensitivity=self.sensitivity,
                 check=self.check,

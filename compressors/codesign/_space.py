@@ -53,7 +53,7 @@ def hands_on(layer: str) -> str:
 class Builder:
     """Builds the space of a subject from what was found of it.
 
-    `price` raises InputError for a layer that cannot be run.
+    `price` raises InputError for a layer that cannot be run; `dropped` is what is out before.
     """
 
     subject: Subject
@@ -61,7 +61,7 @@ class Builder:
     rates: Mapping[str, Mapping[str, Rate]]
     price: Price
     clock: Clock
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[Dropped]
 
     def space(self) -> Space:
         """The whole. Raises InputError where nothing is left of a layer."""
@@ -93,7 +93,7 @@ class Builder:
                 self.out(layer, name, f"dominated by {better!r}: no better in anything")
                 del costs[name]
         if not costs:
-            reasons = "; ".join(one.reason for one in self.dropped if one.layer == layer)
+            reasons = "; ".join({one.reason: 0 for one in self.dropped if one.layer == layer})
             raise InputError(f"layer {layer!r}: none of the candidates can be used: {reasons}")
         return [self.options[layer][name] for name in costs]
 

@@ -59,7 +59,7 @@ def accuracy(evaluate: Evaluate, name: str) -> Measure:
             raise EvaluationError(f"evaluate: {type(error).__name__}: {error}") from error
         try:
             return outcome_of(found)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise EvaluationError(f"evaluate: {error}") from error
 
     return Measure(name=f"accuracy {name}", of=measured)

@@ -155,7 +155,7 @@ def test_a_share_alone_gives_no_confidence() -> None:
     with pytest.raises(InputError, match=r"confidence = 0\.2: from 0\.5"):
         Budget(accuracy_drop=0.04, confidence=0.2)
     nothing: Any = {}
-    with pytest.raises(EvaluationError, match="evaluate: float"):
+    with pytest.raises(EvaluationError, match=r"evaluate: returned \{\}"):
         search(
             model,
             None,

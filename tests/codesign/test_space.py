@@ -47,6 +47,7 @@ def built(subject: Subject, found: Survey) -> Space:
         rates=found.rates,
         price=formula,
         clock=Clock(),
+        dropped=[],
     ).space()
 
 
@@ -134,6 +135,7 @@ def test_dominated_candidates_are_in_no_optimum() -> None:
             rates=found.rates,
             price=formula,
             clock=Clock(),
+            dropped=[],
         ).space(),
     )
     assert whole.dropped
