@@ -40,13 +40,15 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         return Choice(plan, None, _files(plan))
     budget, candidates = sought(wanted.search, file=scenario.name)
     planner = planner_library()
+    trials, confirm = judges(subject.judged, wanted.search.images)
     found = planner.search(
         subject.module,
         wanted.machine,
-        Judge(subject.judged),
+        trials,
         budget,
         candidates,
         network=subject.network,
+        confirm=confirm,
         objective=wanted.search.objective,
         sensitivity=wanted.search.sensitivity,
         rounds=wanted.search.rounds,
@@ -91,12 +93,21 @@ def held_out(found: Any, scenario: Scenario) -> tuple[Any, Any]:
     search, total = scenario.compressed.search, len(found.labels)
     if search is None:
         return found, None
-    if search.images >= total:
+    if search.images + search.confirm >= total:
+        key = "confirm" if search.confirm else "images"
         raise InputError(
-            f"{scenario.name}: compressed.search.images = {search.images}: of {total} test images "
-            "some must be left to report accuracy on"
+            f"{scenario.name}: compressed.search.{key} = {getattr(search, key)}: of {total} test "
+            "images some must be left to report accuracy on"
         )
-    return split(found, search.images)
+    return split(found, search.images + search.confirm)
+
+
+def judges(judged: Any, trials: int) -> "tuple[Judge, Judge | None]":
+    """Who judges trials, by so many images, and who whole plans, by the rest, if any is left."""
+    if len(judged.labels) == trials:
+        return Judge(judged), None
+    confirm, found = split(judged, trials)
+    return Judge(found), Judge(confirm)
 
 
 def split(found: Any, count: int) -> tuple[Any, Any]:
