@@ -1,16 +1,15 @@
 """From what trials score to what accuracy they are taken to cost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from compressors.codesign._clock import Clock
 from compressors.codesign._hits import standard_error
-from compressors.codesign._noise import likely_drops
+from compressors.codesign._noise import known, likely_drops, price
 from compressors.codesign._sensitivity import (
     SAMPLES,
     Sensitivity,
-    curve,
     measures,
     rank_correlation,
     spread,
@@ -32,7 +31,7 @@ class Scores:
     sensitivity: Sensitivity
     compare: tuple[Sensitivity, ...]
     comparisons: tuple[Comparison, ...] = ()
-    known: dict[Sensitivity, Measure] = field(default_factory=dict)
+    made: dict[Sensitivity, Measure] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -42,10 +41,10 @@ class Scores:
 
     def named(self, sensitivity: Sensitivity) -> Measure:
         """A measure by name, made once."""
-        if sensitivity not in self.known:
+        if sensitivity not in self.made:
             make = measures(self.bench.subject, self.accuracy)[sensitivity]
-            self.known[sensitivity] = make()
-        return self.known[sensitivity]
+            self.made[sensitivity] = make()
+        return self.made[sensitivity]
 
     def judged(self, found: Survey, clock: Clock) -> Survey:
         """The same, with what each trial is taken to cost. Measures some trials where the score is
@@ -59,8 +58,8 @@ class Scores:
             self.comparisons = tuple(self.comparison(one, tried, clock) for one in others)
             drops = self.likely(every)
         else:
-            drop = self.by_proxy(tried, others, clock)
-            drops = [drop(one.score) for one in every]
+            unit = self.by_proxy(tried, others, clock)
+            drops = [unit * one.score for one in every]
         said = {id(one): drop for one, drop in zip(every, drops, strict=True)}
         return replace(
             found, options=_with_drops(found.options, said), rates=_with_drops(found.rates, said)
@@ -68,21 +67,26 @@ class Scores:
 
     def likely(self, tried: Sequence[Tried]) -> list[float]:
         """What was measured, as far as it is not noise."""
-        before, error = self.bench.outcome({}, self.accuracy), self.named("output_error")
-        after = [self.bench.outcome(one.trial, self.accuracy) for one in tried]
+        error = self.named("output_error")
         return likely_drops(
             [self.drop(one) for one in tried],
-            [standard_error(before, each) for each in after],
+            self.noise(tried),
             [self.bench.score(one.trial, error) for one in tried],
         )
+
+    def noise(self, tried: Sequence[Tried]) -> list[float | None]:
+        """The standard errors of measured drops, None where they are not known."""
+        before = self.bench.outcome({}, self.accuracy)
+        after = (self.bench.outcome(one.trial, self.accuracy) for one in tried)
+        return [standard_error(before, each) for each in after]
 
     def by_proxy(
         self,
         tried: Sequence[Option],
         others: Sequence[Sensitivity],
         clock: Clock,
-    ) -> Callable[[float], float]:
-        """What scores stand for, by trials that are measured."""
+    ) -> float:
+        """The drop that a score of 1 stands for, by trials that are measured."""
         some: Sequence[Option] = tried
         if not others:
             some = [tried[place] for place in spread([one.score for one in tried], SAMPLES)]
@@ -92,7 +96,7 @@ class Scores:
             _compared(self.sensitivity, scores, drops),
             *(self.comparison(one, some, clock) for one in others if one != "measured"),
         )
-        return curve(scores, drops)
+        return price(drops, known(drops, self.noise(some)), scores)
 
     def drop(self, one: Tried) -> float:
         """The measured drop of a trial, below zero where it tells more images right."""

@@ -8,18 +8,16 @@
   diagonal), the Hessian's Gauss-Newton part in its place.
 
 A proxy orders candidates but is no accuracy: a few trials are measured, spread over the range of
-its scores, and the monotone curve nearest to them turns scores into drops.
+its scores, and say what a unit of it costs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import torch
-from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
@@ -147,22 +145,6 @@ def spread(scores: Sequence[float], count: int) -> list[int]:
     order = sorted(range(len(scores)), key=lambda place: scores[place])
     steps = np.linspace(0, len(order) - 1, min(count, len(order)))
     return sorted({order[round(float(step))] for step in steps})
-
-
-def curve(scores: Sequence[float], drops: Sequence[float]) -> Callable[[float], float]:
-    """The monotone function nearest to these drops: 0 at 0, from the middle of each step to that of
-    the next above zero in a line, and flat beyond the last.
-
-    So of two scores the larger stands for more, as far as any were measured to do harm.
-    """
-    order = np.argsort(scores, kind="stable")
-    x, y = (np.asarray(each, dtype=float)[order] for each in (scores, drops))
-    steps = isotonic_regression(y)
-    centres = [float(x[a:b].mean()) for a, b in pairwise(steps.blocks)]
-    heights = [float(steps.x[a]) for a in steps.blocks[:-1]]
-    rising = [(at, height) for at, height in zip(centres, heights, strict=True) if height > 0]
-    places, values = zip((0.0, 0.0), *rising, strict=True)
-    return lambda score: float(np.interp(score, places, values))
 
 
 def rank_correlation(scores: Sequence[float], drops: Sequence[float]) -> float | None:
