@@ -1,7 +1,8 @@
 """What a layer costs: simulated, looked up in a table, or told by a function of the user's."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +16,7 @@ from hwsim.errors import InputError
 from hwsim.found import Question
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.simulate import ask
+from hwsim.simulate import ask, map_layers
 from hwsim.workload import DIMS, Layer
 
 
@@ -58,6 +59,19 @@ class Simulator:
             layer=known, machine=self.machine, objective=self.objective, effort=self.effort
         )
         return self._cost(ask(question).cost)
+
+    def ahead(self, layers: Iterable[Layer], done: Callable[[int], None]) -> None:
+        """Has layers mapped at once, in as many processes as pay, so that answers are known when
+        they are asked for; `done` hears how many more are. The first that cannot be run ends it."""
+        known = [accumulated(layer, self.machine) for layer in layers]
+        with suppress(InputError):
+            map_layers(
+                known,
+                self.machine,
+                objective=self.objective,
+                effort=self.effort,
+                done=lambda names: done(len([*names])),
+            )
 
     def fused(self, layer: Layer) -> Cost:
         """A layer that rides on its producer's output."""

@@ -148,7 +148,12 @@ class _Search:
     @cached_property
     def prices(self) -> Prices:
         """What layers cost."""
-        return Prices(cost=self.priced, store=self.store, network=self.subject.network)
+        return Prices(
+            cost=self.priced,
+            store=self.store,
+            network=self.subject.network,
+            progress=self.clock.progress,
+        )
 
     def run(self) -> Found:
         """The whole search."""
@@ -168,6 +173,7 @@ class _Search:
             price=self.prices,
             clock=self.clock,
             dropped=[*found.dropped],
+            ahead=self.prices.ahead,
         ).space()
         goal = Goal(space.problem, self.objective)
         repair = Repair(
