@@ -2,8 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -60,18 +59,22 @@ class Simulator:
         )
         return self._cost(ask(question).cost)
 
-    def ahead(self, layers: Iterable[Layer], done: Callable[[int], None]) -> None:
-        """Has layers mapped at once, in as many processes as pay, so that answers are known when
-        they are asked for; `done` hears how many more are. The first that cannot be run ends it."""
+    def ahead(self, layers: Iterable[Layer], done: Callable[[int], None]) -> list[Cost]:
+        """The costs of layers that are mapped at once, in as many processes as pay; `done` hears
+        how many more are known. None of them where one cannot be run."""
         known = [accumulated(layer, self.machine) for layer in layers]
-        with suppress(InputError):
-            map_layers(
-                known,
+        numbered = [replace(layer, name=str(number)) for number, layer in enumerate(known)]
+        try:
+            found = map_layers(
+                numbered,
                 self.machine,
                 objective=self.objective,
                 effort=self.effort,
                 done=lambda names: done(len([*names])),
             )
+        except InputError:
+            return []
+        return [self._cost(found[layer.name].cost) for layer in numbered]
 
     def fused(self, layer: Layer) -> Cost:
         """A layer that rides on its producer's output."""

@@ -33,7 +33,7 @@ class Prices:
         if not isinstance(self.cost, Simulator):
             return
         asked = {self._key(layer): layer for layer in layers if not self._rides(layer)}
-        new = [layer for key, layer in asked.items() if self._recalled(key) is None]
+        new = {key: layer for key, layer in asked.items() if self._recalled(key) is None}
         mapped = 0
 
         def done(more: int) -> None:
@@ -41,7 +41,9 @@ class Prices:
             mapped += more
             self.progress("mapping layers", mapped, len(new))
 
-        self.cost.ahead(new, done)
+        found = self.cost.ahead(new.values(), done)
+        for key, cost in zip(new, found, strict=bool(found)):
+            self.store.keep(self._stored(key), _record(cost))
 
     def __call__(self, layer: Layer) -> Cost:
         """The price. Raises InputError for a layer that cannot be run."""
@@ -70,12 +72,16 @@ class Prices:
             return self._asked(layer)
         record = self._recalled(key)
         if record is None:
-            record = self.store.keep(key_of("price", decides, key), _record(self._asked(layer)))
+            record = self.store.keep(self._stored(key), _record(self._asked(layer)))
         return Cost(**record) if isinstance(record, dict) else str(record)
 
     def _recalled(self, key: str) -> Any:
         """What the store has of a price, None where nothing."""
-        return self.store.find(key_of("price", getattr(self.cost, "key", None), key))
+        return self.store.find(self._stored(key))
+
+    def _stored(self, key: str) -> str:
+        """Where the store has a price."""
+        return key_of("price", getattr(self.cost, "key", None), key)
 
     def _asked(self, layer: Layer) -> Cost | str:
         try:
