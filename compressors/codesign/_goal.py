@@ -60,17 +60,21 @@ class Goal:
             if found is None:
                 break
             best = min(best, found, key=self.value)
-            cap = self.value(best) / self.problem.total(found, "energy") * (1 - GAP)
+            energy = self.problem.total(found, "energy")
+            if not energy:  # nothing is less than no energy at all
+                break
+            cap = self.value(best) / energy * (1 - GAP)
         return best
 
-    def front(self, budgets: Budgets) -> list[Choice]:
+    def front(self, budgets: Budgets, *, most_drop: float = float("inf")) -> list[Choice]:
         """Choices of growing loss of accuracy and falling objective, none beaten in both.
 
-        Other budgets hold. Where accuracy is the objective, the other side is energy.
+        Other budgets hold, and no more than `most_drop` is lost, unless all lose more. Where
+        accuracy is the objective, the other side is energy.
         """
         goal = replace(self, objective="energy") if self.objective == "accuracy" else self
         others = {name: most for name, most in budgets.items() if name != "drop"}
-        last = goal.best(others)
+        last = goal.best(others | {"drop": most_drop}) or goal.best(others)
         if last is None:
             return []
         most = self.problem.total(last, "drop")

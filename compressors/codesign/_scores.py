@@ -60,7 +60,8 @@ class Scores:
         else:
             unit = self.by_proxy(tried, others, clock)
             drops = [unit * one.score for one in every]
-        said = {id(one): drop for one, drop in zip(every, drops, strict=True)}
+        most = self.bench.score({}, self.accuracy)  # none can lose more than there is
+        said = {id(one): min(drop, most) for one, drop in zip(every, drops, strict=True)}
         return replace(
             found, options=_with_drops(found.options, said), rates=_with_drops(found.rates, said)
         )

@@ -113,6 +113,14 @@ def test_least_product_of_energy_and_latency(problem: Problem, drop: int) -> Non
         assert goal.value(found) <= min(map(goal.value, within)) / (1 - GAP) + 1e-9
 
 
+def test_no_energy_is_the_least_product() -> None:
+    states = [State({"energy": e, "latency": t}, {}, e) for e, t in ((3.0, 1.0), (0.0, 9.0))]
+    goal = Goal(Problem({"layer": states}), "edp")
+    found = goal.best({})
+    assert found is not None
+    assert goal.value(found) == 0.0
+
+
 @quick
 @given(problems(), st.integers(0, 20))
 def test_least_drop_comes_before_energy(problem: Problem, latency: int) -> None:
