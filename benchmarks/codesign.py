@@ -1,11 +1,11 @@
 """Does the simulator matter? `python -m benchmarks.codesign --help`.
 
 The same search, for the same trials, driven by parameters, by MACs, by bit operations and by
-simulated energy, and the best single candidate for all layers, on several machines. Plans are found
-on some of the test images; what is reported is the simulated energy of the plan on the machine and
-accuracy on the other images. A second table puts the plans of each machine on all others. Every
-trial and every plan is kept in the store as it ends, and a run that was stopped goes on;
-docs/policies.json has the results, docs/policies.md the tables.
+simulated energy, and the best single candidate for all layers, on several machines. Some of the
+test images judge trials, others whole plans; what is reported is the simulated energy of the plan
+on the machine and accuracy on the rest. A second table puts the plans of each machine on all
+others. Every trial and every plan is kept in the store as it ends, and a run that was stopped goes
+on; docs/policies.json has the results, docs/policies.md the tables.
 """
 
 import argparse
@@ -35,7 +35,9 @@ from models._weights import find_weights, load_weights
 NETWORKS = ("alexnet_fashion", "mobilenet_v1_fashion")
 MACHINES = ("eyeriss_v1", "bit_fusion", "zero_skipping")
 DROPS = (0.005, 0.01, 0.02)
-JUDGED = 1000  # of the 10,000 test images; accuracy is reported on the others
+# Of the 10,000 test images; accuracy is reported on the others.
+JUDGED, CONFIRMED = 1000, 3000
+ROUNDS = 6  # plans that a search measures
 BITS, LIVE = 16, 256
 ROOT = Path(__file__).parents[1]
 RESULTS, TRIALS = ROOT / "docs" / "policies.json", ROOT / "results" / "codesign_trials.sqlite"
@@ -52,7 +54,7 @@ def candidates(network: str) -> tuple[Candidate, ...]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained network and its images: `judged` by the search, `kept` for the report."""
+    """A trained network and its images."""
 
     name: str
 
@@ -72,9 +74,11 @@ class Subject:
         return load_network(self.name, batch=1)
 
     @cached_property
-    def images(self) -> tuple[Any, Any]:
-        """(what is left of the test images, those that the search judges by)."""
-        return split(registry.module("data set", "fashion_mnist").load(), JUDGED)
+    def images(self) -> tuple[Any, Any, Any]:
+        """Test images that report, that judge whole plans, and that judge trials."""
+        whole = registry.module("data set", "fashion_mnist").load()
+        kept, judges = split(whole, JUDGED + CONFIRMED)
+        return kept, *split(judges, JUDGED)
 
     @cached_property
     def data(self) -> Data:
@@ -134,21 +138,23 @@ def cases(
 
 
 def planned(case: Case, progress: Progress) -> tuple[Plan | None, float]:
-    """The plan, and by how much accuracy fell on the images that the search judged by."""
-    found, judge = subject(case.network), Judge(subject(case.network).images[1])
+    """The plan, and by how much accuracy fell on the images that judge plans."""
+    found = subject(case.network)
     if case.policy == UNIFORM:
-        return uniform(case, judge)
+        return uniform(case)
     cost = PROXIES.get(case.policy) or simulator(case.machine)
     result = search(
         found.model,
         None,
-        judge,
+        Judge(found.images[2]),
         Budget(accuracy_drop=case.drop),
         candidates(case.network),
         data=found.data,
         network=found.network,
         cost=cost,
+        confirm=Judge(found.images[1]),
         bits=BITS,
+        rounds=ROUNDS,
         store=TRIALS,
         progress=progress,
     )
@@ -163,22 +169,29 @@ def cuts(candidate: Candidate) -> int:
     return sum(step.removes_channels for step in candidate.steps)
 
 
-def uniform(case: Case, judge: Judge) -> tuple[Plan | None, float]:
-    """Of the candidates that all layers may have within the budget, the one of least energy; where
-    one cuts filters, the last layer has the others' words alone."""
-    found, held = subject(case.network), []
-    before, last = judge(found.model), [layer.name for layer in found.network if layer.weighted][-1]
-    for candidate in candidates(case.network):
-        plan = Plan(layers={"*": candidate.steps, last: candidate.steps[cuts(candidate) :]})
-        model = compress(found.model, plan, data=found.data)
-        drop = before - judge(frozen(model))
-        if drop <= case.drop:
-            network = lower(found.network, model, found.data.images[:LIVE], bits=BITS)
-            held.append((costs(network, case.machine)["energy_pj"], plan, drop))
+def uniform(case: Case) -> tuple[Plan | None, float]:
+    """Of the candidates that all layers may have within the budget, the one of least energy."""
+    held = [one for one in alike(case.network) if one[1] <= case.drop]
     if not held:
         return None, 0.0
-    _, plan, drop = min(held, key=lambda one: one[0])
+    plan, drop, _ = min(held, key=lambda one: costs(one[2], case.machine)["energy_pj"])
     return plan, drop
+
+
+@cache
+def alike(name: str) -> list[tuple[Plan, float, Network]]:
+    """Plans of one candidate for all layers, what accuracy falls by, and the network under each;
+    where a candidate cuts filters, the last layer has the others' words alone."""
+    found, plans = subject(name), []
+    judge, last = found.images[1], [layer.name for layer in found.network if layer.weighted][-1]
+    before = top1(found.model, judge.images, judge.labels)
+    for candidate in candidates(name):
+        plan = Plan(layers={"*": candidate.steps, last: candidate.steps[cuts(candidate) :]})
+        model = compress(found.model, plan, data=found.data)
+        drop = before - top1(frozen(model), judge.images, judge.labels)
+        network = lower(found.network, model, found.data.images[:LIVE], bits=BITS)
+        plans.append((plan, drop, network))
+    return plans
 
 
 def main() -> None:

@@ -4,10 +4,12 @@ Energy-aware pruning (arXiv:1611.05128) with its layers in the order of simulate
 and of multiply-accumulates, beside pruning by magnitude alone, of all layers alike and of the whole
 network at once. On LeNet-5 all do rounds, each with the same fine-tuning, down to the same
 accuracy, one point lost, with gentler tries at the end; on AlexNet the three orders do one round
-instead, in which layers give what they can until one point is lost, and the same fine-tuning. The
-first test images judge: training images would not do, as the networks know them. The others are
-reported, with the energy of an image. Rounds are kept as they end, and a killed run goes on;
-docs/energy_aware.json has the results, docs/energy_aware.md the table.
+instead, in which layers give what they can until one point is lost, and the same fine-tuning, and
+magnitude alone leaves several shares of the weights, also in one round, to be compared where it is
+as accurate. 2,000 test images judge: training images would not do, as the networks know them. The
+others are reported, with the energy of an image. With other seeds, other images judge, and training
+draws others. Rounds are kept as they end, and a killed run goes on; docs/energy_aware.json has the
+results, docs/energy_aware.md the table.
 """
 
 import json
@@ -15,10 +17,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from torch import nn
 
@@ -39,6 +43,7 @@ from hwsim.simulate import simulate
 RESULTS = Path("docs/energy_aware.json")
 PAGE = RESULTS.with_suffix(".md")
 MAGNITUDE = {"magnitude, all alike": "layer", "magnitude, whole network": "std"}
+LEFT = (0.5, 0.4, 0.3)  # shares of the weights that magnitude leaves where there is one round
 ONCE, KEEP, DROP = 0.1, 0.3, 0.01  # shares kept in the one round, or in each of several
 ROUNDS, GENTLER, LOSS = 12, 3, 0.01
 # Network, machine, images at once, most rounds.
@@ -50,11 +55,26 @@ PLACES = (
 )
 NONE = "none"
 ORDERS = ("energy", "weights", "macs")
-POLICIES = (NONE, *ORDERS, *MAGNITUDE)
+AT_ONCE = {f"{name}, {100 * left:.0f} %": (name, left) for name in MAGNITUDE for left in LEFT}
+POLICIES = (NONE, *ORDERS, *MAGNITUDE, *AT_ONCE)
+ROUND_BY_ROUND, IN_ONE_ROUND = (NONE, *ORDERS, *MAGNITUDE), (NONE, *ORDERS, *AT_ONCE)
 TRAINS, JUDGES, SAMPLES = 59_488, 2_000, 128
 FIT = Fit(epochs=0.1, learning_rate=0.005, label_smoothing=0.1, augment=True)
 IMAGES = 32  # whose zeros the simulator sees in the end
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a row is of."""
+
+    network: str
+    machine: str
+    batch: int
+    policy: str
+    seed: int
+
+
 SHOWS = """
 What it shows. Where the layers' energies and weights rank differently, as on AlexNet with 16 images
 at once (conv2 draws a third of the energy and has 2 % of the weights), the order by weights lets
@@ -78,15 +98,16 @@ and stores weights uncoded: there no order of pruning saves anything, and the si
 """
 
 
-def pruned(
-    found: Subject, policy: str, machine: str, batch: int, rounds: int, folder: Path
-) -> nn.Module:
+def pruned(found: Subject, case: Case, rounds: int, folder: Path) -> nn.Module:
     """The last network above the floor, or, of one round, the only one."""
-    if policy == NONE:
+    if case.policy == NONE:
         return found.model
     layers = [*weighted_layers(found.model)]
-    if policy in MAGNITUDE:
-        return by_magnitude(found, layers, MAGNITUDE[policy], folder)
+    if case.policy in MAGNITUDE:
+        return by_magnitude(found, layers, MAGNITUDE[case.policy], folder)
+    if case.policy in AT_ONCE:
+        name, left = AT_ONCE[case.policy]
+        return smaller(found.model, left, allocation=MAGNITUDE[name], data=found.training)
     config = method.Config.model_validate(
         {
             "keep": KEEP if rounds > 1 else ONCE,
@@ -94,14 +115,15 @@ def pruned(
             "rounds": rounds,
             "loss": LOSS if rounds > 1 else None,
             "gentler": GENTLER,
-            "order": policy,
-            "machine": machine,
-            "batch": batch,
+            "order": case.policy,
+            "machine": case.machine,
+            "batch": case.batch,
             "images": SAMPLES,
-            "fit": FIT.model_dump(),
+            "seed": case.seed,
+            "fit": FIT.model_dump() | {"seed": case.seed},
         }
     )
-    judge = found.testing.first(JUDGES)
+    judge = parts(found, case.seed)[0]
     return method.prune(found.model, layers, config, found.training, judge=judge, folder=folder)
 
 
@@ -142,22 +164,17 @@ def weights(model: nn.Module) -> tuple[int, int]:
     return sum(int(w.count_nonzero()) for w in decoded), sum(w.numel() for w in decoded)
 
 
-def measured(
-    found: Subject, policy: str, machine: str, batch: int, rounds: int, folder: Path
-) -> Row:
+def measured(found: Subject, case: Case, rounds: int, folder: Path) -> Row:
     """One row: per image, on the test images."""
-    start = time.monotonic()
-    model = pruned(found, policy, machine, batch, rounds, folder)
-    chip, plain = load_machine(machine), load_network(found.name, batch=batch)
+    start, batch = time.monotonic(), case.batch
+    model = pruned(found, case, rounds, folder)
+    chip, plain = load_machine(case.machine), load_network(found.name, batch=batch)
     network = lower(plain, model, found.testing.images[:IMAGES], bits=chip.mac.ifmap_bits)
     run = simulate(network, chip, workers=1)
     left, size = weights(model)
     return {
-        "network": found.name,
-        "machine": machine,
-        "batch": batch,
-        "policy": policy,
-        "top1": 100 * accuracy(frozen(model), unseen(found)),
+        **asdict(case),
+        "top1": 100 * accuracy(frozen(model), parts(found, case.seed)[1]),
         "energy_uj": run.energy_pj / 1e6 / batch,
         "cycles": run.cycles / batch,
         "weights": left / size,
@@ -173,23 +190,34 @@ def measured(
     }
 
 
-def unseen(found: Subject) -> Data:
-    """The test images that decided nothing."""
+def parts(found: Subject, seed: int) -> tuple[Data, Data]:
+    """The test images that judge, the first JUDGES of an order, and those that decide nothing."""
     images, labels = found.testing.images, found.testing.labels
     assert labels is not None
-    return Data(images=images[JUDGES:], labels=labels[JUDGES:])
+    order = torch.arange(len(images))
+    if seed:
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    first, rest = order[:JUDGES], order[JUDGES:]
+    return Data(images=images[first], labels=labels[first]), Data(
+        images=images[rest], labels=labels[rest]
+    )
 
 
 def page(rows: list[Row]) -> Iterator[str]:
     """The table in Markdown."""
     yield f"{str(__doc__).strip()}\n\n"
-    yield "| network | machine | batch | policy | top-1 % | weights left % | energy µJ | gain |\n"
-    yield "|---|---|---|---|---|---|---|---|\n"
+    heads = ("network", "batch", "policy", "seed", "top-1 %", "weights left %", "energy µJ", "gain")
+    yield f"| {' | '.join(heads)} |\n"
+    yield f"|{'---|' * len(heads)}\n"
     plain = {place(row): row["energy_uj"] for row in rows if row["policy"] == NONE}
-    for row in sorted(rows, key=lambda row: (*place(row), POLICIES.index(row["policy"]))):
+
+    def key(row: Row) -> tuple[str, str, int, int, int]:
+        return *place(row), POLICIES.index(row["policy"]), row["seed"]
+
+    for row in sorted(rows, key=key):
         gain = plain[place(row)] / row["energy_uj"] if place(row) in plain else float("nan")
         yield (
-            f"| {row['network']} | {row['machine']} | {row['batch']} | {row['policy']} "
+            f"| {row['network']} | {row['batch']} | {row['policy']} | {row['seed']} "
             f"| {row['top1']:.2f} | {100 * row['weights']:.1f} "
             f"| {row['energy_uj']:.1f} | {gain:.2f}x |\n"
         )
@@ -204,20 +232,22 @@ def place(row: Row) -> tuple[str, str, int]:
 def main(
     networks: Annotated[list[str] | None, typer.Option("--network")] = None,
     policies: Annotated[list[str] | None, typer.Option("--policy")] = None,
+    batches: Annotated[list[int] | None, typer.Option("--batch")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     folder: Annotated[Path, typer.Option(help="where rounds are kept")] = Path("results/pruning"),
 ) -> None:
     """Measure what is not in docs/energy_aware.json yet, and draw the page."""
-    known = {(*place(row), row["policy"]) for row in read()}
+    known = {Case(**{one.name: row[one.name] for one in fields(Case)}) for row in read()}
     with one_thread():
         for name, machine, batch, rounds in PLACES:
-            if networks and name not in networks:
+            if (networks and name not in networks) or (batches and batch not in batches):
                 continue
-            wanted = [p for p in POLICIES if (name, machine, batch, p) not in known]
-            wanted = [p for p in wanted if not policies or p in policies]
-            found = subject(name, tests=10_000, trains=TRAINS)
-            for policy in wanted:
-                print(f"{name} on {machine}, batch of {batch}: {policy}", file=sys.stderr)
-                add(measured(found, policy, machine, batch, rounds, folder))
+            for policy in IN_ONE_ROUND if rounds == 1 else ROUND_BY_ROUND:
+                case = Case(name, machine, batch, policy, seed)
+                if case not in known and (not policies or policy in policies):
+                    print(case, file=sys.stderr)
+                    found = subject(name, tests=10_000, trains=TRAINS)
+                    add(measured(found, case, rounds, folder))
 
 
 def read() -> list[Row]:

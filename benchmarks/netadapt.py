@@ -1,13 +1,14 @@
 """Filters cut by what a machine says, beside all layers alike: `python -m benchmarks.netadapt`.
 
-NetAdapt (arXiv:1804.03230) halves a network's simulated latency; then every layer keeps the same
-share of its filters, those of largest absolute sum, the largest share of as low a latency. Both
-networks are trained for as many steps in all at the end as NetAdapt's last network has seen, and
-compared on test images that decided nothing. Trials are kept as they end, and a killed run goes on.
+NetAdapt (arXiv:1804.03230) brings a network's simulated latency down; then every layer keeps the
+same share of its filters, those of largest absolute sum, the largest share of as low a latency.
+Both networks are trained for as many steps in all at the end as NetAdapt's last network has seen,
+and compared on test images that decided nothing. Trials are kept as they end, and a killed run goes
+on.
 """
 
-import copy
 import sys
+from bisect import bisect_left
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,8 @@ from compressors.structure._select import fine_tuned
 from hwsim.accuracy import one_thread
 from hwsim.hardware import load_machine
 
-TRAINS, JUDGES, BUDGET, SHARES = 59_488, 2_000, 0.5, 64
-SHORT = Fit(epochs=0.05, learning_rate=0.005, label_smoothing=0.1, augment=True)
-LONG = SHORT.model_copy(update={"epochs": 1.0})
-CONFIG = adapt.Config(budget=BUDGET, step=0.1, decay=0.95, short=SHORT, long=LONG)
+TRAINS, JUDGES, SHARES = 59_488, 2_000, 64
+FIT = Fit(epochs=1.0, learning_rate=0.005, label_smoothing=0.1, augment=True)
 
 
 def alike(
@@ -36,17 +35,25 @@ def alike(
 ) -> nn.Module:
     """The network whose layers keep the same share of filters, the largest within the latency."""
     last = next(reversed(weighted_layers(model)))
-    for share in range(SHARES - 1, 0, -1):
+
+    def of(share: int) -> nn.Module:
         plan = uniform(("l1_filter_pruning", {"keep": share / SHARES}), keep=[last])
-        found = compress(model, plan)
-        if network_cost(work.network(found), costs).latency_ms <= limit_ms:
-            return found
-    return copy.deepcopy(model)
+        return compress(model, plan)
+
+    def slow(share: int) -> bool:
+        return network_cost(work.network(of(share)), costs).latency_ms > limit_ms
+
+    return of(max(1, bisect_left(range(1, SHARES), True, key=slow)))
 
 
 def main(
     network: Annotated[str, typer.Option()] = "lenet5_fashion",
     machine: Annotated[str, typer.Option()] = "eyeriss_v1_int8",
+    budget: Annotated[float, typer.Option(help="share of the latency that is left")] = 0.5,
+    step: Annotated[float, typer.Option(help="share that the first round takes")] = 0.1,
+    short: Annotated[float, typer.Option(help="epochs that train a proposal")] = 0.05,
+    long: Annotated[float, typer.Option(help="epochs that train in the end")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     folder: Annotated[Path, typer.Option(help="where trials are kept")] = Path("results/netadapt"),
 ) -> None:
     """Print a line for each round and a table."""
@@ -56,6 +63,10 @@ def main(
     assert labels is not None
     unseen = Data(images=found.testing.images[JUDGES:], labels=labels[JUDGES:])
     costs = Simulator(machine=load_machine(machine))
+    brief, last = (
+        FIT.model_copy(update={"epochs": epochs, "seed": seed}) for epochs in (short, long)
+    )
+    config = adapt.Config(budget=budget, step=step, decay=0.95, short=brief, long=last, seed=seed)
 
     def tell(stage: str, done: int = 0, total: int = 0) -> None:
         print(f"{stage} {done}/{total}", file=sys.stderr)
@@ -66,15 +77,15 @@ def main(
             layers,
             costs,
             found.training,
-            CONFIG,
+            config,
             judge=judge,
             folder=folder,
             progress=tell,
         )
-        work = Workload.of(found.model, found.training.images[:16], batch=1, bits=CONFIG.bits)
+        work = Workload.of(found.model, found.training.images[:16], batch=1, bits=config.bits)
         rival = alike(found.model, layers, work, costs, ours.cost.latency_ms)
-        epochs = len(ours.rounds) * SHORT.epochs + LONG.epochs
-        fine_tuned(rival, LONG.model_copy(update={"epochs": epochs}), found.training)
+        epochs = len(ours.rounds) * short + long
+        fine_tuned(rival, last.model_copy(update={"epochs": epochs}), found.training)
         for turn, one in enumerate(ours.rounds, start=1):
             print(f"round {turn}: {one.group} keeps {one.filters}: {one.latency_ms:.4f} ms")
         print(f"{network} on {machine}: {ours.shortfall or 'the budget is met'}")

@@ -41,6 +41,7 @@ def compact() -> tuple[Candidate, ...]:
 SETS: Mapping[str, Callable[[], tuple[Candidate, ...]]] = {
     "default": default_candidates,
     "precision": lambda: (NONE, *precision.widths()),
+    "fused": lambda: (NONE, *precision.widths((8, 4, 2), (8, 4))),
     "shifts": lambda: (NONE, *precision.shifts()),
     "zeros": zeros,
     "channels": channels,

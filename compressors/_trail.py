@@ -64,7 +64,7 @@ def key_of(*parts: object) -> str:
 def _feed(update: Any, part: object) -> None:
     if isinstance(part, Tensor):
         update(f"{part.dtype}{[*part.shape]}".encode())
-        update(part.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     elif isinstance(part, Mapping):
         for name, value in part.items():
             update(f"{name}:".encode())

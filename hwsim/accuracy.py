@@ -1,4 +1,4 @@
-"""Top-1 accuracy of a network on labelled images."""
+"""Top-1 accuracy of a network on labelled images, and which of them it tells right."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from math import prod
 
 import torch
-from torch import Tensor, nn, split
+from torch import Tensor, cat, nn, split
 
 from hwsim.progress import Progress, quiet
 
@@ -36,29 +36,44 @@ def top1(
     stage: str = "",
     progress: Progress = quiet,
 ) -> float:
-    """The share in 0..1 of `images` (N x ...) whose largest logit is that of their label (N).
+    """The share in 0..1 of `images` (N x ...) whose largest logit is that of their label (N)."""
+    hits = told_right(module, images, labels, stage=stage, progress=progress)
+    return int(hits.sum()) / len(labels)
+
+
+def told_right(
+    module: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    stage: str = "",
+    progress: Progress = quiet,
+) -> Tensor:
+    """For each of `images` (N x ...) whether its largest logit is that of its label (N).
 
     Batches go through the network side by side, on one thread each.
     """
     size = max(1, WORDS_AT_ONCE // prod(images.shape[1:]))
     batches = list(zip(split(images, size), split(labels, size), strict=True))
 
-    def correct(batch: tuple[Tensor, Tensor]) -> int:
+    def correct(batch: tuple[Tensor, Tensor]) -> Tensor:
         found, wanted = batch
         with torch.inference_mode():
             if found.ndim == 4:  # N x C x H x W: channels last is several times as fast
                 found = found.contiguous(memory_format=torch.channels_last)
-            return int((module(found).argmax(dim=1) == wanted).sum())
+            right: Tensor = module(found).argmax(dim=1) == wanted
+            return right
 
-    hits, done = 0, 0
+    hits, done = [], 0
     with (
         one_thread() as threads,
         ThreadPoolExecutor(min(threads, MOST_WORKERS), initializer=_single) as pool,
     ):
         for (_, wanted), found in zip(batches, pool.map(correct, batches), strict=True):
             progress(stage, done, len(labels))
-            hits, done = hits + found, done + len(wanted)
-    return hits / len(labels)
+            hits.append(found)
+            done += len(wanted)
+    return cat(hits)
 
 
 def _single() -> None:

@@ -23,12 +23,17 @@ Components = dict[str, float]
 
 
 class Totals(Config):
-    """Of a whole network; None what a machine cannot run, and accuracy that was not measured."""
+    """Of a whole network; None what a machine cannot run, and accuracy that was not measured.
+
+    `accuracy_error` is the standard error of the loss of accuracy on the images that judged, None
+    where it is not known.
+    """
 
     energy_pj: float | None
     latency_ms: float | None
     size_bits: float
     accuracy: float | None
+    accuracy_error: float | None = None
 
 
 class Gain(Config):
@@ -117,7 +122,11 @@ class Evolution(Config):
 
 
 class CodesignReport(Config):
-    """Everything that a search found. `bounds` are the budgets in absolute numbers."""
+    """Everything that a search found. `bounds` are the budgets in absolute numbers.
+
+    `gap` is the largest share of its answer by which an integer program that was stopped may miss
+    the optimum, 1 where it had none; 0 where all were solved.
+    """
 
     schema_version: Literal[1] = 1
     network: str
@@ -136,6 +145,7 @@ class CodesignReport(Config):
     candidates: dict[str, tuple[str, ...]]
     dropped: tuple[DroppedCandidate, ...]
     comparisons: tuple[Comparison, ...] = ()
+    gap: float = 0.0
     evolution: Evolution | None = None
 
     @property

@@ -24,6 +24,8 @@ def table(report: CodesignReport) -> RenderableType:
     parts: list[RenderableType] = [layers, "", _totals(report), "", Text(_verdict(report))]
     if report.comparisons:
         parts.append(Text(_compared(report)))
+    if report.gap:
+        parts.append(Text(_stopped(report)))
     if report.evolution:
         parts.append(Text(_checked(report)))
     return AtLeast(Group(*parts), widest=layers)
@@ -75,6 +77,8 @@ def _totals(report: CodesignReport) -> Table:
     tops = [report.baseline.accuracy, report.found.accuracy]
     known = [top for top in tops if top is not None]
     change = f"{100 * (known[1] - known[0]):+.2f} points" if len(known) == 2 else NO_NUMBER
+    if report.found.accuracy_error:
+        change = change.replace(" points", f" ± {100 * report.found.accuracy_error:.2f} points")
     cells = (NO_NUMBER if top is None else f"{100 * top:.2f}" for top in tops)
     found.add_row("accuracy %", *cells, change, style="bold")
     return found
@@ -106,6 +110,10 @@ def _compared(report: CodesignReport) -> str:
         for one in report.comparisons
     )
     return f"Rank correlation with measured drops: {', '.join(parts)}."
+
+
+def _stopped(report: CodesignReport) -> str:
+    return f"An integer program was stopped: it may miss its optimum by {100 * report.gap:.2g} %."
 
 
 def _checked(report: CodesignReport) -> str:

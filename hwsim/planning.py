@@ -12,7 +12,7 @@ from hwsim.page import points
 from hwsim.scenario_file import Scenario, compressors_library, plan_of, planner_library, sought
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from hwsim.experiment import Subject
 
@@ -40,13 +40,15 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         return Choice(plan, None, _files(plan))
     budget, candidates = sought(wanted.search, file=scenario.name)
     planner = planner_library()
+    trials, confirm = judges(subject.judged, wanted.search.images)
     found = planner.search(
         subject.module,
         wanted.machine,
-        Judge(subject.judged),
+        trials,
         budget,
         candidates,
         network=subject.network,
+        confirm=confirm,
         objective=wanted.search.objective,
         sensitivity=wanted.search.sensitivity,
         rounds=wanted.search.rounds,
@@ -91,12 +93,21 @@ def held_out(found: Any, scenario: Scenario) -> tuple[Any, Any]:
     search, total = scenario.compressed.search, len(found.labels)
     if search is None:
         return found, None
-    if search.images >= total:
+    if search.images + search.confirm >= total:
+        key = "confirm" if search.confirm else "images"
         raise InputError(
-            f"{scenario.name}: compressed.search.images = {search.images}: of {total} test images "
-            "some must be left to report accuracy on"
+            f"{scenario.name}: compressed.search.{key} = {getattr(search, key)}: of {total} test "
+            "images some must be left to report accuracy on"
         )
-    return split(found, search.images)
+    return split(found, search.images + search.confirm)
+
+
+def judges(judged: Any, trials: int) -> "tuple[Judge, Judge | None]":
+    """Who judges trials, by so many images, and who whole plans, by the rest, if any is left."""
+    if len(judged.labels) == trials:
+        return Judge(judged), None
+    confirm, found = split(judged, trials)
+    return Judge(found), Judge(confirm)
 
 
 def split(found: Any, count: int) -> tuple[Any, Any]:
@@ -121,14 +132,14 @@ def lessons(found: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Top-1 of a network on the images and labels of a data set."""
+    """Which images of a data set a network tells right."""
 
     found: Any
 
-    def __call__(self, module: "nn.Module") -> float:
-        from hwsim.accuracy import top1
+    def __call__(self, module: "nn.Module") -> "Tensor":
+        from hwsim.accuracy import told_right
 
-        return top1(module, self.found.images, self.found.labels)
+        return told_right(module, self.found.images, self.found.labels)
 
     @property
     def fingerprint(self) -> str:

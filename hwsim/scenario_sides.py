@@ -57,8 +57,9 @@ class Planned(Config):
     """What `compressors.codesign.search` is asked: the least of `objective` within `budget`.
 
     `candidates` are steps by name, or the name of a set that ships; left out, the library's own.
-    So many of the test `images`, evenly spread, are those that the search judges by; accuracy is
-    then reported on the others. `rounds` composed networks are measured at most.
+    So many of the test `images`, evenly spread, are those that the search judges by, and so many
+    others those that `confirm` whole plans, where 0 leaves that to the first; accuracy is then
+    reported on the rest. `rounds` composed networks are measured at most.
     """
 
     objective: Literal["energy", "latency", "edp", "accuracy"] = "energy"
@@ -66,6 +67,7 @@ class Planned(Config):
     candidates: str | dict[str, list[dict[str, Any]]] | None = None
     sensitivity: Literal["measured", "hessian", "output_error"] = "measured"
     images: Positive = 1000
+    confirm: Annotated[int, Field(ge=0)] = 0
     rounds: Annotated[int, Field(ge=1, le=1000)] = 8
 
 

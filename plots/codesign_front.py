@@ -14,7 +14,8 @@ Places = tuple[list[float], list[float]]
 
 
 def draw_codesign(report: CodesignReport) -> Figure:
-    """Predicted points as a line of steps, measured plans as dots, hollow where a budget broke."""
+    """Predicted points as a line of steps; measured plans as squares, hollow where a budget broke,
+    with the standard error of their loss."""
     scale = _scale(report)
     with canvas(width_in=6.4, height_in=4.6) as figure:
         axes = figure.add_subplot()
@@ -25,6 +26,9 @@ def draw_codesign(report: CodesignReport) -> Figure:
             x, y = _measured(report, (one.measured for one in plans if one.measured), scale[1])
             if x:
                 axes.plot(x, y, "s", mfc=fill, mec=BLUE, markersize=6, ls="none", label=label)
+                errors = [_error(one.measured) for one in plans if one.measured]
+                if len(errors) == len(x) and any(errors):
+                    axes.errorbar(x, y, xerr=errors, ecolor=BLUE, elinewidth=0.8, ls="none")
         _ends(axes, report, scale[1])
         if "drop" in report.bounds:
             most = 100 * report.bounds["drop"]
@@ -67,10 +71,16 @@ def _measured(report: CodesignReport, totals: Iterable[Totals], unit: float) -> 
     return x, y
 
 
+def _error(totals: Totals) -> float:
+    """In points; none where it is not known."""
+    return 100 * (totals.accuracy_error or 0.0)
+
+
 def _range(report: CodesignReport, most: float) -> tuple[float, float]:
-    """About the budget and all that was measured, however far the front goes on."""
+    """About the budget and all that was measured, and the front, unless it goes on far beyond."""
     drops, _ = _measured(report, (p.measured for p in report.attempts if p.measured), 1.0)
-    least, largest = min(0.0, *drops), max(NEAR * most, *drops)
+    front = max((100 * point.predicted_drop for point in report.front), default=0.0)
+    least, largest = min(0.0, *drops), max(most, *drops, min(NEAR * most, front))
     margin = 0.06 * (largest - least) or 1.0
     return least - margin, largest + margin
 

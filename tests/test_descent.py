@@ -113,6 +113,8 @@ def test_other_jobs_have_other_names() -> None:
         key_of(tensor, {"keep": 0.6}),
         key_of([1, 2]),
         key_of(1, 2),
+        key_of(torch.tensor(6)),
+        key_of(tensor[::2]),
     }
-    assert len(keys) == 9
+    assert len(keys) == 11
     assert key_of(tensor, {"keep": 0.5}) == key_of(tensor.clone(), {"keep": 0.5})

@@ -15,7 +15,7 @@ from hwsim.config import load
 from hwsim.errors import InputError
 from hwsim.experiment import run
 from hwsim.page import points
-from hwsim.planning import Judge, split
+from hwsim.planning import Judge, judges, split
 from hwsim.report import read
 from hwsim.scenario_file import Scenario, load_scenario, sought
 
@@ -24,7 +24,8 @@ PRUNE = {"method": "magnitude_pruning", "config": {"rounds": 1, "fit": {"epochs"
 SEARCH: dict[str, Any] = {
     "budget": {"accuracy_drop": 0.02},
     "candidates": {"none": [], "w8a8": [STEP], "pruned": [PRUNE]},
-    "images": 100,
+    "images": 80,
+    "confirm": 20,
     "rounds": 2,
 }
 
@@ -99,6 +100,14 @@ def test_parts_are_disjoint_and_whole() -> None:
     assert len(together) == 50
 
 
+def test_other_images_confirm() -> None:
+    found = fashion_mnist.load(limit=50)
+    trials, confirm = judges(found, 20)
+    assert confirm is not None
+    assert [len(each.found.labels) for each in (trials, confirm)] == [20, 30]
+    assert judges(found, 50)[1] is None
+
+
 def test_other_images_are_another_judge() -> None:
     first, second = (Judge(fashion_mnist.load(limit=count)).fingerprint for count in (3, 4))
     assert first != second
@@ -123,8 +132,9 @@ def test_a_search_is_read_before_anything_runs(
 
 
 def test_some_images_must_be_left(tmp_path: Path) -> None:
-    scenario = load_scenario(str(written(tmp_path, search=SEARCH | {"images": 300})))
-    with pytest.raises(InputError, match=r"compressed.search.images = 300: of 300 test images"):
+    asked = {"images": 100, "confirm": 200}
+    scenario = load_scenario(str(written(tmp_path, search=SEARCH | asked)))
+    with pytest.raises(InputError, match=r"compressed.search.confirm = 200: of 300 test images"):
         run(scenario, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

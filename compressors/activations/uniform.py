@@ -61,6 +61,8 @@ class Uniform(ActivationQuantiser):
         return self.settings.bits
 
     def forward(self, ifmap: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return self._codes(ifmap).sub_(self.zero).mul_(self.step)
         inside = ifmap.clamp(
             (self.low - self.zero) * self.step, (self.high - self.zero) * self.step
         )
@@ -75,8 +77,8 @@ class Uniform(ActivationQuantiser):
         if self.settings.stochastic and self.training:
             rounded = torch.floor(numbers + torch.rand_like(numbers))
         else:
-            rounded = torch.round(numbers)
-        return (rounded + self.zero).clamp(self.low, self.high)
+            rounded = numbers.round_()
+        return rounded.add_(self.zero).clamp_(self.low, self.high)
 
     def cover_(self, least: float, largest: float) -> None:
         """Let the levels reach from one number to the other, and hold zero exactly.

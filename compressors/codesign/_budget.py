@@ -17,11 +17,14 @@ Totals = Mapping[str, float]  # energy in pJ, latency in ms, size in bits, drop 
 class Budget:
     """Bounds on the whole network for one batch; None where there is none.
 
-    `accuracy_drop`: what accuracy may fall by, a share in 0..1 of all images (0.01: a point).
+    `accuracy_drop`: what accuracy may fall by, a share in 0..1 of all images (0.01: a point); with
+    a `confidence`, what it falls by at most, as sure as that, so far as the images that judge tell:
+    a plan of the search is one of several tried, so that it may still be one that was lucky.
     Others are absolute, or as a share of the network as it is. Raises InputError.
     """
 
     accuracy_drop: float | None = None
+    confidence: float | None = None
     energy_pj: float | None = None
     energy_share: float | None = None
     latency_ms: float | None = None
@@ -36,6 +39,8 @@ class Budget:
                 raise InputError(f"budget: {each.name} = {value!r}: must be a number, 0 or more")
         if self.accuracy_drop is not None and self.accuracy_drop > 1:
             raise InputError(f"budget: accuracy_drop = {self.accuracy_drop!r}: at most 1")
+        if self.confidence is not None and not 0.5 <= self.confidence < 1:
+            raise InputError(f"budget: confidence = {self.confidence!r}: from 0.5 to below 1")
 
     def bounds(self, baseline: Totals) -> dict[str, float]:
         """The most of each quantity. Raises InputError for a share of what cannot be run."""
@@ -53,7 +58,7 @@ class Budget:
                 if quantity not in baseline:
                     raise InputError(
                         f"budget: {quantity}_share = {share}: the machine cannot run the network "
-                        "as it is"
+                        "as it is, in words of so many bits: say the most in absolute terms"
                     )
                 limits.append(share * baseline[quantity])
             if limits:

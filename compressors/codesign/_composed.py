@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from scipy.stats import norm
+
 from compressors._lower import lower
 from compressors.codesign._budget import Totals
 from compressors.codesign._candidates import Candidate
 from compressors.codesign._cost import Cost
+from compressors.codesign._hits import Outcome, share_of, standard_error
 from compressors.codesign._prices import Prices
 from compressors.codesign._program import Choice
 from compressors.codesign._records import of_record, to_record
@@ -28,6 +31,7 @@ class Composer:
     prices: Prices
     accuracy: Measure
     candidates: Mapping[str, Candidate]
+    confidence: float | None = None
 
     def names(self, choice: Choice) -> dict[str, str]:
         """The candidate of each layer that has one."""
@@ -43,9 +47,9 @@ class Composer:
         return dict.fromkeys(self.bench.subject.layers, ())
 
     @cached_property
-    def base_accuracy(self) -> float:
-        """Of the network as it is. Raises EvaluationError."""
-        return self.bench.score(self.untouched, self.accuracy)
+    def base(self) -> Outcome:
+        """The network as it is, measured. Raises EvaluationError."""
+        return self.bench.outcome(self.untouched, self.accuracy)
 
     def baseline(self) -> Totals:
         """Totals of the network as it is; without energy and latency where it cannot be run so."""
@@ -76,9 +80,19 @@ class Composer:
         return float(sum(map(size_bits, self.layers(steps))))
 
     def accuracy_of(self, steps: Mapping[str, Steps]) -> dict[str, float]:
-        """The accuracy, and by how much it fell."""
-        top = self.bench.score(steps, self.accuracy)
-        return {"accuracy": top, "drop": self.base_accuracy - top}
+        """The accuracy, by how much it fell, or with a `confidence` fell at most, and the standard
+        error of that where it is known. Raises InputError where it is not, and is needed."""
+        now = self.bench.outcome(steps, self.accuracy)
+        top, error = share_of(now), standard_error(self.base, now) if any(steps.values()) else 0.0
+        found = {"accuracy": top, "drop": share_of(self.base) - top}
+        if self.confidence is not None:
+            if error is None:
+                raise InputError(
+                    f"budget: confidence = {self.confidence}: evaluate must return a list, true or "
+                    "false for each image: of a share alone nobody knows how sure it is"
+                )
+            found["drop"] += float(norm.ppf(self.confidence)) * error
+        return found if error is None else found | {"error": error}
 
     def layers(self, steps: Mapping[str, Steps]) -> list[Layer]:
         """All layers of the whole as records. Raises InputError."""

@@ -1,8 +1,8 @@
 """What a layer costs: simulated, looked up in a table, or told by a function of the user's."""
 
 import csv
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from hwsim.errors import InputError
 from hwsim.found import Question
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.simulate import ask
+from hwsim.simulate import ask, map_layers
 from hwsim.workload import DIMS, Layer
 
 
@@ -58,6 +58,23 @@ class Simulator:
             layer=known, machine=self.machine, objective=self.objective, effort=self.effort
         )
         return self._cost(ask(question).cost)
+
+    def ahead(self, layers: Iterable[Layer], done: Callable[[int], None]) -> list[Cost]:
+        """The costs of layers that are mapped at once, in as many processes as pay; `done` hears
+        how many more are known. None of them where one cannot be run."""
+        known = [accumulated(layer, self.machine) for layer in layers]
+        numbered = [replace(layer, name=str(number)) for number, layer in enumerate(known)]
+        try:
+            found = map_layers(
+                numbered,
+                self.machine,
+                objective=self.objective,
+                effort=self.effort,
+                done=lambda names: done(len([*names])),
+            )
+        except InputError:
+            return []
+        return [self._cost(found[layer.name].cost) for layer in numbered]
 
     def fused(self, layer: Layer) -> Cost:
         """A layer that rides on its producer's output."""

@@ -29,6 +29,7 @@ from hwsim.codesign_report import (
 from hwsim.errors import InputError
 from hwsim.workload import Layer
 
+FAR = 4  # budgets of accuracy that a front goes on for
 NAMES = {"drop": "accuracy drop", "energy": "energy", "latency": "latency", "size": "size"}
 
 
@@ -119,6 +120,7 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
             for one in findings.dropped
         ),
         comparisons=findings.comparisons,
+        gap=max(findings.goal.solve.gaps, default=0.0),
         evolution=_evolution(findings, best) if findings.check else None,
     )
 
@@ -152,6 +154,7 @@ def _totals(found: Totals) -> codesign_report.Totals:
         latency_ms=found.get("latency"),
         size_bits=found["size"],
         accuracy=found.get("accuracy"),
+        accuracy_error=found.get("error"),
     )
 
 
@@ -172,7 +175,10 @@ def _front(findings: Findings) -> tuple[Point, ...]:
     findings.clock.progress("drawing the front")
     known = {tuple(findings.composer.names(a.choice).items()): a for a in findings.repair.attempts}
     others = findings.repair.allowed(float("inf"))
-    choices = findings.goal.front({k: v for k, v in others.items() if k != "drop"})
+    choices = findings.goal.front(
+        {k: v for k, v in others.items() if k != "drop"},
+        most_drop=FAR * findings.bounds.get("drop", 0.0) or 1.0,
+    )
     return tuple(
         _point(findings, one, known.get(tuple(findings.composer.names(one).items())))
         for one in choices

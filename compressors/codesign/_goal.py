@@ -1,11 +1,11 @@
 """What is the best choice: of least energy, latency, product of both, or loss of accuracy."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from compressors.codesign._budget import Objective
-from compressors.codesign._program import TOLERANCE, Ban, Choice, Problem, solve
+from compressors.codesign._program import TOLERANCE, Ban, Choice, Problem, Solver
 
 GAP = 0.01  # the share by which a product may miss the least
 POINTS = 12  # of a front
@@ -14,10 +14,11 @@ Budgets = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Goal:
-    """An objective on a problem."""
+    """An objective on a problem; `solve` notes what it could not finish."""
 
     problem: Problem
     objective: Objective
+    solve: Solver = field(default_factory=Solver, compare=False)
 
     def value(self, choice: Choice) -> float:
         """What the objective makes of a choice."""
@@ -34,22 +35,24 @@ class Goal:
             return self.least_drop(budgets, banned=banned)
         if self.objective == "edp":
             return self._least_product(_finite(budgets), tuple(banned))
-        return solve(self.problem, {self.objective: 1.0}, budgets=_finite(budgets), banned=banned)
+        return self.solve(
+            self.problem, {self.objective: 1.0}, budgets=_finite(budgets), banned=banned
+        )
 
     def least_drop(self, budgets: Budgets, *, banned: Iterable[Ban] = ()) -> Choice | None:
         """The most accurate choice, and of several that are, the one of least energy."""
         bounded, refused = _finite(budgets), tuple(banned)
-        first = solve(self.problem, {"drop": 1.0}, budgets=bounded, banned=refused)
+        first = self.solve(self.problem, {"drop": 1.0}, budgets=bounded, banned=refused)
         if first is None:
             return None
         least = self.problem.total(first, "drop") * (1 + TOLERANCE)
         held = bounded | {"drop": least}
-        return solve(self.problem, {"energy": 1.0}, budgets=held, banned=refused) or first
+        return self.solve(self.problem, {"energy": 1.0}, budgets=held, banned=refused) or first
 
     def _least_product(self, budgets: dict[str, float], banned: tuple[Ban, ...]) -> Choice | None:
         """Sweeps latency down: whatever beats the best so far, of those no slower than some cap,
         and so of no less energy than the least there, must be faster than the quotient of both."""
-        ask = partial(solve, self.problem, banned=banned)
+        ask = partial(self.solve, self.problem, banned=banned)
         best = ask({"latency": 1.0}, budgets=budgets)
         cap = budgets.get("latency", float("inf"))
         while best is not None and self.value(best) > 0:
@@ -57,17 +60,21 @@ class Goal:
             if found is None:
                 break
             best = min(best, found, key=self.value)
-            cap = self.value(best) / self.problem.total(found, "energy") * (1 - GAP)
+            energy = self.problem.total(found, "energy")
+            if not energy:  # nothing is less than no energy at all
+                break
+            cap = self.value(best) / energy * (1 - GAP)
         return best
 
-    def front(self, budgets: Budgets) -> list[Choice]:
+    def front(self, budgets: Budgets, *, most_drop: float = float("inf")) -> list[Choice]:
         """Choices of growing loss of accuracy and falling objective, none beaten in both.
 
-        Other budgets hold. Where accuracy is the objective, the other side is energy.
+        Other budgets hold, and no more than `most_drop` is lost, unless all lose more. Where
+        accuracy is the objective, the other side is energy.
         """
-        goal = Goal(self.problem, "energy") if self.objective == "accuracy" else self
+        goal = replace(self, objective="energy") if self.objective == "accuracy" else self
         others = {name: most for name, most in budgets.items() if name != "drop"}
-        last = goal.best(others)
+        last = goal.best(others | {"drop": most_drop}) or goal.best(others)
         if last is None:
             return []
         most = self.problem.total(last, "drop")

@@ -4,7 +4,7 @@ A state says what it costs and what it makes of each link that it takes part in:
 channels were pruned at, how wide the words are that it reads or hands on. Items that share a link
 must say the same of it. A link may also be the largest of others: what a layer hands on is as wide
 as its widest reader needs. Solved by branch and bound (HiGHS, through `scipy.optimize.milp`): an
-answer is the best of all, as long as costs add up.
+answer is the best of all, as long as costs add up, or is known to miss that by no more than a gap.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,22 +69,52 @@ Choice = dict[str, State]
 Ban = Mapping[str, object]  # a choice by its labels, or part of one
 
 
-def solve(
-    problem: Problem,
-    objective: Mapping[str, float],
-    *,
-    budgets: Mapping[str, float] | None = None,
-    banned: Iterable[Ban] = (),
-) -> Choice | None:
-    """The choice of least weighted sum of quantities whose `budgets` hold; None if there is none.
+@dataclass(eq=False)
+class Solver:
+    """Solves programs one by one, each within so many nodes of its tree and seconds.
 
-    No choice has all labels of one that is `banned`.
+    A program that is stopped gives the best choice so far, and `gaps` gets the share of that by
+    which it may miss the optimum, or 1 where there was none yet. Nodes stop first, as they are the
+    same on any machine.
     """
-    program = _Program(problem)
-    rows = [*program.one_of_each(), *program.agreement(), *program.largest()]
-    rows += [program.budget(quantity, most) for quantity, most in (budgets or {}).items()]
-    rows += [program.other_than(ban) for ban in banned]
-    return program.solved(objective, rows)
+
+    most_nodes: int = 20_000
+    most_s: float = 120.0
+    gaps: list[float] = field(default_factory=list)
+
+    def __call__(
+        self,
+        problem: Problem,
+        objective: Mapping[str, float],
+        *,
+        budgets: Mapping[str, float] | None = None,
+        banned: Iterable[Ban] = (),
+    ) -> Choice | None:
+        """The choice of least weighted sum of quantities whose `budgets` hold; None if none does.
+
+        No choice has all labels of one that is `banned`.
+        """
+        program = _Program(problem)
+        rows = [*program.one_of_each(), *program.agreement(), *program.largest()]
+        rows += [program.budget(quantity, most) for quantity, most in (budgets or {}).items()]
+        rows += [program.other_than(ban) for ban in banned]
+        found = milp(
+            program.weights(objective),
+            constraints=_constraint(rows, program.width),
+            integrality=np.ones(program.width),
+            bounds=Bounds(0, 1),
+            options={
+                "mip_rel_gap": 0.0,
+                "node_limit": self.most_nodes,
+                "time_limit": self.most_s,
+            },
+        )
+        if found.status not in FINISHED:
+            self.gaps.append(1.0 if found.x is None else min(float(found.mip_gap), 1.0))
+        return None if found.x is None else program.choice(found.x)
+
+
+FINISHED = (0, 2)  # of what `milp` says: optimal, infeasible
 
 
 @dataclass(frozen=True)
@@ -178,20 +208,9 @@ class _Program:
         }
         return _Row(places, -np.inf, len(ban) - 1)
 
-    def solved(self, objective: Mapping[str, float], rows: Sequence[_Row]) -> Choice | None:
-        """The best choice under all rows."""
-        weights = self.weights(objective)
-        found = milp(
-            weights,
-            constraints=_constraint(rows, self.width),
-            integrality=np.ones(self.width),
-            bounds=Bounds(0, 1),
-            options={"mip_rel_gap": 0.0},
-        )
-        if found.x is None:
-            return None
-        chosen = [self.states[place] for place in range(len(self.states)) if found.x[place] > 0.5]
-        return dict(chosen)
+    def choice(self, values: NDArray[np.float64]) -> Choice:
+        """The states that are chosen."""
+        return dict(self.states[place] for place in range(len(self.states)) if values[place] > 0.5)
 
     def weights(self, objective: Mapping[str, float]) -> NDArray[np.float64]:
         """What each variable adds to the objective, the largest of them 1."""

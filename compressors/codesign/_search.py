@@ -51,6 +51,7 @@ def search(
     calibration: Data | None = None,
     network: Network | None = None,
     cost: LayerCosts | None = None,
+    confirm: Evaluate | None = None,
     sensitivity: Sensitivity = "measured",
     compare: Sequence[Sensitivity] = (),
     objective: Objective = "energy",
@@ -65,11 +66,13 @@ def search(
     """The plan of least `objective` whose `budget` holds, out of `candidates` for each layer.
 
     Every candidate is tried on every layer alone: what it does to accuracy is measured by
-    `evaluate(module)`, a share in 0..1, or told by a proxy (`sensitivity`; others are put beside it
-    by `compare`), and what it costs is asked of `cost`, by default the simulator of `machine`: a
-    name, a path or a record. An integer program then chooses for all layers at once, those that
-    share channels or words coupled. The network under its choice is measured as a whole, what was
-    wrong about the prediction is corrected, and the program is solved again, `rounds` plans at
+    `evaluate(module)`, a share in 0..1 or, better, a tensor of true or false for each image, or
+    told by a proxy (`sensitivity`; others are put beside it by `compare`), and what it costs is
+    asked of `cost`, by default the simulator of `machine`: a name, a path or a record. An integer
+    program then chooses for all layers at once, those that share channels or words coupled. The
+    network under its choice is measured as a whole, by `confirm` if it is given: on more images
+    than trials can afford, and on others, so that luck in trials is not taken for accuracy. What
+    was wrong about the prediction is corrected, and the program is solved again, `rounds` plans at
     most. Where none holds the budget the nearest is returned, and the result says so.
 
     `data` are training images that methods learn from, none of them those of `evaluate`; methods
@@ -77,13 +80,12 @@ def search(
     model as the simulator knows it, by default traced for one image at a time. Words that nothing
     narrows take `bits`. Layers are mapped with `effort`, see `hwsim.simulate.search`. A `store`
     keeps what was simulated and measured, as it ends: a search that is run again does what is
-    missing. There `evaluate` is known by its `fingerprint`, or if it has none by its code
-    and by what that refers to.
-    With `check` an evolutionary search tries to beat the program. Equal arguments give
-    equal results.
+    missing. There `evaluate` is known by its `fingerprint`, or if it has none by its code and by
+    what that refers to. With `check` an evolutionary search tries to beat the program. Equal
+    arguments give equal results.
 
     Raises InputError for what cannot be used, and EvaluationError, which names the plan, where
-    `evaluate` raises or returns no share; what was finished is in the store.
+    `evaluate` raises or returns neither; what was finished is in the store.
     """
     check_objective(objective, budget)
     for one in (sensitivity, *compare):
@@ -100,6 +102,7 @@ def search(
         listed=named(default_candidates() if candidates is None else candidates),
         priced=priced,
         accuracy=accuracy(evaluate, fingerprint(evaluate)),
+        confirm=accuracy(confirm or evaluate, fingerprint(confirm or evaluate)),
         sensitivity=sensitivity,
         compare=tuple(compare),
         budget=budget,
@@ -127,6 +130,7 @@ class _Search:
     listed: Mapping[str, Candidate]
     priced: LayerCosts
     accuracy: Measure
+    confirm: Measure
     sensitivity: Sensitivity
     compare: tuple[Sensitivity, ...]
     budget: Budget
@@ -144,24 +148,32 @@ class _Search:
     @cached_property
     def prices(self) -> Prices:
         """What layers cost."""
-        return Prices(cost=self.priced, store=self.store, network=self.subject.network)
+        return Prices(
+            cost=self.priced,
+            store=self.store,
+            network=self.subject.network,
+            progress=self.clock.progress,
+        )
 
     def run(self) -> Found:
         """The whole search."""
-        composer = Composer(self.bench, self.prices, self.accuracy, self.listed)
+        composer = Composer(
+            self.bench, self.prices, self.confirm, self.listed, self.budget.confidence
+        )
         self.clock.progress("measuring the network as it is")
         base = composer.baseline()
         bounds = self.budget.bounds(base)
-        scores = Scores(self.bench, self.accuracy, base["accuracy"], self.sensitivity, self.compare)
-        found = survey(self.bench, self.listed.values(), scores.measure, self.clock)
-        drop = scores.drops(found, self.clock)
+        scores = Scores(self.bench, self.accuracy, self.sensitivity, self.compare)
+        tried = survey(self.bench, self.listed.values(), scores.measures, self.clock)
+        found = scores.judged(tried, self.clock)
         space = Builder(
             subject=self.subject,
             options=found.options,
             rates=found.rates,
             price=self.prices,
-            drop=drop,
             clock=self.clock,
+            dropped=[*found.dropped],
+            ahead=self.prices.ahead,
         ).space()
         goal = Goal(space.problem, self.objective)
         repair = Repair(
@@ -184,7 +196,7 @@ class _Search:
                 goal=goal,
                 bounds=bounds,
                 repair=repair,
-                dropped=(*found.dropped, *space.dropped),
+                dropped=space.dropped,
                 comparisons=scores.comparisons,
                 sensitivity=self.sensitivity,
                 check=self.check,

@@ -1,13 +1,14 @@
 """How much accuracy a layer's compression costs: measured, or told by a proxy that is cheaper.
 
-- measured: the user's accuracy of the network with that layer alone compressed.
+- measured: the user's accuracy of the network with that layer alone compressed, as far as it tells
+  more than noise.
 - output_error: the squared error of the network's output, as a share of its squares.
 - hessian: the second-order term of the loss, half the mean curvature times the squared change, of
   weights and of ifmaps (Dong et al., HAWQ-V2, arXiv:1911.03852, Sec. 3: the mean of the Hessian's
   diagonal), the Hessian's Gauss-Newton part in its place.
 
 A proxy orders candidates but is no accuracy: a few trials are measured, spread over the range of
-its scores, and the monotone curve nearest to them turns scores into drops.
+its scores, and say what a unit of it costs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
@@ -145,16 +145,6 @@ def spread(scores: Sequence[float], count: int) -> list[int]:
     order = sorted(range(len(scores)), key=lambda place: scores[place])
     steps = np.linspace(0, len(order) - 1, min(count, len(order)))
     return sorted({order[round(float(step))] for step in steps})
-
-
-def curve(scores: Sequence[float], drops: Sequence[float]) -> Callable[[float], float]:
-    """The monotone function nearest to these drops, 0 at 0 and flat beyond the largest score."""
-    order = np.argsort(scores, kind="stable")
-    x = np.concatenate([[0.0], np.asarray(scores, dtype=float)[order]])
-    y = np.maximum(np.concatenate([[0.0], np.asarray(drops, dtype=float)[order]]), 0.0)
-    weights = np.concatenate([[1e6], np.ones(len(order))])
-    smooth = isotonic_regression(y, weights=weights).x
-    return lambda score: float(np.interp(score, x, smooth))
 
 
 def rank_correlation(scores: Sequence[float], drops: Sequence[float]) -> float | None:

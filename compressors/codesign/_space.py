@@ -5,7 +5,7 @@ width at which it hands on its ofmap: the widest that one of its readers reads. 
 and concatenations hand on what they read as it is.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
@@ -24,7 +24,7 @@ from hwsim.workload import Layer
 
 MOST_STATES = 50_000  # of one layer
 Price = Callable[[Layer], Cost]
-Drop = Callable[[float], float]  # the accuracy that a measure stands for
+Way = tuple[Option | None, dict[str, str], int]  # an option, the rates around, the width handed on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +54,32 @@ def hands_on(layer: str) -> str:
 class Builder:
     """Builds the space of a subject from what was found of it.
 
-    `price` raises InputError for a layer that cannot be run; `drop` turns scores into accuracy.
+    `price` raises InputError for a layer that cannot be run; `dropped` is what is out before; what
+    will be asked for is told `ahead`.
     """
 
     subject: Subject
     options: Mapping[str, Mapping[str, Option]]
     rates: Mapping[str, Mapping[str, Rate]]
     price: Price
-    drop: Drop
     clock: Clock
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[Dropped]
+    ahead: Callable[[Iterable[Layer]], None] | None = None
 
     def space(self) -> Space:
         """The whole. Raises InputError where nothing is left of a layer."""
-        layers = self.clock.told(self.subject.layers, "pricing candidates")
-        left = {layer: self.undominated(layer) for layer in layers}
+        told = self.clock.told(self.subject.layers, "pricing candidates")
+        left = {layer: self.undominated(layer) for layer in told}
         read = self.widths_read(left)
         items: dict[str, Sequence[State]] = {
             group_item(name): self.group_states(name) for name in self.rates
         }
-        for layer in self.clock.told(self.subject.network.layers, "pricing layers"):
-            items[layer.name] = self.layer_states(layer, left.get(layer.name), read)
+        layers = self.subject.network.layers
+        ways = {layer.name: self.ways(layer, left.get(layer.name), read) for layer in layers}
+        if self.ahead:
+            self.ahead(self.record(layer, *way) for layer in layers for way in ways[layer.name])
+        for layer in self.clock.told(layers, "pricing layers"):
+            items[layer.name] = self.layer_states(layer, ways[layer.name])
         return Space(problem=Problem(items, self.maxima()), dropped=tuple(self.dropped))
 
     # What is left of the options of a layer
@@ -95,7 +100,7 @@ class Builder:
                 self.out(layer, name, f"dominated by {better!r}: no better in anything")
                 del costs[name]
         if not costs:
-            reasons = "; ".join(one.reason for one in self.dropped if one.layer == layer)
+            reasons = "; ".join({one.reason: 0 for one in self.dropped if one.layer == layer})
             raise InputError(f"layer {layer!r}: none of the candidates can be used: {reasons}")
         return [self.options[layer][name] for name in costs]
 
@@ -121,9 +126,8 @@ class Builder:
     def own_drop(self, layer: str, option: Option) -> float:
         """What the option costs in accuracy beyond its group's rate."""
         group = self.subject.group_of(layer)
-        whole = self.rates[group][option.rate].score if group and option.rate else None
-        already = 0.0 if whole is None else self.drop(whole)
-        return max(0.0, self.drop(option.score) - already)
+        already = self.rates[group][option.rate].drop if group and option.rate else 0.0
+        return max(0.0, option.drop - already)
 
     # Widths
 
@@ -157,21 +161,25 @@ class Builder:
     def group_states(self, name: str) -> list[State]:
         """The rates of a group, and what each costs in accuracy."""
         link = group_item(name)
-        rates = {WHOLE: 0.0} | {k: self.drop(rate.score) for k, rate in self.rates[name].items()}
+        rates = {WHOLE: 0.0} | {k: rate.drop for k, rate in self.rates[name].items()}
         return [State({"drop": drop}, {link: key}, key) for key, drop in rates.items()]
 
-    def layer_states(
+    def ways(
         self, layer: Layer, left: Sequence[Option] | None, read: Mapping[str, tuple[int, ...]]
-    ) -> list[State]:
-        """Every state of a layer. Raises InputError where there are too many, or none."""
+    ) -> list[Way]:
+        """Every way that a layer can be. Raises InputError where there are too many."""
         widths = self.widths_handed(layer.name, read)
         around = list(self.surroundings(layer.name, own=left is not None))
         own: Sequence[Option | None] = left or [None]
         count = len(widths) * len(around) * len(own)
         if count > MOST_STATES:
             raise InputError(f"layer {layer.name!r}: {count} states: give fewer rates of channels")
+        return [*product(own, around, widths)]
+
+    def layer_states(self, layer: Layer, ways: Iterable[Way]) -> list[State]:
+        """A state for each way. Raises InputError where none can be run."""
         states = []
-        for option, links, width in product(own, around, widths):
+        for option, links, width in ways:
             try:
                 states.append(self.state(layer, option, links, width))
             except InputError as error:

@@ -21,7 +21,7 @@ from hwsim.frontends.torch import network_from_torch, with_densities
 from hwsim.workload import Network
 
 Steps = tuple[Step, ...]
-Evaluate = Callable[[nn.Module], float]
+Evaluate = Callable[[nn.Module], float | Tensor]  # a share, or true or false for each image
 DENSITY_IMAGES, CALIBRATION_IMAGES = 64, 256
 
 

@@ -6,13 +6,13 @@ once; what else a candidate does is counted on top of it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compressors.codesign._candidates import Candidate
 from compressors.codesign._clock import Clock
 from compressors.codesign._subject import Steps
-from compressors.codesign._trials import Bench, Measure
+from compressors.codesign._trials import Bench, Measure, Trial
 from hwsim.workload import Layer
 
 WHOLE = ""  # the rate of a group that keeps all channels
@@ -22,22 +22,27 @@ WHOLE = ""  # the rate of a group that keeps all channels
 class Option:
     """A candidate that a layer can take, and the layer's record under it, all else as it was.
 
-    `rate` is that of its group, `score` is the trial's measure.
+    `rate` is that of its group; `trial` is what was carried out, and `score` the trial's measure;
+    `drop` is the accuracy that it is taken to cost.
     """
 
     candidate: Candidate
     record: Layer
     rate: str = WHOLE
+    trial: Mapping[str, Steps] = field(default_factory=dict)
     score: float = 0.0
+    drop: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """A share of channels that all layers of a group lose by one step."""
+    """A share of channels that all layers of a group lose by one step, tried as an `Option` is."""
 
     name: str
-    score: float
     sizes: Mapping[str, Mapping[str, int]]
+    trial: Mapping[str, Steps] = field(default_factory=dict)
+    score: float = 0.0
+    drop: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +63,15 @@ class Survey:
     dropped: tuple[Dropped, ...]
 
 
-def survey(bench: Bench, candidates: Iterable[Candidate], measure: Measure, clock: Clock) -> Survey:
-    """Tries every candidate on every layer. Raises EvaluationError."""
+def survey(
+    bench: Bench, candidates: Iterable[Candidate], measures: Sequence[Measure], clock: Clock
+) -> Survey:
+    """Tries every candidate on every layer; the first measure scores, the others are kept.
+
+    Raises EvaluationError.
+    """
     listed = tuple(candidates)
-    found = _Survey(bench, measure)
+    found = _Survey(bench, measures)
     pairs = [(layer, each) for layer in bench.subject.layers for each in listed]
     for layer, candidate in clock.told(pairs, "trials", lambda pair: f"{pair[0]}: {pair[1].name}"):
         found.attempt(layer, candidate)
@@ -73,7 +83,7 @@ class _Survey:
     """What was found so far."""
 
     bench: Bench
-    measure: Measure
+    measures: Sequence[Measure]
     options: dict[str, dict[str, Option]] = field(default_factory=dict)
     rates: dict[str, dict[str, Rate]] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
@@ -82,7 +92,8 @@ class _Survey:
         """Try one candidate on one layer."""
         options, steps = self.options.setdefault(layer, {}), candidate.steps
         thins = bool(steps) and steps[0].removes_channels
-        found = self.bench.trial(self.bench.alone(layer, steps), self.measure)
+        alone = self.bench.alone(layer, steps)
+        found = self.measured(alone)
         reason = found.refused or (self.note_rate(layer, candidate) if thins else "")
         if any(step.removes_channels for step in steps[1:]):
             reason = "removes channels by a step that is not its first"
@@ -93,8 +104,17 @@ class _Survey:
             candidate=candidate,
             record=found.records[layer],
             rate=rate_key(steps) if thins else WHOLE,
+            trial=alone,
             score=found.score,
         )
+
+    def measured(self, steps: Mapping[str, Steps]) -> Trial:
+        """A trial, by all measures while its network is at hand."""
+        first, *others = self.measures
+        found = self.bench.trial(steps, first)
+        for measure in others if not found.refused else ():
+            self.bench.score(steps, measure)
+        return found
 
     def note_rate(self, layer: str, candidate: Candidate) -> str:
         """Notes the rate at which channels went; says why if they cannot."""
@@ -102,9 +122,10 @@ class _Survey:
         if name is None:
             return "its channels cannot go"
         first = candidate.steps[:1]
-        joint = self.bench.trial(self.bench.alone(layer, first), self.measure)
+        alone = self.bench.alone(layer, first)
+        joint = self.measured(alone)
         if not joint.refused:
-            rate = Rate(name=candidate.name, score=joint.score, sizes=joint.sizes)
+            rate = Rate(name=candidate.name, sizes=joint.sizes, trial=alone, score=joint.score)
             self.rates.setdefault(name, {}).setdefault(rate_key(first), rate)
         return joint.refused
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from compressors._layers import weight_of
 from compressors._lower import bare_copy, narrowed, quantised_densities
 from compressors._plan import Plan
 from compressors.activations._quantiser import input_quantiser
+from compressors.codesign._hits import Outcome, outcome_of, packed, share_of, unpacked
 from compressors.codesign._records import of_record, sizes, to_record
 from compressors.codesign._store import Store, key_of
 from compressors.codesign._subject import Evaluate, Steps, Subject, with_sizes
@@ -24,15 +24,15 @@ from hwsim.workload import Layer, Network
 
 
 class EvaluationError(InputError):
-    """The user's `evaluate` raised, or returned what is no share in 0..1."""
+    """The user's `evaluate` raised, or returned neither a share in 0..1 nor hits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A number for a network, under a name that decides it together with the subject."""
+    """A number for a network, or hits, under a name that decides it together with the subject."""
 
     name: str
-    of: Callable[[nn.Module], float]
+    of: Callable[[nn.Module], Outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +52,15 @@ class Trial:
 def accuracy(evaluate: Evaluate, name: str) -> Measure:
     """The user's accuracy. Raises EvaluationError in place of whatever it raises."""
 
-    def measured(model: nn.Module) -> float:
+    def measured(model: nn.Module) -> Outcome:
         try:
-            found = float(evaluate(model))
+            found = evaluate(model)
         except Exception as error:
             raise EvaluationError(f"evaluate: {type(error).__name__}: {error}") from error
-        if not (isfinite(found) and 0 <= found <= 1):
-            raise EvaluationError(f"evaluate: returned {found!r}: must be a share in 0..1")
-        return found
+        try:
+            return outcome_of(found)
+        except ValueError as error:
+            raise EvaluationError(f"evaluate: {error}") from error
 
     return Measure(name=f"accuracy {name}", of=measured)
 
@@ -90,13 +91,21 @@ class Bench:
         )
 
     def score(self, steps: Mapping[str, Steps], measure: Measure) -> float:
-        """The measure of the network under these steps. Raises EvaluationError naming the plan."""
+        """The measure of the network under these steps, of hits their share.
+
+        Raises EvaluationError naming the plan.
+        """
+        return share_of(self.outcome(steps, measure))
+
+    def outcome(self, steps: Mapping[str, Steps], measure: Measure) -> Outcome:
+        """The same, hits as they are."""
         some = {path: each for path, each in steps.items() if each}
         key = self.key(f"score {measure.name}", some)
         found = self.store.find(key)
         if found is None:
-            found = self.store.keep(key, self._score(self.compressed(some), some, measure))
-        return float(found)
+            measured = self._measured(self.compressed(some), some, measure)
+            found = self.store.keep(key, packed(measured))
+        return unpacked(found)
 
     def alone(self, layer: str, steps: Steps) -> dict[str, Steps]:
         """These steps for one layer, and their first for those that lose channels with it."""
@@ -128,7 +137,7 @@ class Bench:
             torch.manual_seed(subject.seed)
             return compress(subject.model, plan, data=subject.data, calibration=subject.calibration)
 
-    def _score(self, module: nn.Module, steps: Mapping[str, Steps], measure: Measure) -> float:
+    def _measured(self, module: nn.Module, steps: Mapping[str, Steps], measure: Measure) -> Outcome:
         try:
             with random.fork_rng(devices=[]):
                 torch.manual_seed(self.subject.seed)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from compressors.codesign._evolution import Evolution
 from compressors.codesign._goal import GAP, Goal
-from compressors.codesign._program import Choice, Problem, State, solve
+from compressors.codesign._program import Choice, Problem, Solver, State
 
 QUANTITIES = ("energy", "latency", "drop")
 quick = settings(max_examples=15, deadline=None)
@@ -72,7 +73,7 @@ def test_optimum_is_that_of_all_choices(problem: Problem, drop: int, latency: in
     """Budgets at halves, so that no rounding decides."""
     budgets = {"drop": drop + 0.5, "latency": latency + 0.5}
     objective = {"energy": 1.0, "drop": 0.25}
-    found = solve(problem, objective, budgets=budgets)
+    found = Solver()(problem, objective, budgets=budgets)
     wanted = least(problem, objective, budgets)
     if found is None:
         assert wanted == inf
@@ -86,11 +87,11 @@ def test_optimum_is_that_of_all_choices(problem: Problem, drop: int, latency: in
 @quick
 @given(problems())
 def test_what_is_banned_is_the_runner_up(problem: Problem) -> None:
-    first = solve(problem, {"energy": 1.0})
+    first = Solver()(problem, {"energy": 1.0})
     if first is None:
         return
     ban = {"layer 0": first["layer 0"].label}
-    second = solve(problem, {"energy": 1.0}, banned=[ban])
+    second = Solver()(problem, {"energy": 1.0}, banned=[ban])
     others = [
         problem.total(choice, "energy")
         for choice in choices(problem)
@@ -110,6 +111,14 @@ def test_least_product_of_energy_and_latency(problem: Problem, drop: int) -> Non
     assert (found is None) == (not within)
     if found:
         assert goal.value(found) <= min(map(goal.value, within)) / (1 - GAP) + 1e-9
+
+
+def test_no_energy_is_the_least_product() -> None:
+    states = [State({"energy": e, "latency": t}, {}, e) for e, t in ((3.0, 1.0), (0.0, 9.0))]
+    goal = Goal(Problem({"layer": states}), "edp")
+    found = goal.best({})
+    assert found is not None
+    assert goal.value(found) == 0.0
 
 
 @quick
@@ -160,3 +169,28 @@ def test_evolution_finds_the_optimum_of_a_small_problem() -> None:
     optimum = goal.best(budgets)
     assert optimum is not None
     assert Evolution(goal, budgets).run() == goal.value(optimum) == 24.0
+
+
+def test_program_that_is_stopped_says_what_it_may_miss() -> None:
+    """What saves energy costs as much of the budgets, so that bounds are near but not tight."""
+    draw, sizes = Random(0), ("latency", "drop", "size")
+    problem = Problem({f"layer {number}": _balanced(draw, sizes) for number in range(10)})
+    budgets = dict.fromkeys(sizes, 49_500.0)
+    short, long = Solver(most_nodes=1), Solver()
+    hasty, best = (each(problem, {"energy": 1.0}, budgets=budgets) for each in (short, long))
+    assert hasty is not None
+    assert best is not None
+    assert not long.gaps
+    (gap,) = short.gaps
+    assert 0 < gap < 1
+    least, first = problem.total(best, "energy"), problem.total(hasty, "energy")
+    assert first * (1 - gap) <= least <= first
+    assert all(problem.total(hasty, name) <= most for name, most in budgets.items())
+
+
+def _balanced(draw: Random, sizes: tuple[str, ...]) -> list[State]:
+    taken = [{name: float(draw.randint(1000, 10_000)) for name in sizes} for _ in range(4)]
+    return [
+        State({"energy": 20_000 - sum(each.values()) / len(sizes), **each}, {}, label)
+        for label, each in enumerate(taken)
+    ]

@@ -124,8 +124,8 @@ class Breaking(Fidelity):
         return super().__call__(model)
 
 
-@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1])
-def test_evaluate_that_returns_no_share_stops_the_search(model: nn.Module, value: float) -> None:
+@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, None, "high"])
+def test_evaluate_that_returns_no_share_stops_the_search(model: nn.Module, value: Any) -> None:
     with pytest.raises(EvaluationError, match=r"returned .* must be a share.*the network as it is"):
         searched(model, lambda module: value)
 
@@ -247,6 +247,12 @@ def test_network_without_weights() -> None:
     known = data(chain())
     with pytest.raises(InputError, match="Sequential: no convolution or linear layer"):
         search(nn.Sequential(nn.ReLU()), None, lambda _: 1.0, BUDGET, data=known, cost=formula)
+
+
+def test_layer_that_no_candidate_suits(model: nn.Module, fidelity: Fidelity) -> None:
+    """The last layer's channels are the answer: they cannot go, and nothing else is offered."""
+    with pytest.raises(InputError, match=r"layer '6': none of .* channels reach the"):
+        searched(model, fidelity, candidates=[filters(0.5)])
 
 
 def test_budgets_that_are_no_numbers() -> None:

@@ -1,12 +1,7 @@
-"""Proxies against closed forms, and their curves and correlations against other libraries'."""
+"""Proxies against closed forms."""
 
-from itertools import pairwise
-
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from compressors import Plan, compress
@@ -15,7 +10,6 @@ from compressors._layers import weight_of
 from compressors.codesign import Budget, fixed_point, search
 from compressors.codesign._sensitivity import (
     PROXY_IMAGES,
-    curve,
     hessian,
     output_error,
     rank_correlation,
@@ -63,27 +57,6 @@ def test_narrower_numbers_cost_more_by_either_proxy(subject: Subject) -> None:
             scores = [measure.of(rounded(subject, layer, bits, bits)) for bits in (8, 5, 3)]
             assert scores == sorted(scores)
             assert scores[0] < scores[-1]
-
-
-lists = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 20)), min_size=1, max_size=12)
-
-
-@settings(max_examples=40, deadline=None)
-@given(lists)
-def test_curve_is_monotone_and_begins_at_nothing(pairs: list[tuple[int, int]]) -> None:
-    scores, drops = [float(s) for s, _ in pairs], [d / 100 for _, d in pairs]
-    drop = curve(scores, drops)
-    values = [drop(score) for score in np.linspace(0, 50, 60)]
-    assert all(second >= first - 1e-12 for first, second in pairwise(values))
-    assert drop(0.0) == pytest.approx(0.0, abs=1e-6)
-    assert max(values) <= max(drops) + 1e-9
-
-
-def test_curve_goes_through_drops_that_grow() -> None:
-    drop = curve([1.0, 2.0, 4.0], [0.01, 0.02, 0.1])
-    assert [drop(s) for s in (1.0, 2.0, 3.0, 4.0, 9.0)] == pytest.approx(
-        [0.01, 0.02, 0.06, 0.1, 0.1]
-    )
 
 
 def test_rank_correlation_of_known_ranks() -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from torch import nn
 
 from compressors import Plan, compress, lower
 from compressors.codesign._clock import Clock
-from compressors.codesign._program import Choice, Problem, solve
+from compressors.codesign._program import Choice, Problem, Solver
 from compressors.codesign._space import Builder, Space, candidate_of
 from compressors.codesign._store import Store
 from compressors.codesign._subject import Subject, subject_of
@@ -24,7 +25,19 @@ def surveyed(model: nn.Module) -> tuple[Subject, Survey]:
     known = data(model)
     subject = subject_of(model, known, calibration=None, network=None, bits=16, seed=0)
     bench = Bench(subject=subject, store=Store())
-    return subject, survey(bench, CANDIDATES, accuracy(Fidelity(model), ""), Clock())
+    found = survey(bench, CANDIDATES, (accuracy(Fidelity(model), ""),), Clock())
+    judged = replace(
+        found, options=with_drops(dict(found.options)), rates=with_drops(dict(found.rates))
+    )
+    return subject, judged
+
+
+def with_drops(found: dict[str, Any]) -> dict[str, Any]:
+    """Measured drops as they are."""
+    return {
+        name: {key: replace(one, drop=1 - one.score) for key, one in each.items()}
+        for name, each in found.items()
+    }
 
 
 def built(subject: Subject, found: Survey) -> Space:
@@ -33,8 +46,8 @@ def built(subject: Subject, found: Survey) -> Space:
         options=found.options,
         rates=found.rates,
         price=formula,
-        drop=lambda score: 1 - score,
         clock=Clock(),
+        dropped=[],
     ).space()
 
 
@@ -53,7 +66,7 @@ def random_choices(problem: Problem, count: int) -> list[Choice]:
             name: [replace(one, costs={**one.costs, "noise": draw.random()}) for one in states]
             for name, states in problem.items.items()
         }
-        choice = solve(Problem(items, problem.maxima), {"noise": 1.0})
+        choice = Solver()(Problem(items, problem.maxima), {"noise": 1.0})
         assert choice is not None
         found.append(choice)
     return found
@@ -121,15 +134,15 @@ def test_dominated_candidates_are_in_no_optimum() -> None:
             options=found.options,
             rates=found.rates,
             price=formula,
-            drop=lambda score: 1 - score,
             clock=Clock(),
+            dropped=[],
         ).space(),
     )
     assert whole.dropped
     assert not every.dropped
     for drop in (0.0, 0.02, 0.05, 0.1, 0.3, 1.0):
         ours, theirs = (
-            solve(s.problem, {"energy": 1}, budgets={"drop": drop}) for s in (whole, every)
+            Solver()(s.problem, {"energy": 1}, budgets={"drop": drop}) for s in (whole, every)
         )
         assert ours is not None
         assert theirs is not None
