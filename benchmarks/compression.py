@@ -193,17 +193,20 @@ def rows(methods: list[str], networks: list[str]) -> Iterator[Key]:
                     yield network, method, seed
 
 
-def urgency(key: Key) -> tuple[int, int]:
+def urgency(key: Key) -> tuple[int, int, int]:
     """Networks as they are and the plainest quantisers everywhere; what the literature promises;
-    small networks, seed by seed; large ones, first without training.
+    all methods once on networks that they may train; what else is quick; further seeds, those of
+    the cheapest networks first; last, what trains large networks.
     """
     network, method, seed = key
+    source = SOURCES[network]
     if method == NONE or method in PLAIN:
-        return int(method != NONE), seed
+        return int(method != NONE), seed, 0
     if method in EXPECTED and not seed:
-        return 2, 0
-    small = SOURCES[network].seeds > 1
-    return (3 if small else 4) + 2 * (trains(method) and not small), seed
+        return 2, 0, 0
+    if source.trained:
+        return (5 if seed else 3), [*SOURCES].index(network) if seed else 0, seed
+    return (6 if trains(method) else 4), seed, 0
 
 
 @contextmanager
