@@ -26,9 +26,10 @@ from torch import nn
 
 from benchmarks import _compression_page as page
 from benchmarks._compression_subjects import SOURCES, Subject, present, subject
-from compressors import Plan, compress, lower, uniform, weight_codes
+from compressors import Plan, compress, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
+from compressors._lower import lower_to_each
 from hwsim import registry
 from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
@@ -159,11 +160,12 @@ def simulated(found: Subject, model: nn.Module) -> Result:
 
     None for a machine that cannot run the network, such as one whose MACs are too narrow for it.
     """
-    plain, images = load_network(found.name), found.testing.images[:DENSITY_IMAGES]
+    plain, images = network_named(found.name), found.testing.images[:DENSITY_IMAGES]
+    machines = {name: load_machine(name) for name in MACHINES}
+    widths = [machine.mac.ifmap_bits for machine in machines.values()]
+    networks = lower_to_each(plain, model, images, widths)
     result: Result = {}
-    for name in MACHINES:
-        machine = load_machine(name)
-        network = lower(plain, model, images, bits=machine.mac.ifmap_bits)
+    for (name, machine), network in zip(machines.items(), networks, strict=True):
         result["macs"] = sum(layer.macs for layer in network)
         try:
             run = simulate(network, machine)
@@ -173,6 +175,7 @@ def simulated(found: Subject, model: nn.Module) -> Result:
     return result
 
 
+network_named = functools.cache(load_network)
 Key = tuple[str, str, int]
 
 
