@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,12 +51,16 @@ CHANNELS = (
     *("channel_pruning_lasso", "data_free_neuron_pruning", "entropy_pruning", "l1_filter_pruning"),
     *("lda_pruning", "oracle_pruning", "taylor_pruning", "thinet"),
 )
-# Deep Compression comes to a 20th, rather than to the least that digits allow.
+# Deep Compression comes to a 20th, rather than to the least that digits allow; blocks of 64 x 64
+# are for layers of 1024 x 1024.
 SETTINGS: dict[str, dict[str, Any]] = {name: {"keep": 0.84} for name in CHANNELS} | {
-    "deep_compression": {"linear_keep": 0.16, "rounds": 3}
+    "coarse_grain_sparsification": {"block": (16, 16)},
+    "deep_compression": {"linear_keep": 0.16, "rounds": 3},
 }
 # Methods whose papers keep the first and the last layer as they are.
 ENDS_KEPT = ("dorefa_net", "horq_net", "trained_ternary_quantization", "xnor_net")
+# Methods whose papers change the last layer alone.
+END_ONLY = ("hashnet_continuation",)
 Result = dict[str, Any]
 
 
@@ -92,11 +96,18 @@ def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
     file = registry.module("compressor", method)
     layers = weighted_layers(model)
     takes = [path for path, layer in layers.items() if isinstance(layer, file.TAKES)]
-    ends = [*layers][:: max(1, len(layers) - 1)] if method in ENDS_KEPT else []
-    left = [path for path in layers if path not in takes or path in (*keep, *ends)]
+    left = [path for path in layers if path not in takes or path in (*keep, *ends(layers, method))]
     if len(left) == len(layers):
         raise InputError(f"{method}: takes no layer of this network")
     return uniform((method, seeded(settings_of(method), seed)), keep=left)
+
+
+def ends(layers: Iterable[str], method: str) -> list[str]:
+    """The layers that a method's paper leaves as they are."""
+    paths = list(layers)
+    if method in END_ONLY:
+        return paths[:-1]
+    return paths[:: max(1, len(paths) - 1)] if method in ENDS_KEPT else []
 
 
 def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[str]]:

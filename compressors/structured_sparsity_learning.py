@@ -33,7 +33,7 @@ class Config(hwsim.config.Config):
     """
 
     structures: tuple[Structure, ...] = Field(default=("filter", "channel"), min_length=1)
-    group_strength: float = Field(default=1e-3, ge=0, allow_inf_nan=False)
+    group_strength: float = Field(default=3e-4, ge=0, allow_inf_nan=False)
     strength: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     train: Fit = Fit(epochs=3.0, learning_rate=0.05)
     fit: Fit = Fit()
