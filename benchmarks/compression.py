@@ -119,7 +119,7 @@ def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[
             model = compress(found.model, plan, data=found.training, calibration=found.calibration)
             return model, kept
         except InputError as refusal:
-            named = re.match(r"layer '([^']+)'", str(refusal))
+            named = re.search(r"layer '([^']+)'", str(refusal))
             if named is None or named[1] in kept:
                 raise
             kept.append(named[1])

@@ -1,12 +1,15 @@
 """Carry a plan out on a network."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
 from compressors._data import Data, Needs, check_data
 from compressors._layers import check_layers
 from compressors._plan import Plan
+from hwsim.errors import InputError
 from hwsim.progress import Progress, quiet
 
 
@@ -30,8 +33,20 @@ def compress(
         given = data if step.module.NEEDS is Needs.LABELS else calibration or data
         check_layers(compressed, layers, method=step.method, takes=step.module.TAKES)
         progress(f"{step.method} on {len(layers)} layers")
-        compressed = step.module.compress(compressed, layers, step.settings, given).eval()
+        with naming(step.method):
+            compressed = step.module.compress(compressed, layers, step.settings, given).eval()
     return compressed
+
+
+@contextmanager
+def naming(method: str) -> Iterator[None]:
+    """Errors of shared parts, which do not know the method that they work for, name it."""
+    try:
+        yield
+    except InputError as fault:
+        if type(fault) is not InputError or method in str(fault):
+            raise
+        raise InputError(f"{method}: {fault}") from fault
 
 
 def check(

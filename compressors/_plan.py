@@ -96,6 +96,8 @@ class Plan(Config):
         for path in found.keys() - self.layers.keys() if REST not in self.layers else ():
             raise InputError(f"plan: layer {path!r}: not named; give it [] to leave it as it is")
         rest = self.layers.get(REST, ())
+        if not any(self.layers.get(path, rest) for path in found):
+            raise InputError("plan: no layer of the network has a step")
         return Plan(layers={path: self.layers.get(path, rest) for path in found})
 
     def stages(self) -> Iterator[tuple[Step, list[str]]]:
