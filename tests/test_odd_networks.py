@@ -136,3 +136,28 @@ def test_a_plan_must_do_something() -> None:
     plan = uniform("shiftcnn", keep=paths)
     with pytest.raises(InputError, match="no layer of the network has a step"):
         compress(model, plan, data=data)
+
+
+def test_what_breaks_a_network_is_named() -> None:
+    """A bias that is no number; images of another size; a normalisation that is no number."""
+    model, data = subject(Branches)
+    wrong = Data(images=data.images[:, :1], labels=data.labels)
+    with pytest.raises(InputError, match="hessian_weighted_kmeans: data: images 40x1x9x14 do not"):
+        compress(model, uniform("hessian_weighted_kmeans"), data=wrong)
+    model.get_parameter("block.bias").data[3] = torch.nan
+    with pytest.raises(InputError, match="layer 'block': shiftcnn: its weights are not all finite"):
+        compress(model, uniform("shiftcnn"))
+    model, _ = subject(Branches)
+    model.get_buffer("norm.running_mean")[0] = torch.nan
+    with pytest.raises(InputError, match=r"fixed_point: data: .* values that are not finite"):
+        compress(model, uniform("fixed_point"), data=data)
+
+
+def test_no_layer_is_skipped_in_silence() -> None:
+    """Nor one of a kind that no method takes, nor numbers of another width."""
+    model = nn.Sequential(nn.ConvTranspose2d(2, 3, 3), nn.Conv2d(3, 4, 1))
+    with pytest.raises(InputError, match="layer '0': no method takes ConvTranspose2d: give it"):
+        compress(model, uniform("shiftcnn"))
+    compress(model, uniform("shiftcnn", keep=["0"]))
+    with pytest.raises(InputError, match="layer '1': shiftcnn takes weights of float32, not float"):
+        compress(model.double(), uniform("shiftcnn", keep=["0"]))
