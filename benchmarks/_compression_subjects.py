@@ -58,7 +58,7 @@ class Source:
     seeds: int = 1
     trained: bool = False
     tunes: bool = True
-    cap_s: int = 90
+    cap_s: int = 300
 
 
 def fashion(tests: int) -> Dataset:
@@ -101,10 +101,10 @@ SOURCES: dict[str, Source] = {
         images=fashion, tests=10_000, trains=12_000, all_trains=24_000, seeds=3, trained=True
     ),
     "mobilenet_v1_fashion": Source(
-        images=fashion, tests=2_000, trains=3_000, all_trains=6_000, trained=True
+        images=fashion, tests=2_000, trains=3_000, all_trains=6_000, seeds=3, trained=True
     ),
     "resnet20_fashion": Source(
-        images=fashion, tests=2_000, trains=3_000, all_trains=6_000, trained=True
+        images=fashion, tests=2_000, trains=3_000, all_trains=6_000, seeds=3, trained=True
     ),
     "resnet20_cifar10": Source(
         images=cifar,

@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +26,10 @@ from torch import nn
 
 from benchmarks import _compression_page as page
 from benchmarks._compression_subjects import SOURCES, Subject, present, subject
-from compressors import Plan, compress, lower, uniform, weight_codes
+from compressors import Plan, compress, uniform, weight_codes
 from compressors._fit import Fit, fit
 from compressors._layers import weighted_layers
+from compressors._lower import lower_to_each
 from hwsim import registry
 from hwsim.accuracy import one_thread
 from hwsim.errors import InputError
@@ -50,12 +51,16 @@ CHANNELS = (
     *("channel_pruning_lasso", "data_free_neuron_pruning", "entropy_pruning", "l1_filter_pruning"),
     *("lda_pruning", "oracle_pruning", "taylor_pruning", "thinet"),
 )
-# Deep Compression comes to a 20th, rather than to the least that digits allow.
+# Deep Compression comes to a 20th, rather than to the least that digits allow; blocks of 64 x 64
+# are for layers of 1024 x 1024.
 SETTINGS: dict[str, dict[str, Any]] = {name: {"keep": 0.84} for name in CHANNELS} | {
-    "deep_compression": {"linear_keep": 0.16, "rounds": 3}
+    "coarse_grain_sparsification": {"block": (16, 16)},
+    "deep_compression": {"linear_keep": 0.16, "rounds": 3},
 }
 # Methods whose papers keep the first and the last layer as they are.
 ENDS_KEPT = ("dorefa_net", "horq_net", "trained_ternary_quantization", "xnor_net")
+# Methods whose papers change the last layer alone.
+END_ONLY = ("hashnet_continuation",)
 Result = dict[str, Any]
 
 
@@ -91,11 +96,18 @@ def plan_for(method: str, model: nn.Module, seed: int, keep: list[str]) -> Plan:
     file = registry.module("compressor", method)
     layers = weighted_layers(model)
     takes = [path for path, layer in layers.items() if isinstance(layer, file.TAKES)]
-    ends = [*layers][:: max(1, len(layers) - 1)] if method in ENDS_KEPT else []
-    left = [path for path in layers if path not in takes or path in (*keep, *ends)]
+    left = [path for path in layers if path not in takes or path in (*keep, *ends(layers, method))]
     if len(left) == len(layers):
         raise InputError(f"{method}: takes no layer of this network")
     return uniform((method, seeded(settings_of(method), seed)), keep=left)
+
+
+def ends(layers: Iterable[str], method: str) -> list[str]:
+    """The layers that a method's paper leaves as they are."""
+    paths = list(layers)
+    if method in END_ONLY:
+        return paths[:-1]
+    return paths[:: max(1, len(paths) - 1)] if method in ENDS_KEPT else []
 
 
 def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[str]]:
@@ -107,7 +119,7 @@ def compressed(found: Subject, method: str, seed: int) -> tuple[nn.Module, list[
             model = compress(found.model, plan, data=found.training, calibration=found.calibration)
             return model, kept
         except InputError as refusal:
-            named = re.match(r"layer '([^']+)'", str(refusal))
+            named = re.search(r"layer '([^']+)'", str(refusal))
             if named is None or named[1] in kept:
                 raise
             kept.append(named[1])
@@ -159,11 +171,12 @@ def simulated(found: Subject, model: nn.Module) -> Result:
 
     None for a machine that cannot run the network, such as one whose MACs are too narrow for it.
     """
-    plain, images = load_network(found.name), found.testing.images[:DENSITY_IMAGES]
+    plain, images = network_named(found.name), found.testing.images[:DENSITY_IMAGES]
+    machines = {name: load_machine(name) for name in MACHINES}
+    widths = [machine.mac.ifmap_bits for machine in machines.values()]
+    networks = lower_to_each(plain, model, images, widths)
     result: Result = {}
-    for name in MACHINES:
-        machine = load_machine(name)
-        network = lower(plain, model, images, bits=machine.mac.ifmap_bits)
+    for (name, machine), network in zip(machines.items(), networks, strict=True):
         result["macs"] = sum(layer.macs for layer in network)
         try:
             run = simulate(network, machine)
@@ -173,6 +186,7 @@ def simulated(found: Subject, model: nn.Module) -> Result:
     return result
 
 
+network_named = functools.cache(load_network)
 Key = tuple[str, str, int]
 
 
@@ -193,17 +207,20 @@ def rows(methods: list[str], networks: list[str]) -> Iterator[Key]:
                     yield network, method, seed
 
 
-def urgency(key: Key) -> tuple[int, int]:
+def urgency(key: Key) -> tuple[int, int, int]:
     """Networks as they are and the plainest quantisers everywhere; what the literature promises;
-    small networks, seed by seed; large ones, first without training.
+    all methods once on networks that they may train; what else is quick; further seeds, those of
+    the cheapest networks first; last, what trains large networks.
     """
     network, method, seed = key
+    source = SOURCES[network]
     if method == NONE or method in PLAIN:
-        return int(method != NONE), seed
+        return int(method != NONE), seed, 0
     if method in EXPECTED and not seed:
-        return 2, 0
-    small = SOURCES[network].seeds > 1
-    return (3 if small else 4) + 2 * (trains(method) and not small), seed
+        return 2, 0, 0
+    if source.trained:
+        return (5 if seed else 3), [*SOURCES].index(network) if seed else 0, seed
+    return (6 if trains(method) else 4), seed, 0
 
 
 @contextmanager

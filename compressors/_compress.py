@@ -1,12 +1,16 @@
 """Carry a plan out on a network."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from compressors._data import Data, Needs, check_data
 from compressors._layers import check_layers
 from compressors._plan import Plan
+from hwsim.errors import InputError
 from hwsim.progress import Progress, quiet
 
 
@@ -30,8 +34,35 @@ def compress(
         given = data if step.module.NEEDS is Needs.LABELS else calibration or data
         check_layers(compressed, layers, method=step.method, takes=step.module.TAKES)
         progress(f"{step.method} on {len(layers)} layers")
-        compressed = step.module.compress(compressed, layers, step.settings, given).eval()
+        with naming(step.method):
+            if given is not None and step.module.NEEDS is not Needs.NOTHING:
+                check_runs(compressed, given)
+            compressed = step.module.compress(compressed, layers, step.settings, given).eval()
     return compressed
+
+
+def check_runs(model: nn.Module, data: Data) -> None:
+    """Raises InputError where the first image does not fit the network, or breaks it."""
+    shape = "x".join(map(str, data.images.shape))
+    try:
+        with torch.no_grad():
+            found = model(data.images[:1])
+    except RuntimeError as fault:  # torch has no class of its own for a shape that does not fit
+        reason = str(fault).splitlines()[0]
+        raise InputError(f"data: images {shape} do not fit the network: {reason}") from fault
+    if isinstance(found, Tensor) and not torch.isfinite(found).all():
+        raise InputError(f"data: of images {shape} the network makes values that are not finite")
+
+
+@contextmanager
+def naming(method: str) -> Iterator[None]:
+    """Errors of shared parts, which do not know the method that they work for, name it."""
+    try:
+        yield
+    except InputError as fault:
+        if type(fault) is not InputError or method in str(fault):
+            raise
+        raise InputError(f"{method}: {fault}") from fault
 
 
 def check(

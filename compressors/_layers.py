@@ -13,6 +13,12 @@ LINEAR = (nn.Linear,)
 WEIGHTED = (*CONVOLUTIONS, *LINEAR)
 RECURRENT = (nn.LSTM,)
 COMPRESSIBLE = (*WEIGHTED, *RECURRENT)
+# What has weights, too, and that no method takes.
+OTHERS = (
+    *(nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(nn.RNN, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell),
+    *(nn.Bilinear, nn.Embedding, nn.EmbeddingBag),
+)
 
 
 def weighted_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -32,6 +38,11 @@ def weight_codes(model: nn.Module) -> dict[str, Code]:
 def compressible_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Every layer that a method may take, recurrent ones too, by its path in order."""
     return {path: part for path, part in model.named_modules() if isinstance(part, COMPRESSIBLE)}
+
+
+def other_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every layer whose weights no method takes, by its path."""
+    return {path: part for path, part in model.named_modules() if isinstance(part, OTHERS)}
 
 
 def weight_names(layer: nn.Module) -> tuple[str, ...]:
@@ -66,12 +77,21 @@ def check_layers(
             kind = type(layer).__name__.removeprefix("Parametrized")
             raise InputError(f"layer {path!r}: {method} takes {kinds}, not {kind}")
         names = weight_names(layer)
-        if not all(torch.isfinite(getattr(layer, name)).all() for name in names):
-            raise InputError(f"layer {path!r}: {method}: its weights are not all finite")
+        _check_numbers(path, layer, method=method)
         holders = [one for name in names for one in owners[id(latent_of(layer, name))]]
         others = [one for one in holders if one != path]
         if others:
             raise InputError(f"layer {path!r}: {method}: its weights are also {others[0]!r}'s")
+
+
+def _check_numbers(path: str, layer: nn.Module, *, method: str) -> None:
+    weights = [getattr(layer, name) for name in weight_names(layer)]
+    for weight in weights:
+        if weight.dtype != torch.float32:
+            kind = str(weight.dtype).removeprefix("torch.")
+            raise InputError(f"layer {path!r}: {method} takes weights of float32, not {kind}")
+    if not all(torch.isfinite(tensor).all() for tensor in (*weights, *layer.parameters())):
+        raise InputError(f"layer {path!r}: {method}: its weights are not all finite")
 
 
 def _owners(model: nn.Module) -> dict[int, list[str]]:

@@ -2,7 +2,7 @@
 that its codes and quantisers say.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -30,11 +30,26 @@ def lower(network: Network, model: nn.Module, images: Tensor, *, bits: int = 16)
     about the zeros of the maps; those of weights are exact. Raises InputError for a model that
     cannot be simulated.
     """
+    return next(lower_to_each(network, model, images, [bits]))
+
+
+def lower_to_each(
+    network: Network, model: nn.Module, images: Tensor, widths: Iterable[int]
+) -> Iterator[Network]:
+    """What `lower` gives for `bits` of each width; the model runs but once."""
     if any(isinstance(part, FixedPointLayer) for part in model.modules()):
-        return with_densities(fixed_point.lower(network, model), model, images)
+        found = with_densities(fixed_point.lower(network, model), model, images)
+        yield from (found for _ in widths)
+        return
     measured = traced(network, model, images)
-    widths = ifmap_bits(measured, asked_bits(measured, model), bits)
     densities = quantised_densities(model, images)
+    for bits in widths:
+        yield lowered(measured, model, densities, bits)
+
+
+def lowered(measured: Network, model: nn.Module, densities: dict[str, float], bits: int) -> Network:
+    """Layers whose zeros were measured, with the words of their codes and quantisers."""
+    widths = ifmap_bits(measured, asked_bits(measured, model), bits)
     layers = {}
     for layer in measured:
         readers = [widths[name] for name in measured.graph.successors(layer.name)]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from torch import nn
 
-from compressors._layers import compressible_layers
+from compressors._layers import compressible_layers, other_layers
 from hwsim import registry
 from hwsim.config import Config, FieldError, parse, read_yaml
 from hwsim.errors import InputError
@@ -91,11 +91,18 @@ class Plan(Config):
             raise InputError(
                 f"{type(model).__name__}: no convolution or linear layer or LSTM to compress"
             )
-        for path in self.layers.keys() - found.keys() - {REST}:
+        others = other_layers(model)
+        for path in self.layers.keys() - found.keys() - others.keys() - {REST}:
             raise InputError(f"plan: layer {path!r}: not in the network: {', '.join(found)}")
         for path in found.keys() - self.layers.keys() if REST not in self.layers else ():
             raise InputError(f"plan: layer {path!r}: not named; give it [] to leave it as it is")
         rest = self.layers.get(REST, ())
+        for path, layer in others.items():
+            if self.layers.get(path, rest):
+                kind = type(layer).__name__
+                raise InputError(f"plan: layer {path!r}: no method takes {kind}: give it []")
+        if not any(self.layers.get(path, rest) for path in found):
+            raise InputError("plan: no layer of the network has a step")
         return Plan(layers={path: self.layers.get(path, rest) for path in found})
 
     def stages(self) -> Iterator[tuple[Step, list[str]]]:

@@ -235,9 +235,17 @@ def _places(images: int, count: int, positions: int, draw: torch.Generator) -> T
     return torch.rand(images, count, generator=draw).topk(positions, dim=1).indices
 
 
+def unfolds(layer: nn.Module) -> bool:
+    """Whether `read_columns` can lay out what a layer reads."""
+    if not isinstance(layer, CONVOLUTIONS):
+        return True
+    numbers = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return numbers and layer.groups == 1
+
+
 def _windows(path: str, layer: nn.Conv1d | nn.Conv2d, ifmap: Tensor) -> Tensor:
     """[N, C * R * S, P * Q]: what the filters are laid on."""
-    if layer.groups != 1 or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    if not unfolds(layer) or isinstance(layer.padding, str):
         raise InputError(f"layer {path!r}: grouped, or padded in a way that is not understood")
     lift = (1,) * (2 - len(layer.kernel_size))
     image = ifmap if len(layer.kernel_size) == 2 else ifmap[:, :, None]

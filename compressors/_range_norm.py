@@ -28,11 +28,11 @@ class RangeNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         axes = [axis for axis in range(input.ndim) if axis != 1]
-        mean, count = input.mean(axes, keepdim=True), input.numel() // input.shape[1]
-        spread = share(count) * (input.amax(axes, keepdim=True) - input.amin(axes, keepdim=True))
+        mean, spread = input.mean(axes, keepdim=True), spread_of(input)
         self.track(mean.flatten(), spread.flatten())
         shape = mean.shape
-        found = (input - mean) / (spread + self.eps)
+        # Channels that hardly vary are as good as dead, here and in evaluation.
+        found = (input - mean) / (spread.square() + self.eps).sqrt()
         return (
             found * self.weight.reshape(shape) + self.bias.reshape(shape) if self.affine else found
         )
@@ -48,6 +48,13 @@ class RangeNorm(nn.BatchNorm2d):
             momentum = alike if self.momentum is None else self.momentum
             self.running_mean.lerp_(mean.detach(), momentum)
             self.running_var.lerp_(spread.detach().square(), momentum)
+
+
+def spread_of(numbers: Tensor) -> Tensor:
+    """C(n) range(x) of each channel, [1, C, 1, ...]."""
+    axes = [axis for axis in range(numbers.ndim) if axis != 1]
+    count = numbers.numel() // numbers.shape[1]
+    return share(count) * (numbers.amax(axes, keepdim=True) - numbers.amin(axes, keepdim=True))
 
 
 def share(count: int) -> float:

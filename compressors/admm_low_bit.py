@@ -17,7 +17,6 @@ from compressors._layers import WEIGHTED
 from compressors.projectors._projector import Scope
 from compressors.projectors.scaled_levels import ScaledLevels
 from compressors.training.admm import Admm
-from compressors.training.tuning import tune
 from compressors.weights._form import set_form_
 from compressors.weights.free import Free
 from compressors.weights.straight_through import StraightThrough
@@ -25,26 +24,30 @@ from compressors.weights.straight_through import StraightThrough
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
 
 
-class Config(hwsim.config.Config):
-    """Levels up to 2^`last` (0 is ternary), `rho`, steps between updates, and the training.
+Rho = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-    The product of rho, rate and steps is how far weights come to the set: where it is small, they
-    end off it, and multipliers pile up; where the rate is high, networks without batch
-    normalisation diverge; where rho is, weights are on the set before the loss has moved them.
+
+class Config(hwsim.config.Config):
+    """Levels up to 2^`last` (0 is ternary); how `rho` grows over the training; the share of a gap
+    that multipliers grow by; how often; and the training.
+
+    Rho begins so small that the loss moves the weights, and ends so large that they are in the set.
     """
 
     last: Annotated[int, Field(ge=0, le=4)] = 0
     scope: Scope = "layer"
-    rho: Annotated[float, Field(gt=0)] = 1.0
-    period: Annotated[int, Field(ge=1)] = 8
-    extragradient: bool = True
-    fit: Fit = Fit(epochs=3.0, learning_rate=0.02, momentum=0.0)
+    rho: tuple[Rho, Rho] = (0.02, 60.0)
+    share: Annotated[float, Field(ge=0, le=1)] = 0.4
+    updates: Annotated[int, Field(ge=1)] = 32
+    extragradient: bool = False
+    fit: Fit = Fit(epochs=3.0, learning_rate=0.02)
 
 
 def compress(
     model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
 ) -> nn.Module:
     """The layers with weights of the set, the network trained towards it."""
+    assert data is not None
     projector = ScaledLevels(last=config.last, scope=config.scope, solver="alternating")
     for path in layers:
         set_form_(model.get_submodule(path), Free())
@@ -53,19 +56,12 @@ def compress(
         layers,
         projector,
         rho=config.rho,
-        period=config.period,
+        share=config.share,
+        updates=config.updates,
         extragradient=config.extragradient,
     )
-    tune(
-        model,
-        data,
-        config.fit,
-        penalty=solver.penalty,
-        before_step=solver.before_step,
-        after_step=solver.after_step,
-    )
+    solver.train_(data, config.fit)
     for path in layers:
         set_form_(model.get_submodule(path), StraightThrough(projector))
-    assert data is not None
     settle_batch_norms(model, data.images, batch=config.fit.batch)
     return model

@@ -24,7 +24,13 @@ from compressors.structure._groups import Group
 from compressors.structure._lasso import sparse_coefficients
 from compressors.structure._remove import remove_, staying
 from compressors.structure._repair import columns_of, per_atom, refit_
-from compressors.structure._select import check_fit, fine_tuned, keep_best, one_by_one
+from compressors.structure._select import (
+    check_fit,
+    fine_tuned,
+    keep_best,
+    one_by_one,
+    unfolding_readers,
+)
 
 NAME = "channel_pruning_lasso"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
@@ -59,7 +65,7 @@ def compress(
     few, original = data.first(config.images), copy.deepcopy(model)
     kept = {p: torch.arange(len(weight_of(part))) for p, part in weighted_layers(model).items()}
     for group in one_by_one(model, layers, method=NAME):
-        paths = [member.path for member in group.readers]
+        paths = unfolding_readers(model, group, method=NAME)
         sample = partial(
             read_columns, layers=paths, data=few, positions=config.positions, seed=config.seed
         )

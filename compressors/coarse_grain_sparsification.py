@@ -29,7 +29,7 @@ class Config(hwsim.config.Config):
     sparsity: Sparsity = 0.75
     block: tuple[Size, Size] = (64, 64)
     seed: int = Field(default=0, ge=0, lt=2**32)
-    fit: Fit = Fit(epochs=3.0)
+    fit: Fit = Fit(epochs=3.0, learning_rate=0.05)
 
 
 def compress(

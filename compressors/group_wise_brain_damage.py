@@ -46,9 +46,8 @@ def compress(
     for path in layers:
         free_(model.get_submodule(path))
     found = targets(model, layers)
-    train_(
-        model, data, config.train, [Penalty(t, GroupLasso(shape), config.strength) for t in found]
-    )
+    lassos = [Penalty(t, GroupLasso(shape.of(t.layer)), config.strength) for t in found]
+    train_(model, data, config.train, lassos)
     Pruner(
         granularity=shape,
         criterion=Magnitude(power=2),

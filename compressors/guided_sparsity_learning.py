@@ -39,7 +39,7 @@ class Config(hwsim.config.Config):
     """
 
     norm: Norm = "l1"
-    strength: float = Field(default=2e-3, ge=0, allow_inf_nan=False)
+    strength: float = Field(default=5e-4, ge=0, allow_inf_nan=False)
     rounds: int = Field(default=2, ge=1, le=100)
     break_even: dict[str, Density] | Path | None = None
     machine: str = "zero_skipping"

@@ -20,7 +20,13 @@ from compressors._probe import Columns, read_columns
 from compressors.structure._groups import Group
 from compressors.structure._remove import remove_
 from compressors.structure._repair import mix_, moments
-from compressors.structure._select import check_fit, fine_tuned, keep_best, one_by_one
+from compressors.structure._select import (
+    check_fit,
+    fine_tuned,
+    keep_best,
+    one_by_one,
+    unfolding_readers,
+)
 from compressors.weights.masked import mask_
 
 NAME = "inbound_pruning"
@@ -83,7 +89,7 @@ def mask_kernels_(layer: nn.Module, columns: Columns, *, share: float) -> None:
 
 def reuse_(model: nn.Module, group: Group, data: Data, config: Config) -> None:
     """Take the channels of least variance away, and let readers see their reconstruction."""
-    paths = [member.path for member in group.readers]
+    paths = unfolding_readers(model, group, method=NAME)
     columns = read_columns(model, paths, data, positions=config.positions, seed=config.seed)
     products, means = moments(model, group, columns)
     keep = keep_best(group, products.diagonal() - means.square(), share=config.keep)

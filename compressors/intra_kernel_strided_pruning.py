@@ -17,7 +17,6 @@ import hwsim.config
 from compressors._data import Data, Needs
 from compressors._fit import Fit
 from compressors._layers import CONVOLUTIONS
-from compressors.pruning.granularity import Granularity
 from compressors.pruning.repair import Retrain
 from compressors.pruning.targets import Target, targets
 from hwsim.errors import InputError
@@ -28,8 +27,8 @@ NEEDS, TAKES = Needs.LABELS, CONVOLUTIONS
 class Config(hwsim.config.Config):
     """Weight i of a kernel, in C order, stays where (i - offset) mod `stride` is 0.
 
-    With `same`, all kernels of an input channel share an offset, so that rows of the lowered matrix
-    vanish and a dense product is left; otherwise each kernel has its own.
+    With `same`, all kernels that read an input channel share an offset, so that rows of the lowered
+    matrix vanish and a dense product is left; otherwise each kernel has its own.
     """
 
     stride: Annotated[int, Field(ge=2)] = 3
@@ -42,12 +41,18 @@ def compress(
 ) -> nn.Module:
     """The network with strided masks, retrained. Raises InputError for a kernel of few weights."""
     assert data is not None
-    unit = Granularity(unit="shape" if config.same else "weight")
     for target in targets(model, layers):
         mask = _mask(target, config)
-        target.cut_(mask, unit.stored_grid(tuple(mask.shape)))
+        grid = (_readers(target, config), *mask.shape[1:])
+        target.cut_(mask, None if grid == mask.shape else grid)
     Retrain(fit=config.fit).mend_(model, data, None)
     return model
+
+
+def _readers(target: Target, config: Config) -> int:
+    """How many sets of kernels have an offset of their own for each input channel of a group."""
+    assert isinstance(target.layer, CONVOLUTIONS)
+    return target.layer.groups if config.same else len(target.value)
 
 
 def _mask(target: Target, config: Config) -> Tensor:
@@ -62,5 +67,6 @@ def _mask(target: Target, config: Config) -> Tensor:
     index = torch.arange(places)
     combs = torch.stack([(index - offset) % config.stride == 0 for offset in range(config.stride)])
     kept = size @ combs.float().T
-    best = kept.sum(0, keepdim=True).expand(K, C, -1) if config.same else kept
-    return combs[best.argmax(2)].reshape(target.value.shape)
+    sets = _readers(target, config)
+    best = kept.reshape(sets, K // sets, C, -1).sum(1).argmax(2)
+    return combs[best.repeat_interleave(K // sets, 0)].reshape(target.value.shape)

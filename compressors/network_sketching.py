@@ -5,7 +5,9 @@ Guo, Yao, Zhao and Chen, "Network Sketching: Exploiting Binary Structure in Deep
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
 from compressors._data import Data, Needs
@@ -21,8 +23,12 @@ NEEDS, TAKES = Needs.NOTHING, WEIGHTED
 
 
 class Config(ResidualSigns):
-    """How many binary tensors, direct or refined; training, which takes labels, is optional."""
+    """How many binary tensors, direct or refined; training, which takes labels, is optional.
 
+    Three are about what the paper has of them: 2.5 to 3 bits a weight.
+    """
+
+    terms: Annotated[int, Field(ge=1, le=8)] = 3
     fit: Fit = Fit(epochs=0)
 
 

@@ -70,8 +70,9 @@ def random_mask(
     """Groups that stay of each target, drawn at random; what is gone already goes first."""
     groups = []
     for target in found:
-        sizes = unit.sums(torch.ones_like(target.value))
+        own = unit.of(target.layer)
+        sizes = own.sums(torch.ones_like(target.value))
         scores = torch.rand(sizes.shape, generator=draw, dtype=torch.float64)
-        alive = unit.sums(target.alive) > 0
+        alive = own.sums(target.alive) > 0
         groups.append(Groups(scores, torch.ones_like(sizes), alive, deviation=1.0))
     return kept(groups, sparsity, "layer")

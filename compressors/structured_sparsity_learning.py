@@ -33,7 +33,7 @@ class Config(hwsim.config.Config):
     """
 
     structures: tuple[Structure, ...] = Field(default=("filter", "channel"), min_length=1)
-    group_strength: float = Field(default=1e-3, ge=0, allow_inf_nan=False)
+    group_strength: float = Field(default=3e-4, ge=0, allow_inf_nan=False)
     strength: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     train: Fit = Fit(epochs=3.0, learning_rate=0.05)
     fit: Fit = Fit()
@@ -47,14 +47,18 @@ def compress(
     for path in layers:
         free_(model.get_submodule(path))
     found = targets(model, layers)
-    lassos = [GroupLasso(Granularity(unit=unit)) for unit in config.structures]
-    penalties = [Penalty(t, lasso, config.group_strength) for t in found for lasso in lassos]
+    units = [Granularity(unit=unit) for unit in config.structures]
+    penalties = [
+        Penalty(target, GroupLasso(unit.of(target.layer)), config.group_strength)
+        for target in found
+        for unit in units
+    ]
     if config.strength:
         penalties += [Penalty(target, soft_threshold, config.strength) for target in found]
     train_(model, data, config.train, penalties)
     for target in found:
-        stored = Granularity(unit=_unit(config)).stored_grid(tuple(target.value.shape))
-        target.cut_(target.value != 0, stored)
+        stored = Granularity(unit=_unit(config)).of(target.layer)
+        target.cut_(target.value != 0, stored.stored_grid(tuple(target.value.shape)))
     Retrain(fit=config.fit).mend_(model, data, None)
     return model
 

@@ -19,7 +19,13 @@ from compressors._probe import Columns, read_columns
 from compressors.structure._groups import Group
 from compressors.structure._remove import remove_
 from compressors.structure._repair import columns_of, mix_, per_atom
-from compressors.structure._select import check_fit, fine_tuned, keep_best, one_by_one
+from compressors.structure._select import (
+    check_fit,
+    fine_tuned,
+    keep_best,
+    one_by_one,
+    unfolding_readers,
+)
 
 NAME = "thinet"
 NEEDS, TAKES = Needs.IMAGES, WEIGHTED
@@ -66,7 +72,7 @@ def contributions(
     model: nn.Module, group: Group, data: Data, *, positions: int, seed: int
 ) -> Tensor:
     """Samples of what each atom adds to a sum of a layer that reads it, float64 [n, size]."""
-    paths = [member.path for member in group.readers]
+    paths = unfolding_readers(model, group, method=NAME)
     found = read_columns(model, paths, data, positions=positions, seed=seed)
     draw, parts = torch.Generator().manual_seed(seed), []
     for member in group.readers:

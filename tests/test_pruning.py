@@ -53,6 +53,18 @@ def test_any_rank_has_groups(unit: Unit) -> None:
         assert sizes.min() >= 1
 
 
+def test_filters_of_a_group_read_channels_of_their_own() -> None:
+    """A grouped convolution is several side by side, and so are its channels and places."""
+    weights = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)).double()
+    layer = nn.Conv2d(12, 6, (3, 2), groups=3)
+    for unit in ("channel", "shape"):
+        granularity = Granularity(unit=unit).of(layer)
+        wanted = torch.cat([SUMS[unit](part).flatten() for part in torch.split(weights, 2)])
+        assert torch.allclose(granularity.sums(weights), wanted, atol=1e-12)
+    depthwise = Granularity(unit="channel").of(nn.Conv2d(6, 6, (3, 2), groups=6))
+    assert depthwise.sums(weights[:, :1]).shape == (6,)
+
+
 def groups(scores: Tensor, deviation: float = 1.0) -> Groups:
     ones = torch.ones(len(scores), dtype=torch.float64)
     return Groups(scores.double(), ones, scores >= 0, deviation)

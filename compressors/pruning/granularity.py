@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from compressors._layers import CONVOLUTIONS
 from compressors.codes._blocks import block_numbers
 from hwsim.config import Config
 
@@ -29,10 +30,18 @@ class Granularity(Config):
     - shape: the same place (c, r, s) of all filters, which is a column of the im2col matrix;
     - layer: all of it;
     - block: at most `block` filters x channels, whole kernels; equal blocks as far as it goes.
+
+    Of a convolution in `groups`, the filters of each group read input channels of their own.
     """
 
     unit: Unit = "weight"
     block: tuple[Size, Size] = (64, 64)
+    groups: Size = 1
+
+    def of(self, layer: nn.Module) -> "Granularity":
+        """The same for a layer's weight, in as many groups as it has."""
+        groups = layer.groups if isinstance(layer, CONVOLUTIONS) else 1
+        return self.model_copy(update={"groups": groups})
 
     def grid(self, shape: tuple[int, ...]) -> Grid:
         """Groups along each axis of a tensor of `shape`."""
@@ -45,7 +54,7 @@ class Granularity(Config):
             case "column":
                 return (K, C, 1, *window[1:]) if len(window) > 1 else shape
             case "shape":
-                return (1, *shape[1:])
+                return (self.groups, *shape[1:])
             case "block":
                 return (-(-K // self.block[0]), -(-C // self.block[1]), *[1] * len(window))
             case "kernel":
@@ -53,7 +62,7 @@ class Granularity(Config):
             case "filter":
                 return (K, *[1] * len(shape[1:]))
             case "channel":
-                return (1, C, *[1] * len(window))
+                return (self.groups, C, *[1] * len(window))
             case "layer":
                 return (1,) * len(shape)
 

@@ -45,11 +45,11 @@ class Pruner:
 
     def _groups(self, target: Target, scores: Tensor) -> Groups:
         alive = target.alive
-        left = target.value[alive]
+        left, granularity = target.value[alive], self.granularity.of(target.layer)
         return Groups(
-            scores=self.granularity.sums(scores * alive),
-            sizes=self.granularity.sums(torch.ones_like(scores)),
-            alive=self.granularity.sums(alive) > 0,
+            scores=granularity.sums(scores * alive),
+            sizes=granularity.sums(torch.ones_like(scores)),
+            alive=granularity.sums(alive) > 0,
             deviation=float(left.std()) if left.numel() > 1 else 0.0,
         )
 
@@ -57,5 +57,5 @@ class Pruner:
 def cut_groups_(found: list[Target], stays: list[Tensor], granularity: Granularity) -> None:
     """Mask every group of each target that does not stay; truth values [groups]."""
     for target, groups in zip(found, stays, strict=True):
-        shape = tuple(target.value.shape)
-        target.cut_(granularity.spread(groups, shape), granularity.stored_grid(shape))
+        shape, unit = tuple(target.value.shape), granularity.of(target.layer)
+        target.cut_(unit.spread(groups, shape), unit.stored_grid(shape))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from compressors._data import Data, Needs, check_data
 from compressors._fit import Fit, fit
+from compressors._probe import unfolds
 from compressors.structure._groups import Group, channel_groups
 from hwsim.errors import InputError
 
@@ -46,7 +47,7 @@ def remaining_groups(model: nn.Module, layers: Sequence[str], *, method: str) ->
             if other not in wanted:
                 raise InputError(
                     f"layer {layer!r}: {method}: its channels go with those of {other!r}: "
-                    f"give both the same steps"
+                    f"give both the same steps, or it []"
                 )
     for path in sorted(wanted - {path for group in groups for path in group.producers}):
         raise InputError(f"layer {path!r}: {method}: the network does not call it")
@@ -55,8 +56,27 @@ def remaining_groups(model: nn.Module, layers: Sequence[str], *, method: str) ->
 
 def one_by_one(model: nn.Module, layers: Sequence[str], *, method: str) -> Iterator[Group]:
     """The groups of `groups_of`, each of the network as it is once those before are smaller."""
-    for number in range(len(groups_of(model, layers, method=method))):
-        yield remaining_groups(model, layers, method=method)[number]
+    groups_of(model, layers, method=method)
+    left = list(layers)
+    while left:
+        group = remaining_groups(model, left, method=method)[0]
+        yield group
+        left = [path for path in left if path not in group.producers]
+
+
+def unfolding_readers(model: nn.Module, group: Group, *, method: str) -> list[str]:
+    """The layers that read a group's channels, as `read_columns` takes them.
+
+    Raises InputError naming the first of the group's layers where one reads in another way.
+    """
+    paths = [member.path for member in group.readers]
+    for path in paths:
+        if not unfolds(model.get_submodule(path)):
+            raise InputError(
+                f"layer {group.producers[0]!r}: {method}: its channels are read by {path!r}, which "
+                f"is grouped, or padded in a way that is not understood: give it [] in the plan"
+            )
+    return paths
 
 
 def atom_scores(group: Group, scores: Mapping[str, Tensor]) -> Tensor:

@@ -44,7 +44,7 @@ def response(layer: nn.Module, ifmaps: Tensor, ofmaps: Tensor) -> Response:
     bias = layer.get_parameter("bias").detach() if layer.bias is not None else None
     for ifmap, ofmap in zip(torch.split(ifmaps, BATCH), torch.split(ofmaps, BATCH), strict=True):
         x = patches(layer, ifmap)
-        flat = ofmap.flatten(2) if ofmap.ndim > 2 else ofmap[:, :, None]
+        flat = answers(layer, ofmap)
         flat = flat if bias is None else flat - bias[:, None]
         o = flat.double().movedim(1, 0).reshape(len(x), -1, x.shape[1]).mT
         gram, cross = gram + x.mT @ x, cross + x.mT @ o
@@ -52,10 +52,17 @@ def response(layer: nn.Module, ifmaps: Tensor, ofmaps: Tensor) -> Response:
     return Response(gram, cross, energy)
 
 
+def answers(layer: nn.Module, ofmap: Tensor) -> Tensor:
+    """An ofmap as [images, filters, places]; a linear layer has its filters on the last axis."""
+    if isinstance(layer, nn.Linear):
+        return ofmap.reshape(-1, ofmap.shape[-1])[:, :, None]
+    return ofmap.flatten(2)
+
+
 def patches(layer: nn.Module, ifmap: Tensor) -> Tensor:
     """What each output sees of an ifmap: [groups, outputs, n], float64."""
     if isinstance(layer, nn.Linear):
-        return ifmap.double()[None]
+        return ifmap.double().reshape(1, -1, ifmap.shape[-1])
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     padded = functional.pad(ifmap.double(), layer._reversed_padding_repeated_twice, mode=mode)

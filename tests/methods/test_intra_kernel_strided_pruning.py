@@ -41,6 +41,19 @@ def test_every_third_weight_stays(cnn: nn.Module, training: Data) -> None:
         assert torch.equal(offsets, best)
 
 
+def test_groups_have_offsets_of_their_own() -> None:
+    """A depthwise layer as so many convolutions of one channel."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(6, 6, 3, groups=6), nn.Flatten(), nn.Linear(6, 3))
+    data = Data(images=torch.randn(4, 6, 3, 3), labels=torch.tensor([0, 1, 2, 0]))
+    plan = uniform(("intra_kernel_strided_pruning", {"fit": {"epochs": 0}}), keep=["2"])
+    found = weight_of(compress(model, plan, data=data).get_submodule("0")).flatten(1)
+    before = weight_of(model.get_submodule("0")).detach().abs().flatten(1)
+    best = torch.stack([before[:, offset::3].sum(1) for offset in range(3)], 1).argmax(1)
+    assert len(set(best.tolist())) > 1
+    assert torch.equal((found != 0).float().argmax(1), best)
+
+
 def test_the_lowered_matrix_shrinks_by_the_stride(cnn: nn.Module, training: Data) -> None:
     """A dense product of the rows that are left is the masked convolution."""
     layer = strided(cnn, training).get_submodule("3")

@@ -56,6 +56,16 @@ def test_it_ends_as_ordinary_batch_normalisation() -> None:
     assert torch.allclose(model.eval()(ifmap), wanted, atol=1e-4)
 
 
+def test_channels_that_hardly_vary_are_evaluated_as_they_were_trained() -> None:
+    """Where the range is less than the root of eps, such as in channels that are dead."""
+    model = nn.Sequential(nn.BatchNorm2d(3, momentum=1.0))
+    ifmap = torch.randn(4, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    ifmap *= torch.tensor([1.0, 1e-2, 1e-4])[:, None, None]
+    with range_norms(model):
+        wanted = model(ifmap)
+    assert torch.allclose(model.eval()(ifmap), wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize("bits", [4, 6, 8])
 def test_angles_shrink_with_the_step(bits: int) -> None:
     """Noise of a uniform step at random: cos = (1 + n s^2 / 6 / |g|^2)^-1/2; above 0.99 at 8."""
