@@ -25,13 +25,18 @@ def report(
             metavar="FILE", help="The page, else report.html in RUN, or results/comparison.html."
         ),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the page's place and what is on it as JSON.")
+    ] = False,
 ) -> None:
     """Write one HTML page of a run, or of several side by side, that opens from disk."""
     with complaints():
-        _report(runs, out=out)
+        _report(runs, out=out, as_json=as_json)
 
 
-def _report(paths: list[Path], *, out: Path | None) -> None:
+def _report(paths: list[Path], *, out: Path | None, as_json: bool) -> None:
+    import json
+
     from hwsim.page import page, runs
     from hwsim.results import check_writable, write_files
 
@@ -41,7 +46,13 @@ def _report(paths: list[Path], *, out: Path | None) -> None:
         raise InputError(f"{file}: is a folder; name the file that the page is to be")
     check_writable(file.parent)
     write_files({file.name: page.html(found).encode()}, file.parent)
-    typer.echo(file)
+    if not as_json:
+        typer.echo(file)
+        return
+    shown = [
+        {"title": run.title, "sides": len(run.sides), "points": len(run.front)} for run in found
+    ]
+    typer.echo(json.dumps({"page": str(file), "runs": shown}, indent=1, ensure_ascii=False))
 
 
 def _place(paths: list[Path]) -> Path:

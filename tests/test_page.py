@@ -295,6 +295,13 @@ class TestVerb:
         assert invoke("a", "b/report.json").stdout == "results/comparison.html\n"
         assert "int4 on example_4" in Path("results/comparison.html").read_text()
 
+    def test_where_it_is_and_what_is_on_it_as_json(self, tmp_path: Path) -> None:
+        run = saved(tmp_path / "run", REPORT, front=FRONT)
+        assert json.loads(invoke(run, "--json").stdout) == {
+            "page": str(run / "report.html"),
+            "runs": [{"title": "example_int8", "sides": 2, "points": 2}],
+        }
+
     def test_a_front_alone(self, tmp_path: Path) -> None:
         run = saved(tmp_path / "search", None, front=FRONT)
         out = tmp_path / "deep" / "er.html"

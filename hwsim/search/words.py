@@ -39,8 +39,8 @@ class Ground(NamedTuple):
 
     `bounds` [dimension]; `windows` [2, 5]: of rows and of columns the two steps, where what is
     fetched begins and ends, and how many there are with padding; `tensors` [tensor]: how many of a
-    kind the layer has; `shared` [axis, tensor]; `known` [place] and `rows` [place]: windows that
-    were counted, by key, and what they came to.
+    kind the layer has; `shared` [axis, tensor]; `keys` [slot, KEY]: windows that were counted, and
+    `known` [slot, 2] what they came to, which `count` fills.
     """
 
     bounds: Ints
