@@ -48,7 +48,10 @@ OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
 ABSENT = ("path/to/", "model.onnx", "program.pt2", "lenet5_int8")
 LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2", "--cluster")
-LONG_RUNS = ("explore d", "mixed_precision", "shiftcnn", "codesign_mobilenet", "run energy")
+LONG_RUNS = (
+    *("explore d", "mixed_precision", "shiftcnn", "codesign_mobilenet", "run energy"),
+    *("pruned_linear", "deep_compression"),
+)
 
 
 @pytest.mark.parametrize("block", EXAMPLES_OF_CODE)
