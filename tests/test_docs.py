@@ -49,7 +49,10 @@ OWN_TESTS = {"part of a scenario", "spaces/my_space.yaml"}
 INSTALLS = ("-m venv", "pip install", "--install-completion", "mkdocs", "pytest")
 ABSENT = ("path/to/",)
 LONG = ("models._train", "benchmarks.", "--effort 2000000", "--workers 2")
-LONG_RUNS = ("mixed_precision", "run shiftcnn", "codesign_mobilenet", "run energy")
+LONG_RUNS = (
+    *("mixed_precision", "run shiftcnn", "codesign_mobilenet", "run energy"),
+    *("pruned_linear", "deep_compression"),
+)
 # Long ones that another page shows and has run.
 ELSEWHERE = {"README.md": ("explore dataflows",)}
 
