@@ -7,9 +7,9 @@ accuracy, one point lost, with gentler tries at the end; on AlexNet the three or
 instead, in which layers give what they can until one point is lost, and the same fine-tuning, and
 magnitude alone leaves several shares of the weights, also in one round, to be compared where it is
 as accurate. 2,000 test images judge: training images would not do, as the networks know them. The
-others are reported, with the energy of an image. With other seeds, other images judge, and training
-draws others. Rounds are kept as they end, and a killed run goes on; docs/energy_aware.json has the
-results, docs/energy_aware.md the table.
+others are reported, with the energy of an image on zero_skipping. With other seeds, other images
+judge, and training draws others. Rounds are kept as they end, and a killed run goes on;
+docs/energy_aware.json has the results, docs/energy_aware.md the table.
 """
 
 import json
