@@ -205,6 +205,15 @@ def test_the_most_accurate_proposal_wins(model: nn.Module, data: Data) -> None:
         assert torch.allclose(found.model(data.images), model(data.images), atol=1e-5)
 
 
+def test_a_step_that_no_layer_can_give_is_halved(model: nn.Module, data: Data) -> None:
+    """Nine tenths of all at once is more than any layer alone has."""
+    settings = {"short": None, "long": None, "budget": 0.2, "step": 0.9, "decay": 1.0}
+    found = adapt.adapt(model, LAYERS, by_macs, data, CONFIG.model_copy(update=settings))
+    assert not found.shortfall
+    assert len(found.rounds) > 1
+    assert found.cost.latency_ms <= 0.2 * macs(6, 10, 12)
+
+
 def test_a_budget_that_cannot_be_met_is_told(model: nn.Module, data: Data) -> None:
     impossible = CONFIG.model_copy(update={"budget": 0.001, "short": None, "long": None})
     found = adapt.adapt(model, ["2"], by_macs, data, impossible)

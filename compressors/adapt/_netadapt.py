@@ -35,12 +35,14 @@ from hwsim.workload import Network
 
 NAME = "netadapt"
 DENSITY_IMAGES = 16
+LEAST_STEP = 0.005  # of the start: who cannot give that gives nothing
 
 
 class Config(hwsim.config.Config):
     """Down to `budget`, a share of the latency or energy that the network costs at first.
 
-    The first round takes `step` of that, later ones `decay` times as much as the one before.
+    The first round takes `step` of that, later ones `decay` times as much as the one before; where
+    no layer alone can give as much, half of it, and so on.
     Filters that stay are a multiple of `multiple`, as machines may want them, or all. `short`
     trains each proposal, `long` the last network, and accuracy is that on the `held_out` share of
     the data. Words have `bits`, and `batch` images are processed at once.
@@ -149,7 +151,9 @@ class _Search:
         goal, step, shortfall = self.config.budget * start, self.config.step * start, ""
         while now > goal and not shortfall:
             best = self.round(max(goal, now - step), share=now / start)
-            if best is None:
+            if best is None and step > LEAST_STEP * start:
+                step /= 2
+            elif best is None:
                 shortfall = self.complaint(now / start)
             else:
                 self.rounds.append(best)
@@ -167,7 +171,7 @@ class _Search:
         """Why there is no further round."""
         return (
             f"{self.config.resource}: {100 * self.config.budget:g} % of the start was not reached, "
-            f"but {100 * share:.1f} %: no layer alone can give as much as the next step wants"
+            f"but {100 * share:.1f} %: no layer alone can give any more"
         )
 
     def round(self, limit: float, *, share: float) -> Round | None:
