@@ -112,13 +112,13 @@ def test_weights_come_to_the_set(cnn: nn.Module, training: Data) -> None:
 
 
 def test_trains_to_a_ternary_network(cnn: nn.Module, training: Data, testing: Data) -> None:
-    """Within three points of straight-through training of as many steps."""
+    """Within five points of the floats, and three of straight-through training of as many steps."""
     compressed = compress(cnn, uniform("admm_low_bit"), data=training)
     code = code_of(compressed.get_submodule("3"))
     assert code.primitive is Primitive.ADD
     assert len(torch.unique(weight_of(compressed.get_submodule("3")))) <= 3
     straight = uniform(("ternary_weight_networks", {"fit": {"epochs": 3}}))
     other = accuracy(compress(cnn, straight, data=training), testing)
-    found = accuracy(compressed, testing)
-    print(f"{accuracy(cnn, testing):.3f}: admm {found:.3f}, straight through {other:.3f}")
-    assert found > other - 0.03
+    before, found = accuracy(cnn, testing), accuracy(compressed, testing)
+    print(f"{before:.3f}: admm {found:.3f}, straight through {other:.3f}")
+    assert found > max(before - 0.05, other - 0.03)
