@@ -109,13 +109,15 @@ def _layers(floor: Floor, schedules: Sequence[Schedule], fast_forward: bool) -> 
 class _Flow:
     """A buffer above the PEs being fed, or emptied, one tile at a time.
 
-    For a feed: the tile of pass `coming` comes once pass `after` has begun.
+    For a feed: the tile of pass `coming` comes once pass `after` has begun. `tile`: what is carried,
+    or was last.
     """
 
     def __init__(self, cause: str, index: int) -> None:
         self.cause, self.index = cause, index
         self.coming, self.after = 0, -1
         self.phase, self.part, self.until, self.turn = IDLE, 0, 0, 0
+        self.tile: Job | None = None
         self.awaited: Event | None = None
 
     def wake(self) -> None:
@@ -190,6 +192,7 @@ class _LayerRun:
             if tile:
                 yield from self._gone(send)
                 send.phase, send.part, send.turn = HELD, 0, next(self._turns)
+                send.tile = tile
                 self._env.process(self._move(send, tile))
 
     def _work(self, kind: Kind) -> Steps:
@@ -243,6 +246,7 @@ class _LayerRun:
 
     def _move(self, flow: _Flow, tile: Job) -> Steps:
         """Carries a tile in bursts, between which others' jobs may come."""
+        flow.tile = tile
         for part in range(tile.bursts):
             flow.part = part
             while self._shut is not None:
@@ -290,7 +294,7 @@ class _LayerRun:
         active = [flow for flow in flows if flow.phase != IDLE]
         return (
             tuple(max(0, free - now) for free in self._floor.free),
-            tuple((f.phase, f.part, max(0, f.until - now)) for f in active),
+            tuple((f.phase, f.tile, f.part, max(0, f.until - now)) for f in active),
             tuple(sorted(range(len(active)), key=lambda i: active[i].turn)),
             tuple(flow.phase != IDLE for flow in flows),
         )

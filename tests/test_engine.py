@@ -225,6 +225,19 @@ def test_tiles_that_leave_late_hold_the_next_one_up() -> None:
     assert found.cycles == 6 + 280 + 80
 
 
+def test_a_smaller_tile_that_leaves_is_no_repetition() -> None:
+    """Three rows of two images and of one more, an ofmap each: nine words of 4 bits at half a bit,
+    72 cycles; the last rows' passes look alike, but before the first of them two words leave."""
+    ofmap = Tensor(bits=4)
+    layer = Layer(name="pool", op=Op.POOL, N=3, P=3, H=3, W=1, ifmap=ofmap, ofmap=ofmap, psum=ofmap)
+    nodes = (Store("DRAM", ("ifmap", "ofmap")), Loop("N", 2), Loop("P", 1))
+    nest = Mapping((*nodes, Store("GLB", ("ofmap",)), Loop("N", 1)))
+    where = with_memory(machine(), "GLB", read_bits_per_cycle=0.5, bypass=True)
+    case = layer, nest, with_memory(where, "spad", bypass=True)
+    assert executed(case).busy_cycles["GLB read"] == 72.0
+    assert counts(executed(case)) == counts(executed(case, fast_forward=False))
+
+
 def test_spans_are_what_the_counts_say() -> None:
     found = run([(ROWS, IMAGES)], flat("double", 4, 8), fast_forward=False)
     for lane, cycles in found.busy_cycles.items():
