@@ -109,8 +109,8 @@ def _layers(floor: Floor, schedules: Sequence[Schedule], fast_forward: bool) -> 
 class _Flow:
     """A buffer above the PEs being fed, or emptied, one tile at a time.
 
-    For a feed: the tile of pass `coming` comes once pass `after` has begun. `tile`: what is carried,
-    or was last.
+    For a feed: the tile of pass `coming` comes once pass `after` has begun. `tile`: what is being
+    carried, or was last.
     """
 
     def __init__(self, cause: str, index: int) -> None:
