@@ -68,9 +68,10 @@ def _explored(
 ) -> "Findings":
     from hwsim.explore.crew import crew
     from hwsim.explore.findings import findings
-    from hwsim.explore.output import contents
+    from hwsim.explore.output import MOST_UNFOLDED, contents, spread
     from hwsim.explore.run import explore
     from hwsim.explore.store import FILE
+    from hwsim.explore.unfold import unfolded
     from hwsim.progress import shown
     from hwsim.results import check_writable, write_files
 
@@ -81,7 +82,9 @@ def _explored(
             explore(run, members, progress=progress)
         progress("drawing and writing the results")
         found = findings(run)
-        write_files(contents(found), folder)
+        front = spread(found.front, MOST_UNFOLDED)
+        layers = {str(row["key"]): unfolded(run.task, row) for row in front}
+        write_files(contents(found, layers), folder)
     return found
 
 

@@ -1,7 +1,7 @@
 """Points of a space, evaluated: what a worker does, in this process or on another machine."""
 
 import pickle
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -9,33 +9,25 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import NamedTuple
 
-import numpy as np
-
 from hwsim._content import code_digest
 from hwsim.area import area, on_chip_bits
-from hwsim.cost import COMPONENTS, Cost, arithmetic_pj, fused_cost
-from hwsim.dataflow import check_operands, within_dataflow
-from hwsim.errors import InputError, MappingError
+from hwsim.cost import COMPONENTS, fused_cost
+from hwsim.errors import InputError
+from hwsim.explore.costs import Costs, Spent
 from hwsim.explore.fields import Content, Setting, Value, machine_with
-from hwsim.explore.offers import Known, Offers, cheapest, offers, priced, shape
 from hwsim.explore.space import SETTINGS, Space, machine_fields
-from hwsim.explore.workloads import Workloads
-from hwsim.found import Question
+from hwsim.explore.workloads import Workload, Workloads
 from hwsim.hardware import Accelerator
-from hwsim.objective import POWERS
-from hwsim.simulate import ask
 from hwsim.workload import Layer
 
 # What became of a point: measured, outside the constraints, or one that cannot be built or run.
 OK, EXCLUDED, INFEASIBLE = "ok", "excluded", "infeasible"
 # How complaints begin here, where layers have no names.
 NAMELESS = "layer '': "
-# Mappings whose counts a worker keeps, some kB each.
-MOST_MAPPINGS = 60_000
-
 # Modules that decide a row beside those that decide a mapping's cost.
 DECISIVE = (
     "area",
+    "explore.costs",
     "explore.evaluate",
     "explore.fields",
     "explore.offers",
@@ -105,7 +97,7 @@ def _row(task: Task, point: Point) -> Row:
     row |= {name: int(str(settings[name])) for name in ("batch", "bits") if name in settings}
     row |= point.chosen
     try:
-        machine = _machine(task, settings, row)
+        machine = built(task, settings, row)
         sizes = {"area_mm2": area(machine).core_mm2, "on_chip_bits": float(on_chip_bits(machine))}
         row |= sizes
         for measure, limits in task.space.constraints.items():
@@ -117,8 +109,9 @@ def _row(task: Task, point: Point) -> Row:
         return row | {"status": INFEASIBLE, "reason": reason}
 
 
-def _machine(task: Task, settings: Mapping[str, Setting], row: Row) -> Accelerator:
-    """The machine that a point asks for; a capacity that fills an area is noted in its row."""
+def built(task: Task, settings: Mapping[str, Setting], row: Row) -> Accelerator:
+    """The machine that a point asks for; a capacity that fills an area is noted in its row. Raises
+    InputError."""
     space = task.space
     content = task.contents[str(settings.get("machine", space.machine))]
     fields = machine_fields(settings)
@@ -147,8 +140,8 @@ def _filled_bits(space: Space, content: Content, fields: Mapping[str, Setting]) 
     return low * fill.step_bits
 
 
-def _measured(task: Task, settings: Mapping[str, Setting], machine: Accelerator) -> Row:
-    """Energy, cycles and traffic of a network, and what follows from them. Raises InputError."""
+def ran(task: Task, settings: Mapping[str, Setting], machine: Accelerator) -> "Ran":
+    """The workload that a point asks for, as a machine runs it."""
     space = task.space
     batch = int(str(settings.get("batch", space.batch)))
     network = str(settings.get("network", space.network))
@@ -157,10 +150,23 @@ def _measured(task: Task, settings: Mapping[str, Setting], machine: Accelerator)
     bits = settings.get("bits", space.bits)
     if bits is None and plan is None:
         bits = min(machine.mac.ifmap_bits, machine.mac.weight_bits)
-    found = Counter(workload.on(machine, bits=None if bits is None else int(str(bits))))
+    layers = workload.on(machine, bits=None if bits is None else int(str(bits)))
+    return Ran(network if plan is None else str(plan), workload, tuple(layers))
+
+
+class Ran(NamedTuple):
+    """A workload, its name, and its layers on a machine, each with whether it rides on another."""
+
+    name: str
+    workload: Workload
+    layers: tuple[tuple[Layer, bool], ...]
+
+
+def _measured(task: Task, settings: Mapping[str, Setting], machine: Accelerator) -> Row:
+    """Energy, cycles and traffic of a network, and what follows from them. Raises InputError."""
+    asked, costs = ran(task, settings, machine), Costs(task.space, machine)
     energy, cycles, dram_bits = dict.fromkeys(COMPONENTS, 0.0), 0, 0
-    costs = _Costs(space, machine)
-    for (layer, riding), times in found.items():
+    for (layer, riding), times in Counter(asked.layers).items():
         cost = Spent.by(fused_cost(layer, machine)) if riding else costs.of(layer)
         for component, pj in cost.energy_by_component_pj.items():
             energy[component] += times * pj
@@ -173,87 +179,6 @@ def _measured(task: Task, settings: Mapping[str, Setting], machine: Accelerator)
         "edp_js": total_pj * 1e-12 * seconds,
         "cycles": cycles,
         "dram_bits": dram_bits,
-        "accuracy": workload.accuracy,
+        "accuracy": asked.workload.accuracy,
     }
     return row | {f"{component}_pj": pj for component, pj in energy.items()}
-
-
-class Spent(NamedTuple):
-    """What a layer costs: energy by component, cycles, and bits from and to DRAM."""
-
-    energy_by_component_pj: dict[str, float]
-    cycles: int
-    dram_bits: int
-
-    @staticmethod
-    def by(cost: Cost) -> "Spent":
-        """Of a cost, what a row needs."""
-        return Spent(cost.energy_by_component_pj, cost.cycles, cost.dram_bits)
-
-
-class _Costs:
-    """What layers cost on one machine, under their best mappings."""
-
-    def __init__(self, space: Space, machine: Accelerator) -> None:
-        self._space, self._machine = space, machine
-        self._shape, self._priced = shape(machine), priced(machine)
-        control = machine.control
-        leakage_pj = control.leakage_mw / machine.clock_mhz * 1e3
-        self._cycle_pj = {"clock": control.clock_pj_per_cycle, "leakage": leakage_pj}
-
-    def of(self, layer: Layer) -> "Spent":
-        """Raises MappingError, InputError."""
-        space, machine = self._space, self._machine
-        question = Question(
-            layer=layer, machine=machine, objective=space.objective, effort=space.effort
-        )
-        if space.effort:
-            return Spent.by(ask(question).cost)
-        if layer.weighted and machine.mac.zero_skipping:  # lanes wait for each other
-            return Spent.by(within_dataflow(question).cost)
-        check_operands(layer, machine)
-        known = _KEPT.of(layer, self._shape, machine)
-        if known is None:
-            within_dataflow(question)  # says which memory is too small
-            raise MappingError(f"{machine.name}: a layer fits no mapping")
-        return self._cheapest(layer, known)
-
-    def _cheapest(self, layer: Layer, known: Offers) -> "Spent":
-        machine, prices = self._machine, self._priced
-        mac_pj, cycle_pj = arithmetic_pj(layer, machine), sum(self._cycle_pj.values())
-        powers = POWERS[self._space.objective]
-        pick, cycles = cheapest(known, prices, fixed_pj=mac_pj, cycle_pj=cycle_pj, powers=powers)
-        energy = dict.fromkeys(COMPONENTS, 0.0) | {"MAC": mac_pj}
-        energy |= {name: pj * cycles for name, pj in self._cycle_pj.items()}
-        spent = (known.bits[pick] * prices.pj).tolist()
-        for component, pj in zip(prices.components, spent, strict=False):
-            energy[component] += pj
-        ways = known.bits[pick][: 2 * len(machine.levels[0].memories)].reshape(-1, 2)
-        return Spent(energy, cycles, int(np.ceil(ways.sum(axis=0)).sum()))
-
-
-class _Kept:
-    """What shapes offer layers, counted once while there is room for it; the oldest give way."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Layer, str], Offers | None] = OrderedDict()
-        self._mappings, self._terms = 0, Known()
-
-    def of(self, layer: Layer, shape: str, machine: Accelerator) -> Offers | None:
-        """What a machine of a shape offers."""
-        asked = layer, shape
-        if asked in self._known:
-            self._known.move_to_end(asked)
-            return self._known[asked]
-        found = self._known[asked] = offers(layer, machine, self._terms)
-        self._mappings += _count(found)
-        while self._mappings > MOST_MAPPINGS and len(self._known) > 1:
-            self._mappings -= _count(self._known.popitem(last=False)[1])
-        return found
-
-
-def _count(found: Offers | None) -> int:
-    return len(found.compute) if found else 1
-
-
-_KEPT = _Kept()

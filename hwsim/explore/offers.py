@@ -206,9 +206,7 @@ def structure(machine: Accelerator) -> str:
 
 def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
     """The mappings of a layer that a machine's dataflow offers; None where there are none."""
-    dataflow = machine.dataflow if layer.weighted else "streaming"
-    listed = hook(module("dataflow", dataflow), "mappings")(layer, machine)
-    mappings = list(cast(Iterator[Mapping], listed))
+    mappings = list(offered(layer, machine))
     if not mappings:
         return None
     terms = known.terms(layer, machine)
@@ -222,6 +220,12 @@ def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
         inward=terms.inward,
         outward=terms.outward,
     )
+
+
+def offered(layer: Layer, machine: Accelerator) -> Iterator[Mapping]:
+    """The mappings that a machine's dataflow allows a layer, in the order of `Offers`."""
+    dataflow = machine.dataflow if layer.weighted else "streaming"
+    return cast(Iterator[Mapping], hook(module("dataflow", dataflow), "mappings")(layer, machine))
 
 
 def _compute(layer: Layer, machine: Accelerator, words: Words) -> Floats:

@@ -1,13 +1,13 @@
 """What `hwsim explore` prints and writes: tables, CSV, JSON and plots."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwsim import gallery, registry
+from hwsim import gallery, registry, single
 from hwsim.explore.evaluate import EXCLUDED
 from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
 from hwsim.explore.store import Reason
@@ -18,6 +18,9 @@ from hwsim.table import digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Points of the front whose layers are recorded, 0.1 to 0.3 MB each, in a folder of this name.
+MOST_UNFOLDED, LAYERS = 24, "front"
+NONE: Mapping[str, single.Run] = {}
 HOOKS = {"draw_exploration": "", "draw_comparison": "compared"}
 # How measures are shown: by what they are divided, and in what unit.
 UNITS = {
@@ -33,11 +36,14 @@ UNITS = {
 MOST_SHOWN, LEAST_SHARE = 12, 0.0005
 
 
-def contents(found: Findings) -> dict[str, bytes]:
-    """findings.json, tables as CSV, points for `hwsim report`, and the plots as PNG and SVG."""
+def contents(found: Findings, layers: Mapping[str, single.Run] = NONE) -> dict[str, bytes]:
+    """findings.json, tables as CSV, points for `hwsim report` with the `layers` of some, by their
+    keys, and the plots as PNG and SVG."""
     files = {"findings.json": to_json(found).encode()} | tables(found)
     if found.front:
-        files[points.FILE] = _points(found)
+        places = {key: f"{LAYERS}/{key[:16]}.json" for key in layers}
+        files[points.FILE] = _points(found, places)
+        files |= {places[key]: single.to_json(run).encode() for key, run in layers.items()}
     for hook, needs in HOOKS.items():
         if not found.front or (needs and not getattr(found, needs)):
             continue
@@ -48,12 +54,11 @@ def contents(found: Findings) -> dict[str, bytes]:
     return files
 
 
-def _points(found: Findings) -> bytes:
+def _points(found: Findings, places: Mapping[str, str]) -> bytes:
     """The front and some of the points that it beats, as the page of runs reads them."""
     records = [*found.front, *found.sample[: explored.MOST_OTHERS]]
-    front = points.Front(
-        schema_version=1, points=tuple(explored.points(records, list(found.parameters)))
-    )
+    known = explored.points(records, found.parameters, places)
+    front = points.Front(schema_version=1, points=tuple(known))
     return (front.model_dump_json(exclude_none=True, indent=1) + "\n").encode()
 
 
@@ -83,17 +88,21 @@ def number(measure: str, value: Cell) -> str:
 
 
 def _front(found: Findings) -> Table:
-    """At most MOST_SHOWN points of the front, evenly spaced along it, both ends among them."""
+    """MOST_SHOWN of its points."""
     own = [name for name in found.parameters if len({row[name] for row in found.front}) > 1]
     table = _table(own or found.parameters[:1], found.objectives)
-    last = len(found.front) - 1
-    places = {round(last * step / (MOST_SHOWN - 1)) for step in range(MOST_SHOWN)}
-    for place in sorted(places):
-        row: Record = found.front[place]
+    for row in spread(found.front, MOST_SHOWN):
         cells = [number(name, row[name]) for name in found.objectives]
         table.add_row(*(_plain(row[name]) for name in own or found.parameters[:1]), *cells)
     table.title = f"Pareto front: {len(found.front)} of {found.points:,} points"
     return table
+
+
+def spread(front: Sequence[Record], most: int) -> list[Record]:
+    """At most so many points of a front, evenly spaced along it, both ends among them."""
+    last = len(front) - 1
+    places = {round(last * step / (most - 1)) for step in range(most)}
+    return [front[place] for place in sorted(places) if front]
 
 
 def _effects(found: Findings) -> Table:

@@ -27,7 +27,7 @@ def family(task: Task) -> str:
     said = (
         code(),
         contents,
-        [[key, digest(workload)] for key, workload in sorted(task.workloads.items())],
+        [[key, digest([w.layers, w.accuracy])] for key, w in sorted(task.workloads.items())],
         [space.machine, space.network, space.batch, space.bits, space.objective, space.effort],
         space.fill and space.fill.model_dump(),
         sorted(space.axes),

@@ -1,6 +1,6 @@
 """The networks of a space as layers, made once and sent to all workers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hwsim.explore.space import Space, chosen_values, network_names
@@ -15,19 +15,26 @@ from hwsim.workload import Layer, Network
 class Workload:
     """Layers, each with whether it may ride on its only producer, and the top-1 of the network as
     it is here, from 0 to 1, if that was measured. Names are left out, so that equal layers are
-    equal."""
+    equal; `names` has them, each with its only producer's."""
 
     layers: tuple[tuple[Layer, bool], ...]
     accuracy: float | None = None
+    names: tuple[tuple[str, str | None], ...] = ()
 
     @staticmethod
     def of(network: Network, *, space: Space, accuracy: float | None = None) -> "Workload":
         """Of a network's layers those that the space asks for."""
-        producers = {name: len(list(network.graph.predecessors(name))) for name in network.graph}
         wanted = [layer for layer in network if not space.ops or layer.op in space.ops]
+        producers = [_only(network.graph.predecessors(layer.name)) for layer in wanted]
         return Workload(
-            tuple((replace(layer, name=""), producers[layer.name] == 1) for layer in wanted),
-            accuracy,
+            layers=tuple(
+                (replace(layer, name=""), producer is not None)
+                for layer, producer in zip(wanted, producers, strict=True)
+            ),
+            accuracy=accuracy,
+            names=tuple(
+                (layer.name, producer) for layer, producer in zip(wanted, producers, strict=True)
+            ),
         )
 
     def on(self, machine: Accelerator, *, bits: int | None) -> Iterator[tuple[Layer, bool]]:
@@ -38,6 +45,12 @@ class Workload:
             if bits is not None:
                 wide = layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=2 * bits)
             yield accumulated(wide, machine), lone and layer.op in machine.fused
+
+
+def _only(names: Iterable[str]) -> str | None:
+    """The one name, if there is one alone."""
+    found = list(names)
+    return found[0] if len(found) == 1 else None
 
 
 Workloads = dict[tuple[str, int], Workload]

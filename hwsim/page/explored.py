@@ -1,5 +1,6 @@
 """Points of a search that `hwsim explore` has not brought to its end: those in its store."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwsim.errors import InputError
@@ -10,6 +11,7 @@ from hwsim.page.points import Point
 
 OBJECTIVES = ("energy_pj", "latency_ms", "area_mm2", "accuracy")
 MOST_OTHERS = 1000
+NONE: Mapping[str, str] = {}
 
 
 def read(file: Path) -> tuple[Point, ...]:
@@ -41,8 +43,11 @@ def _objectives(store: Store, wanted: Selection) -> list[str]:
     return [name for name in OBJECTIVES if found.get(name) is not None]
 
 
-def points(records: list[Record], parameters: list[str]) -> list[Point]:
-    """Each record once, labelled by those of the parameters that vary."""
+def points(
+    records: Sequence[Record], parameters: Sequence[str], files: Mapping[str, str] = NONE
+) -> list[Point]:
+    """Each record once, labelled by those of the parameters that vary; `files`: where the layers of
+    some are recorded, by their keys."""
     unlike = {record["key"]: record for record in records}.values()
     own = [name for name in parameters if len({record.get(name) for record in unlike}) > 1]
     own = own or [name for name in parameters if name not in SETTINGS]
@@ -51,6 +56,7 @@ def points(records: list[Record], parameters: list[str]) -> list[Point]:
             {name: record[name] for name in own}
             | {name: record[name] for name in OBJECTIVES if record[name] is not None}
             | {"label": " ".join(str(record[name]) for name in own) or "point"}
+            | {"record": files.get(str(record["key"]))}
         )
         for record in unlike
     ]

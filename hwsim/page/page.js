@@ -150,12 +150,12 @@ function tips() {
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 }
 
-/* Mappings: a link to a folded layer unfolds it. */
+/* Folded parts: a link to one unfolds it, and those around it. */
 function unfolding() {
   const open = () => {
     const target = byId(decodeURIComponent(location.hash.slice(1)));
     if (target?.tagName !== "DETAILS") return;
-    target.open = true;
+    for (let part = target; part; part = part.parentElement.closest("details")) part.open = true;
     target.scrollIntoView();
     target.querySelector("summary").focus({ preventScroll: true });
   };
@@ -166,7 +166,7 @@ function unfolding() {
   all.hidden = false;
   all.addEventListener("click", () => {
     const unfold = all.ariaPressed !== "true";
-    document.querySelectorAll("details").forEach((each) => (each.open = unfold));
+    document.querySelectorAll("#mappings details").forEach((each) => (each.open = unfold));
     all.ariaPressed = String(unfold);
   });
 }

@@ -9,12 +9,10 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hwsim.cost import COMPONENTS
-from hwsim.page import charts, nest, runs, tables, tradeoff
+from hwsim.page import charts, facts, layer_table, nest, runs, tables, tradeoff, unfolded
 from hwsim.page.runs import Run, Shown, ShownLayer
 from hwsim.page.vega import Chart
-from hwsim.report import LayerRow
-from hwsim.table import BITS_A_KILOBYTE, digits
+from hwsim.table import digits
 
 POLICY = (
     "default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; "
@@ -88,6 +86,7 @@ def _tradeoffs(found: Sequence[Run], shown: Sequence[Shown]) -> dict[str, object
         "tradeoff_charts": list(tradeoff.charts(points)),
         "tradeoff_table": tables.tradeoffs(points),
         "left_out": left_out,
+        "point_sections": list(unfolded.sections(points)),
     }
 
 
@@ -98,7 +97,7 @@ def _sides(shown: Sequence[Shown]) -> dict[str, object]:
         "summary": tables.summary(shown),
         "energy_chart": charts.energy_by_side(shown),
         "roofline": charts.roofs(shown),
-        "layers": tables.layer_table(shown, layers),
+        "layers": layer_table.of_sides(shown, layers),
         "filters": {
             "side": [each.title for each in shown],
             "operation": sorted({row.op for row in rows}),
@@ -115,52 +114,18 @@ def _side_sections(shown: Sequence[Shown]) -> Iterator[SideSection]:
     most_pj = max((row.energy_pj for each in shown for row in each.side.layers), default=0.0)
     for each in shown:
         chart = charts.energy_by_layer(each, most_pj=most_pj)
-        yield SideSection(shown=each, facts=tuple(_side_facts(each)), chart=chart)
-
-
-def _side_facts(shown: Shown) -> Iterator[tuple[str, str]]:
-    side = shown.side
-    yield "run", shown.run
-    yield "network", f"{side.network}, batch of {side.batch:,}"
-    yield "machine", f"{side.machine} at {side.clock_mhz:g} MHz"
-    yield "energy", f"{digits(side.energy_pj / 1e6)} µJ"
-    yield "latency", f"{digits(side.latency_ms)} ms ({side.cycles:,} cycles)"
-    yield "DRAM traffic", f"{digits(side.dram_bits / BITS_A_KILOBYTE)} kB"
-    if side.top1 is not None:
-        yield "top-1", f"{100 * side.top1:.2f} %"
-    if side.kept:
-        yield "kept on chip", f"{len(side.kept.ofmaps)} ofmaps: {', '.join(side.kept.ofmaps)}"
-        yield "without that", f"{digits(side.kept.apart_energy_pj / 1e6)} µJ"
+        yield SideSection(
+            shown=each, facts=(("run", each.run), *facts.of_side(each.side)), chart=chart
+        )
 
 
 def _layer_section(layer: ShownLayer, shown: Sequence[Shown]) -> LayerSection:
     found = [(row, each) for row, each in zip(layer.rows, shown, strict=True) if row]
     sides = [
-        LayerOnSide(title=each.title, facts=tuple(_layer_facts(row, each)), nest=nest.lines(row))
+        LayerOnSide(
+            title=each.title, facts=tuple(facts.of_layer(row, each.side)), nest=nest.lines(row)
+        )
         for row, each in found
     ]
     energies = ", ".join(f"{digits(row.energy_pj / 1e6)}" for row, _ in found)
     return LayerSection(layer=layer, energies=f"{energies} µJ", sides=tuple(sides))
-
-
-def _layer_facts(row: LayerRow, shown: Shown) -> Iterator[tuple[str, str]]:
-    bounds = " ".join(f"{dim}={size}" for dim, size in row.bounds.items())
-    ms = digits(row.cycles / shown.side.clock_mhz / 1e3)
-    widths = (("ifmap", row.ifmap_bits), ("weight", row.weight_bits))
-    bits = ", ".join(f"{name} {n}" for name, n in (*widths, ("psum", row.psum_bits)))
-    yield "loop bounds", bounds or "all 1"
-    if row.strides and row.strides != (1, 1):
-        yield "strides", f"{row.strides[0]} of rows, {row.strides[1]} of columns"
-    yield "bits", bits
-    yield "time", f"{row.cycles:,} cycles ({ms} ms), bound by {row.bound}"
-    yield "arithmetic alone", f"{row.compute_cycles:,} cycles"
-    yield "PEs' time that is work", f"{100 * row.utilization:.1f} %"
-    yield "energy", _energies(row)
-    read, written = (digits(n / BITS_A_KILOBYTE) for n in (row.dram_read_bits, row.dram_write_bits))
-    yield "DRAM", f"{read} kB read, {written} kB written"
-
-
-def _energies(row: LayerRow) -> str:
-    parts = ((name, row.energy_by_component_pj[name]) for name in COMPONENTS)
-    listed = ", ".join(f"{name} {digits(pj / 1e6)}" for name, pj in parts if pj)
-    return f"{digits(row.energy_pj / 1e6)} µJ: {listed}"

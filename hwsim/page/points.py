@@ -7,7 +7,8 @@ A folder of results may hold `front.json`:
                  "area_mm2": 12.3, "weight_bits": 6}]}
 
 `label`, `energy_pj` and `latency_ms` are required; `accuracy` is a share in 0..1 and `area_mm2` the
-chip's; any other key holds a number, a word or a truth and is shown as a setting of the point.
+chip's; `record` is the path, from that folder on, of a file as `hwsim simulate` writes it, with the
+point's layers; any other key holds a number, a word or a truth and is shown as a setting.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from hwsim import single
 from hwsim.config import Config
+from hwsim.errors import ConfigError
+from hwsim.report import Side
 from hwsim.results import read_record
 
 FILE = "front.json"
@@ -37,6 +41,7 @@ class Point(Config):
     latency_ms: Real
     accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     area_mm2: Real | None = None
+    record: str | None = None
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -54,6 +59,19 @@ class Front(Config):
 def read(path: Path) -> tuple[Point, ...]:
     """The points of a `front.json`. Raises InputError naming file, key and value."""
     return read_record(path, Front, what="a front").points
+
+
+def layers(path: Path, found: Sequence[Point]) -> dict[str, Side]:
+    """By the `record` of points of a `front.json`, what is in it. Raises InputError."""
+    sides = {}
+    for point in found:
+        if point.record is not None:
+            file = path.parent / point.record
+            if not file.is_file():
+                reason = "no such file; explore again, or leave it out"
+                raise ConfigError(file=path, key="record", value=point.record, reason=reason)
+            sides[point.record] = single.read(file).side
+    return sides
 
 
 def best_of(points: Sequence[Point]) -> tuple[bool, ...]:

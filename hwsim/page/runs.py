@@ -5,8 +5,8 @@ side), or `hwsim explore` (points alone).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hwsim import report, single
@@ -25,11 +25,17 @@ RECORDS = (REPORT, single.RECORD, points.FILE, STORE)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One RUN: its title, its record unless it is a search's front alone, and that front."""
+    """One RUN: its title, its record unless it is a search's front alone, and that front, of some
+    of whose points the `layers` are known, by the points' `record`."""
 
     title: str
     found: Report | single.Run | None
     front: tuple[Point, ...] = ()
+    layers: Mapping[str, Side] = field(default_factory=dict)
+
+    def layers_of(self, point: Point) -> Side | None:
+        """What is recorded of a point of its front."""
+        return None if point.record is None else self.layers.get(point.record)
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -84,11 +90,8 @@ def load(paths: Sequence[Path]) -> tuple[Run, ...]:
             raise InputError(f"{path}: is named twice; name each run once")
     read = [_read(file) for file in files]
     hints = [file.parent.name if file.name in RECORDS else file.stem for file in whole]
-    names = [_name(found) or hint for (found, _), hint in zip(read, hints, strict=True)]
-    return tuple(
-        Run(title=title, found=found, front=front)
-        for title, (found, front) in zip(_told_apart(names, hints), read, strict=True)
-    )
+    titles = _told_apart([r.title or hint for r, hint in zip(read, hints, strict=True)], hints)
+    return tuple(replace(run, title=title) for run, title in zip(read, titles, strict=True))
 
 
 def _file(path: Path) -> Path:
@@ -104,36 +107,53 @@ def _file(path: Path) -> Path:
     raise InputError(f"{path}: holds no {', '.join(RECORDS)}; name a folder that {known} wrote")
 
 
-def _read(file: Path) -> tuple[Report | single.Run | None, tuple[Point, ...]]:
-    """A record and the front beside it, or a search's points alone."""
-    stored = is_database(file)
-    if stored or file.name == points.FILE:
-        front = explored.read(file) if stored else points.read(file)
-        if not front:
-            raise InputError(f"{file}: points = []: nothing to show")
-        return None, front
-    beside = file.parent / points.FILE
-    front = points.read(beside) if file.name == REPORT and beside.exists() else ()
-    return _record(file), front
+def _read(file: Path) -> Run:
+    """A record and the front beside it, or a search's points alone; titled as it calls itself."""
+    if is_database(file):
+        return _search(file, explored.read(file))
+    if file.name == points.FILE:
+        return _search(file, points.read(file))
+    found, beside = _record(file), file.parent / points.FILE
+    if file.name != REPORT or not beside.exists():
+        return Run(title=_name(found), found=found)
+    front = points.read(beside)
+    return Run(title=_name(found), found=found, front=front, layers=_layers(beside, front))
 
 
-def _name(found: Report | single.Run | None) -> str | None:
+def _search(file: Path, front: tuple[Point, ...]) -> Run:
+    if not front:
+        raise InputError(f"{file}: points = []: nothing to show")
+    return Run(title="", found=None, front=front, layers=_layers(file, front))
+
+
+def _layers(file: Path, front: Sequence[Point]) -> dict[str, Side]:
+    """What the records of points say, whose mappings were found to be readable."""
+    found = points.layers(file, front)
+    for name, side in found.items():
+        _check_nests(side, file.parent / name)
+    return found
+
+
+def _name(found: Report | single.Run) -> str:
     """What a record calls itself."""
-    if isinstance(found, Report):
-        return found.scenario
-    return found.side.label if found else None
+    return found.scenario if isinstance(found, Report) else found.side.label
 
 
 def _record(path: Path) -> Report | single.Run:
     """A report or a run, whose mappings were found to be readable."""
     found = single.read(path) if single.is_one(path) else report.read(path)
-    try:
-        for side in Run(title="", found=found).sides:
-            for row in side.layers:
-                nest.lines(row)
-    except MappingError as error:
-        raise InputError(f"{path}: {error}") from error
+    for side in Run(title="", found=found).sides:
+        _check_nests(side, path)
     return found
+
+
+def _check_nests(side: Side, file: Path) -> None:
+    """Raises InputError for a mapping that makes no sense."""
+    try:
+        for row in side.layers:
+            nest.lines(row)
+    except MappingError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _told_apart(names: Sequence[str], hints: Sequence[str]) -> list[str]:

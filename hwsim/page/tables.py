@@ -1,53 +1,13 @@
-"""The page's tables as plain cells: text for people, a value to sort by, and where a cell leads."""
+"""The page's tables of sides and of points: all of them, and sides beside each other."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from math import prod
+from dataclasses import dataclass
 
+from hwsim.page.cells import NOTHING, PJ_A_MICROJOULE, Cell, Column, Row, Table
 from hwsim.page.runs import Shown, ShownLayer
 from hwsim.page.tradeoff import Placed
 from hwsim.report import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
-
-PJ_A_MICROJOULE = 1e6
-NOTHING = "-"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """`value` sorts it, None below all others; `note` stands smaller after the text."""
-
-    text: str
-    value: float | str | None = None
-    link: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading; `numeric` columns are set flush right and sorted by size."""
-
-    title: str
-    numeric: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Cells, the first of which names the row; `marks` are what filters look at."""
-
-    cells: tuple[Cell, ...]
-    key: str = ""
-    marks: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table with its caption."""
-
-    key: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -182,7 +142,7 @@ def _tradeoff(each: Placed, *, top1: bool, area: bool, settings: Sequence[str]) 
     point = each.point
     share = None if point.accuracy is None else 100 * point.accuracy
     cells = [
-        Cell(point.label, point.label, link=f"#{each.link}" if each.is_side else ""),
+        Cell(point.label, point.label, link="" if each.link == each.key else f"#{each.link}"),
         Cell(each.run, each.run),
         _number(point.energy_pj / PJ_A_MICROJOULE),
         _number(point.latency_ms),
@@ -202,76 +162,6 @@ def _setting(value: str | float | None) -> Cell:
     if value is None:
         return Cell(NOTHING)
     return Cell(str(value), value if type(value) in (int, float) else str(value))
-
-
-LAYER_COLUMNS = (
-    Column("layer", numeric=False),
-    Column("side", numeric=False),
-    Column("operation", numeric=False),
-    Column("stride"),
-    Column("bits"),
-    Column("MACs"),
-    Column("cycles"),
-    Column("bound", numeric=False),
-    Column("PE %"),
-    Column("energy µJ"),
-    Column("share %"),
-    Column("DRAM kB"),
-    Column("ifmap density"),
-    Column("weight density"),
-)
-
-
-def layer_table(shown: Sequence[Shown], layers: Sequence[ShownLayer]) -> Table:
-    """A row a layer and side."""
-    rows = [
-        _layer(layer, row, each)
-        for layer in layers
-        for row, each in zip(layer.rows, shown, strict=True)
-        if row
-    ]
-    caption = "Layers of all sides, in execution order. Headings sort."
-    return Table(key="layer-table", caption=caption, columns=LAYER_COLUMNS, rows=tuple(rows))
-
-
-def _layer(layer: ShownLayer, row: LayerRow, shown: Shown) -> Row:
-    bound = f"fused into {row.fused_into}" if row.fused_into else row.bound
-    cells = (
-        Cell(layer.name, layer.name, link=f"#{layer.key}" if layer.mapped else ""),
-        Cell(shown.title, shown.title),
-        Cell(row.op, row.op),
-        _stride(row),
-        _bits(row),
-        Cell(f"{row.macs:,}", row.macs),
-        Cell(f"{row.cycles:,}", row.cycles),
-        Cell(bound, bound),
-        Cell(f"{100 * row.utilization:.1f}", row.utilization),
-        Cell(digits(row.energy_pj / PJ_A_MICROJOULE), row.energy_pj),
-        _share(row, shown.side),
-        Cell(digits(row.dram_bits / BITS_A_KILOBYTE), row.dram_bits),
-        Cell(f"{row.ifmap_density:.2f}", row.ifmap_density),
-        Cell(f"{row.weight_density:.2f}", row.weight_density) if row.macs else Cell(NOTHING),
-    )
-    fused = "fused" if row.fused_into else ""
-    marks = {"name": row.name, "side": shown.title, "op": row.op, "bound": fused or row.bound}
-    return Row(cells=cells, marks=marks | {"fused": fused})
-
-
-def _stride(row: LayerRow) -> Cell:
-    """Of rows and columns; older records do not tell."""
-    if row.strides is None:
-        return Cell(NOTHING)
-    return Cell(" x ".join(map(str, dict.fromkeys(row.strides))), prod(row.strides))
-
-
-def _bits(row: LayerRow) -> Cell:
-    widths = [row.ifmap_bits, row.weight_bits] if row.macs else [row.ifmap_bits]
-    return Cell(" / ".join(map(str, dict.fromkeys(widths))), row.ifmap_bits)
-
-
-def _share(row: LayerRow, side: Side) -> Cell:
-    share = 100 * row.energy_pj / side.energy_pj if side.energy_pj else 0.0
-    return Cell(f"{share:.1f}", share)
 
 
 def side_by_side(shown: Sequence[Shown], layers: Sequence[ShownLayer]) -> Iterator[Table]:

@@ -1,7 +1,7 @@
 """Energy against latency and accuracy: the sides of all runs, and the points of searches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
@@ -10,6 +10,7 @@ from hwsim.page.labels import AWAY_PX, SPOTS, spots
 from hwsim.page.points import Point, best_of
 from hwsim.page.runs import Run, Shown
 from hwsim.page.vega import PAPER, SOFT, Chart, chart, colours, shapes
+from hwsim.report import Side
 from hwsim.table import digits
 
 MOST_OTHERS = 1000
@@ -36,18 +37,20 @@ AREA = Down("area", "area (mm²)", 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A point on the page: its anchor `key`, where it links to, and whether none beats it."""
+    """A point on the page: a side of a run, by its anchor, or a point of a search, whose `layers`
+    may be known. `key` is its own anchor; `best`: whether none beats it."""
 
-    key: str
-    link: str
     run: str
     point: Point
-    best: bool
+    side: str = ""
+    layers: Side | None = None
+    key: str = ""
+    best: bool = False
 
     @property
-    def is_side(self) -> bool:
-        """Whether it is a side of a run and leads to its section, not a point of a search."""
-        return self.link != self.key
+    def link(self) -> str:
+        """Where it leads: to the side, to its layers, or to its row in the table."""
+        return self.side or (f"{self.key}-layers" if self.layers else self.key)
 
 
 def placed(runs: Sequence[Run], shown: Sequence[Shown]) -> tuple[Placed, ...]:
@@ -55,15 +58,18 @@ def placed(runs: Sequence[Run], shown: Sequence[Shown]) -> tuple[Placed, ...]:
 
     Points without accuracy or area are judged among such alone, see `points.best_of`.
     """
-    found = [(_of_side(each), each.run, each.key) for each in shown]
-    found += [(point, run.title, "") for run in runs for point in _by_energy(run.front)]
-    best = best_of([point for point, _, _ in found])
+    found = [Placed(run=each.run, point=_of_side(each), side=each.key) for each in shown]
+    found += [
+        Placed(run=run.title, point=point, layers=run.layers_of(point))
+        for run in runs
+        for point in _by_energy(run.front)
+    ]
+    best = best_of([each.point for each in found])
     others, kept = 0, []
-    for place, ((point, run, side), undefeated) in enumerate(zip(found, best, strict=True), 1):
-        others += not (undefeated or side)
-        if undefeated or side or others <= MOST_OTHERS:
-            key = f"point-{place}"
-            kept.append(Placed(key=key, link=side or key, run=run, point=point, best=undefeated))
+    for place, (each, undefeated) in enumerate(zip(found, best, strict=True), 1):
+        others += not (undefeated or each.side)
+        if undefeated or each.side or others <= MOST_OTHERS:
+            kept.append(replace(each, key=f"point-{place}", best=undefeated))
     return tuple(kept)
 
 
@@ -94,9 +100,9 @@ def charts(points: Sequence[Placed]) -> Iterator[Chart]:
 
 def _chart(points: Sequence[Placed], down: Down, names: list[str]) -> Chart:
     """The same run is of the same colour in all of them."""
-    sides = [_record(each) for each in points if each.is_side]
+    sides = [_record(each) for each in points if each.side]
     ranked = sorted(points, key=lambda each: each.best)
-    found = [_record(each) for each in ranked if not each.is_side]
+    found = [_record(each) for each in ranked if not each.side]
     records = [*found, *sides]  # sides on top, then what is best
     named = records if len(records) <= NAMED_POINTS else sides
     best = sum(each.best for each in points)
