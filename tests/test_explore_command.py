@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from hwsim.cli import app
 from hwsim.hardware import load_machine
 from hwsim.networks import load_network
+from hwsim.page import runs
 from hwsim.simulate import simulate
 
 SPACE = {
@@ -59,6 +60,15 @@ def test_a_point_is_what_simulate_says(tmp_path: Path) -> None:
     assert row["cycles"] == result.cycles
     assert (tmp_path / "out" / "compared_values.svg").exists()
     assert explored(tmp_path, SPACE) == found
+    (loaded,) = runs.load([tmp_path / "out"])
+    sums = {
+        side.energy_pj: [layer.name for layer in side.layers]
+        for point in loaded.front
+        if (side := loaded.layers_of(point))
+    }
+    names = [layer.name for layer in network]
+    assert list(sums) == pytest.approx(sorted(row["energy_pj"] for row in found["front"]))
+    assert set(map(tuple, sums.values())) == {tuple(names)}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.dataflow import accumulated, within_dataflow
-from hwsim.explore.evaluate import _Costs
+from hwsim.explore.costs import Costs
 from hwsim.explore.fields import machine_with, moved
 from hwsim.explore.offers import Known, offers, shape
 from hwsim.explore.space import Space, machine_contents
@@ -27,12 +27,14 @@ LAYERS = (
 
 
 def agree(layer: Layer, where: Accelerator) -> None:
-    """The same energy in every component, cycles and DRAM bits."""
-    known = accumulated(layer, where)
-    found = _Costs(SPACE, where).of(known)
+    """The same energy in every component, cycles and DRAM bits; under a mapping that says so."""
+    known, costs = accumulated(layer, where), Costs(SPACE, where)
+    found, (_, mapped) = costs.of(known), costs.mapped(known)
     expected = within_dataflow(Question(layer=known, machine=where, effort=0)).cost
     assert found.energy_by_component_pj == pytest.approx(expected.energy_by_component_pj)
     assert (found.cycles, found.dram_bits) == (expected.cycles, expected.dram_bits)
+    assert mapped.energy_by_component_pj == pytest.approx(expected.energy_by_component_pj)
+    assert (mapped.cycles, mapped.dram_bits) == (expected.cycles, expected.dram_bits)
 
 
 def narrow(layer: Layer, where: Accelerator) -> Layer:

@@ -1,56 +1,22 @@
-"""The page of `hwsim report`: what is on it, that it needs nothing else, and what is refused."""
+"""The page of `hwsim report`: what is on it, and that it needs nothing else."""
 
-import json
 import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
-from hwsim import single
-from hwsim.cli import app
 from hwsim.explain import loop_line
 from hwsim.mapping import Loop
-from hwsim.page import labels, nest, page, runs, tables, tradeoff
-from hwsim.page.points import Point, best_of
+from hwsim.page import layer_table, nest, page, runs, tables
+from hwsim.page.points import Point
 from hwsim.page.runs import Run, Shown
-from hwsim.report import Report, compare, to_json
-from hwsim.results import write_files
-from hwsim.workload import Layer, Network, Op
-from tests.complaints import refused
-from tests.example_report import EXAMPLES, example, example_side, layers, machine, result
+from hwsim.workload import Layer, Op
+from tests.example_pages import FRONT, OTHER, REPORT
+from tests.example_report import EXAMPLES, example, example_side, layers
 
-REPORT = example(layers(2))
-OTHER = compare(
-    REPORT.baseline,
-    example_side(layers(2), bits=4, top1=0.9),
-    scenario="example_int4",
-    description="Made up, too",
-    seed=0,
-    images=10_000,
-)
-STRIDED = Layer(name="strided", K=4, P=3, Q=5, R=3, S=3, stride_h=2, stride_w=3)
 POOL = Layer(name="pool", op=Op.POOL, C=4, P=3, Q=5)
-FRONT: list[dict[str, object]] = [
-    {"label": "a", "energy_pj": 1e8, "latency_ms": 2.0, "accuracy": 0.9, "weight_bits": 4},
-    {"label": "b <b>", "energy_pj": 2e8, "latency_ms": 3.0, "accuracy": 0.8, "area_mm2": 3.0},
-]
-
-
-def saved(folder: Path, report: Report | None, *, front: object = None) -> Path:
-    """A folder of results."""
-    folder.mkdir()
-    if report:
-        (folder / "report.json").write_text(to_json(report), encoding="utf-8")
-    if front is not None:
-        text = json.dumps({"schema_version": 1, "points": front})
-        (folder / "front.json").write_text(text, encoding="utf-8")
-    return folder
 
 
 class Reader(HTMLParser):
@@ -176,7 +142,7 @@ class TestTables:
     SHOWN = runs.sides([Run(title="a", found=REPORT), Run(title="b", found=OTHER)])
 
     def test_every_layer_is_there_with_its_energy(self) -> None:
-        found = tables.layer_table(self.SHOWN, runs.layers(self.SHOWN))
+        found = layer_table.of_sides(self.SHOWN, runs.layers(self.SHOWN))
         place = [column.title for column in found.columns].index("energy µJ")
         for each in self.SHOWN:
             rows = [row for row in found.rows if row.marks["side"] == each.title]
@@ -220,222 +186,3 @@ class TestNest:
             "  over Y: R in 3 tiles of 1",
             "    for P in 4 tiles of 1",
         ]
-
-
-POINTS = st.lists(
-    st.builds(
-        Point,
-        label=st.just(""),
-        energy_pj=st.integers(0, 4),
-        latency_ms=st.integers(0, 4),
-        accuracy=st.sampled_from([None, 0.25, 0.5, 0.75]),
-        area_mm2=st.sampled_from([None, 1, 2]),
-    ),
-    max_size=12,
-)
-
-
-def costs(point: Point) -> tuple[float, ...]:
-    found = point.energy_pj, point.latency_ms, point.area_mm2, point.accuracy and -point.accuracy
-    return tuple(cost for cost in found if cost is not None)
-
-
-def beaten(point: Point, points: list[Point]) -> bool:
-    """By the definition: another of its kind is nowhere worse and somewhere better."""
-    alike = [
-        costs(other)
-        for other in points
-        if (other.accuracy is None) == (point.accuracy is None)
-        and (other.area_mm2 is None) == (point.area_mm2 is None)
-    ]
-    mine = costs(point)
-    return any(all(a <= b for a, b in zip(c, mine, strict=True)) and c != mine for c in alike)
-
-
-class TestTradeoff:
-    @given(POINTS)
-    def test_the_front_is_what_nothing_beats(self, points: list[Point]) -> None:
-        assert best_of(points) == tuple(not beaten(point, points) for point in points)
-
-    def test_sides_lead_to_their_sections_and_points_to_their_rows(self) -> None:
-        run = Run(title="a", found=REPORT, front=tuple(Point.model_validate(one) for one in FRONT))
-        found = tradeoff.placed([run], runs.sides([run]))
-        assert [(each.link, each.is_side) for each in found] == [
-            ("side-1", True),
-            ("side-2", True),
-            ("point-3", False),
-            ("point-4", False),
-        ]
-
-    def test_of_many_points_the_front_stays(self) -> None:
-        many = [Point(label=str(n), energy_pj=n, latency_ms=2e4 - n) for n in range(500)]
-        many += [Point(label=str(n), energy_pj=n, latency_ms=3e4) for n in range(9000)]
-        found = tradeoff.placed([Run(title="a", found=None, front=tuple(many))], [])
-        assert sum(each.best for each in found) == 500
-        assert len(found) == 500 + tradeoff.MOST_OTHERS
-
-
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["report", *map(str, arguments)], catch_exceptions=False)
-
-
-class TestVerb:
-    def test_a_run_gets_its_page(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "run", REPORT)
-        result = invoke(run)
-        assert (result.exit_code, result.stdout) == (0, f"{run / 'report.html'}\n")
-        assert "<title>example_int8 · hwsim</title>" in (run / "report.html").read_text()
-
-    def test_several_runs_share_a_page(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        saved(tmp_path / "a", REPORT)
-        saved(tmp_path / "b", OTHER)
-        assert invoke("a", "b/report.json").stdout == "results/comparison.html\n"
-        assert "int4 on example_4" in Path("results/comparison.html").read_text()
-
-    def test_where_it_is_and_what_is_on_it_as_json(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "run", REPORT, front=FRONT)
-        assert json.loads(invoke(run, "--json").stdout) == {
-            "page": str(run / "report.html"),
-            "runs": [{"title": "example_int8", "sides": 2, "points": 2}],
-        }
-
-    def test_a_front_alone(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "search", None, front=FRONT)
-        out = tmp_path / "deep" / "er.html"
-        assert invoke(run, "--out", out).exit_code == 0
-        found = out.read_text()
-        assert "weight_bits" in found
-        assert 'id="layers"' not in found
-
-    def test_what_simulate_leaves(self, tmp_path: Path) -> None:
-        """Beside a scenario, whose sides come first; an older record knows no strides."""
-        network = Network(name="net", layers=(STRIDED, POOL))
-        run = single.record(
-            result(network, machine(bits=8)), source="net.onnx", objective="edp", effort=0
-        )
-        folder, old = tmp_path / "one", tmp_path / "old.json"
-        write_files(single.contents(run), folder)
-        content = json.loads(single.to_json(run))
-        del content["side"]["layers"][0]["strides"]
-        old.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        found = runs.load([saved(tmp_path / "run", REPORT), folder, old])
-        assert [each.title for each in found][1:] == [
-            "net on example_8 (one)",
-            "net on example_8 (old)",
-        ]
-        shown = runs.sides(found)
-        assert [each.title for each in shown][2:] == [
-            "net on example_8 (one)",
-            "net on example_8 (old)",
-        ]
-        table = tables.layer_table(shown, runs.layers(shown))
-        place = [column.title for column in table.columns].index("stride")
-        strides = [row.cells[place].text for row in table.rows if row.marks["name"] == "strided"]
-        assert strides == ["2 x 3", "-"]
-        assert "net.onnx on example_8, mapped for least edp." in page.html(found)
-
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            ("[]", "is not a report: holds a list"),
-            ("{", "is not a report: "),
-            ("{}", "schema_version = None: this hwsim reads 1"),
-            ('{"schema_version": 0}', "schema_version = 0: this hwsim reads 1"),
-            ('{"schema_version": 1}', "hwsim_version = None: Field required"),
-        ],
-    )
-    def test_no_report(self, tmp_path: Path, content: str, said: str) -> None:
-        run = saved(tmp_path / "run", None)
-        (run / "report.json").write_text(content, encoding="utf-8")
-        self._refused(invoke(run), f"{run / 'report.json'}: {said}")
-
-    @pytest.mark.parametrize(
-        ("points", "said"),
-        [
-            ({}, "points = {}: Input should be a valid tuple"),
-            ([{"label": "a"}], "points.0.energy_pj = None: Field required"),
-            ([FRONT[0] | {"accuracy": 94.1}], "points.0.accuracy = 94.1: "),
-            ([FRONT[0] | {"plan": {"a": 1}}], "points.0.plan"),
-        ],
-    )
-    def test_no_front(self, tmp_path: Path, points: object, said: str) -> None:
-        run = saved(tmp_path / "run", REPORT, front=points)
-        self._refused(invoke(run), f"{run / 'front.json'}: {said}")
-
-    def test_a_mapping_that_makes_no_sense(self, tmp_path: Path) -> None:
-        content = json.loads(to_json(REPORT))
-        content["baseline"]["layers"][0]["mapping"][1]["tile"] = 0
-        run = saved(tmp_path / "run", None)
-        (run / "report.json").write_text(json.dumps(content), encoding="utf-8")
-        said = "layer 'stem.conv': K in tiles of 0: no such dimension, or no such tile"
-        self._refused(invoke(run), f"{run / 'report.json'}: {said}")
-
-    def test_no_such_run(self, tmp_path: Path) -> None:
-        self._refused(invoke(tmp_path / "gone"), f"{tmp_path / 'gone'}: no such folder or file")
-
-    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
-        said = "holds no report.json, run.json, front.json, points.sqlite; name a folder"
-        self._refused(invoke(tmp_path), f"{tmp_path}: {said}")
-
-    def test_the_same_run_twice(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "run", REPORT)
-        again = tmp_path / "run" / ".." / "run" / "report.json"
-        self._refused(invoke(run, again), f"{run}: is named twice; name each run once")
-
-    def test_two_reports_of_a_folder_are_two_runs(self, tmp_path: Path) -> None:
-        for name, report in (("a.json", REPORT), ("b.json", OTHER)):
-            (tmp_path / name).write_text(to_json(report), encoding="utf-8")
-        found = runs.load([tmp_path / "a.json", tmp_path / "b.json"])
-        assert [run.title for run in found] == ["example_int8", "example_int4"]
-
-    def test_namesakes_are_told_apart_by_their_folders(self, tmp_path: Path) -> None:
-        found = runs.load([saved(tmp_path / name, REPORT) for name in ("a", "b")])
-        assert [run.title for run in found] == ["example_int8 (a)", "example_int8 (b)"]
-
-    def test_an_empty_front_alone(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "search", None, front=[])
-        self._refused(invoke(run), f"{run / 'front.json'}: points = []: nothing to show")
-
-    def test_a_page_where_a_folder_is(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "run", REPORT)
-        self._refused(invoke(run, "--out", tmp_path), f"{tmp_path}: is a folder; name the file")
-
-    @pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs /proc")
-    def test_where_nobody_may_write(self, tmp_path: Path) -> None:
-        run = saved(tmp_path / "run", REPORT)
-        said = "/proc: results cannot be written there"
-        self._refused(invoke(run, "--out", "/proc/page.html"), said)
-
-    def _refused(self, result: Result, said: str) -> None:
-        assert (result.exit_code, result.stdout) == (2, "")
-        (line,) = result.stderr.splitlines()
-        assert line.startswith(f"error: {said}")
-
-
-def test_a_front_that_is_not_json(tmp_path: Path) -> None:
-    run = saved(tmp_path / "run", REPORT)
-    (run / "front.json").write_text("{", encoding="utf-8")
-    refused(lambda: runs.load([run]), f"{run / 'front.json'}: is not a front: ")
-
-
-@given(
-    st.lists(
-        st.tuples(st.text("abc ", max_size=30), st.floats(0, 440), st.floats(0, 320)), max_size=12
-    )
-)
-def test_no_name_covers_another_or_a_point(found: list[tuple[str, float, float]]) -> None:
-    names, places = [name for name, _, _ in found], [(x, y) for _, x, y in found]
-    chosen = labels.spots(names, places, width_px=440)
-    assert len(chosen) == len(found)
-    boxes = [
-        labels._box(name, place, spot)
-        for name, place, spot in zip(names, places, chosen, strict=True)
-        if spot
-    ]
-    for i, box in enumerate(boxes):
-        assert 0 <= box.left <= box.right <= 440
-        assert not any(box.meets(other) for other in boxes[:i])
-        assert not any(box.left < x < box.right and box.top < y < box.bottom for x, y in places)

@@ -30,6 +30,7 @@ OPTIONS = (
 )
 REPORT = example(layers(4))
 MAPPED = [row for row in REPORT.baseline.layers if not row.fused_into]
+UNFOLDED = Point(label="unfolded", energy_pj=1.0, latency_ms=9.0, record="layers.json")
 BEATEN = Point(label="beaten", energy_pj=1e10, latency_ms=1e3, accuracy=0.5)
 
 
@@ -46,7 +47,8 @@ def browser() -> Iterator["Browser"]:
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page on the disk."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    run = Run(title="example", found=REPORT, front=(BEATEN,))
+    layers = {"layers.json": REPORT.baseline}
+    run = Run(title="example", found=REPORT, front=(BEATEN, UNFOLDED), layers=layers)
     path.write_text(page_module.html([run]), encoding="utf-8")
     return path.as_uri()
 
@@ -140,7 +142,7 @@ class TestCharts:
     def test_a_tip_at_the_pointer(self, page: "Page") -> None:
         tip = page.get_by_role("tooltip")
         assert tip.is_hidden()
-        page.locator("#latency-chart-title + .scroll a path").nth(1).hover()
+        page.locator("#latency-chart-title + .scroll a path").nth(2).hover()
         assert tip.inner_text().splitlines()[0] == "16-bit on example_16"
         assert "top-1 92.61 %" in tip.inner_text()
         page.keyboard.press("Escape")
@@ -153,13 +155,13 @@ class TestCharts:
         assert tip.is_hidden()
 
     def test_points_are_links(self, page: "Page") -> None:
-        page.locator("#latency-chart-title + .scroll a").nth(1).focus()
+        page.locator("#latency-chart-title + .scroll a").nth(2).focus()
         assert page.get_by_role("tooltip").is_visible()
         page.keyboard.press("Enter")
         assert page.url.endswith("#side-1")
         page.locator("#accuracy-chart-title + .scroll a").first.focus()
         page.keyboard.press("Enter")
-        assert page.url.endswith("#point-3")
+        assert page.url.endswith("#point-4")
         assert "beaten" in page.locator("tr:target").inner_text()
 
     def test_every_chart_says_what_it_shows(self, page: "Page") -> None:
@@ -189,6 +191,22 @@ class TestMappings:
             "DRAM keeps ifmap, weight, ofmap",
             "for K in 16 tiles of 1",
         ]
+
+    def test_a_point_unfolds_its_layers_and_a_layer_there_its_nest(self, page: "Page") -> None:
+        nest = page.get_by_label("Loop nest of stem.conv, unfolded")
+        page.locator("#latency-chart-title + .scroll a[*|href='#point-3-layers']").click()
+        table = page.locator("#point-3-layers-table")
+        table.wait_for()
+        assert table.locator("tbody tr").count() == len(MAPPED)
+        assert nest.is_hidden()
+        table.get_by_role("link", name="stem.conv").click()
+        nest.wait_for()
+        assert nest.inner_text().startswith("DRAM keeps")
+
+    @pytest.mark.slow
+    def test_a_link_to_a_nest_unfolds_what_is_around_it(self, page: "Page") -> None:
+        page.goto(f"{page.url}#point-3-layers-1")
+        assert page.get_by_label("Loop nest of stem.conv, unfolded").is_visible()
 
     @pytest.mark.slow
     def test_all_unfold(self, page: "Page") -> None:
