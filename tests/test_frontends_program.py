@@ -59,6 +59,45 @@ def test_a_program_in_core_operators_has_the_same_layers() -> None:
     ]
 
 
+class Sparse(nn.Module):
+    """A grouped convolution, its transposed kind, a normalised and a plain linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 6, (3, 2), stride=(2, 1), groups=2)
+        self.up = nn.ConvTranspose2d(6, 2, 3, stride=2)
+        self.linear = nn.Linear(18, 5)
+        self.tied = nn.Linear(5, 7, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.up(self.conv(images).relu())
+        logits: Tensor = self.tied(self.linear(found.mean(3).flatten(1)))
+        return logits
+
+
+@pytest.mark.parametrize("core", [False, True])
+def test_weights_bring_their_zeros(core: bool, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(2)
+    module, images = Sparse().eval(), torch.zeros(1, 4, 9, 5)
+    with torch.no_grad():
+        for weight in (part.weight for part in (module.conv, module.up, module.linear)):
+            weight.mul_(torch.rand(weight.shape, generator=generator) < 0.3)
+    program = torch.export.export(module, (images,))
+    torch.export.save(program.run_decompositions() if core else program, tmp_path / "net.pt2")
+    network = network_from_pt2(tmp_path / "net.pt2")
+    for name, part in (("conv", module.conv), ("linear", module.linear)):
+        zeros, nonzero = network[name].weight.zeros, (part.weight != 0).numpy()
+        assert zeros is not None
+        assert (zeros.mask.reshape(nonzero.shape) == nonzero).all()
+        assert network[name].weight.density == pytest.approx(nonzero.mean())
+    assert (network["tied"].weight.zeros, network["tied"].weight.density) == (None, 1.0)
+    share = float((module.up.weight != 0).float().mean())
+    split = [layer for layer in network if layer.name.startswith("up")]
+    assert split
+    for layer in split:
+        assert layer.weight.density == pytest.approx(share)
+
+
 def test_open_shapes_are_refused() -> None:
     batch = torch.export.Dim("batch", min=2, max=8)
     program = torch.export.export(

@@ -5,17 +5,14 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TypeProto, ValueInfoProto, inliner, version_converter
+from onnx import ModelProto, TypeProto, ValueInfoProto, inliner
 
 from hwsim.errors import InputError
 from hwsim.frontends._shapes import Shape
 
-# Operators before this version broadcast by attributes, and some say no shapes.
-OLDEST_AS_IT_IS = 7
-
 
 def load(path: Path) -> ModelProto:
-    """The model, functions of its own inlined, in operators that say their shapes.
+    """The model, functions of its own inlined.
 
     Raises InputError for a file that is missing, damaged or something else, and for data of its own
     that lies in another file which is not there.
@@ -33,21 +30,7 @@ def load(path: Path) -> ModelProto:
         raise InputError(f"{path}: data kept outside the file is missing: {reason}") from fault
     if not (model.graph.node and model.opset_import):
         raise InputError(f"{path}: is not an ONNX file: it holds no graph of operators")
-    return modern(inliner.inline_local_functions(model) if model.functions else model, path)
-
-
-def modern(model: ModelProto, path: Path) -> ModelProto:
-    """The model in operators of version 7 or later. Raises InputError."""
-    if opset(model) >= OLDEST_AS_IT_IS:
-        return model
-    try:
-        return version_converter.convert_version(model, OLDEST_AS_IT_IS)
-    except (RuntimeError, version_converter.ConvertError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise InputError(
-            f"{path}: its operators are of version {opset(model)} and cannot be converted to "
-            f"{OLDEST_AS_IT_IS}: {reason}"
-        ) from fault
+    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def opset(model: ModelProto) -> int:

@@ -14,6 +14,7 @@ from onnx import NodeProto, TypeProto, numpy_helper
 
 from hwsim.errors import InputError
 from hwsim.frontends._onnx_constants import evaluated, tensors
+from hwsim.frontends._onnx_old import modern
 from hwsim.frontends._onnx_values import (
     KEEPS_WIDTH,
     Array,
@@ -50,13 +51,20 @@ def walk(
     while pending:
         node = pending.popleft()
         check_reads(graph, node)
-        if node.op_type == "If" and graph.values[node.input[0]].array is not None:
-            pending.extendleft(reversed(taken(graph, node)))
-        elif known(graph, node):
-            graph.values.update(evaluated(graph, node))
-        else:
-            graph.values.update(inferred(graph, node))
-            graph.nodes.append(node)
+        for each in modern(graph, node) if graph.old else [node]:
+            pending.extendleft(reversed(read(graph, each)))
+
+
+def read(graph: Graph, node: NodeProto) -> list[NodeProto]:
+    """Notes what a node makes; the nodes to be read in its place, if it is a known branch."""
+    if node.op_type == "If" and graph.values[node.input[0]].array is not None:
+        return taken(graph, node)
+    if known(graph, node):
+        graph.values.update(evaluated(graph, node))
+    else:
+        graph.values.update(inferred(graph, node))
+        graph.nodes.append(node)
+    return []
 
 
 def check_reads(graph: Graph, node: NodeProto) -> None:

@@ -44,10 +44,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Graph:
-    """The nodes that depend on inputs, in order, and every value by name."""
+    """The nodes that depend on inputs, in order, and every value by name.
+
+    `opset` is the version of the operators; `old` ones are respelt in its words.
+    """
 
     where: str
     opset: int
+    old: bool = False
     nodes: list[NodeProto] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
 

@@ -32,7 +32,7 @@ def network_from_onnx(
     UnsupportedOperatorError, which names the node, for what cannot be simulated.
     """
     try:
-        from hwsim.frontends import _onnx_file, _onnx_graph, _onnx_integers
+        from hwsim.frontends import _onnx_file, _onnx_graph, _onnx_integers, _onnx_old
     except ModuleNotFoundError as missing:
         if missing.name not in ("onnx", "google"):
             raise
@@ -45,7 +45,8 @@ def network_from_onnx(
     model, where = _onnx_file.load(path), str(path)
     given = {key: tuple(sizes) for key, sizes in (shapes or {}).items()}
     inputs = _onnx_file.inputs(model, shapes=given, batch=batch, where=where)
-    graph = Graph(where, _onnx_file.opset(model))
+    version = _onnx_file.opset(model)
+    graph = Graph(where, max(version, _onnx_old.VERSION), old=version < _onnx_old.VERSION)
     constants = tensors(model.graph) | _onnx_integers.constants()
     _onnx_graph.walk(graph, _onnx_integers.plain_nodes(model.graph.node), inputs, constants)
     trace = Trace(graph, tuple(output.name for output in model.graph.output))

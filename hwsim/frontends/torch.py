@@ -22,6 +22,7 @@ from torch.export import ExportedProgram
 
 from hwsim.errors import InputError
 from hwsim.frontends._densities import Counter
+from hwsim.frontends._program_weights import with_weights
 from hwsim.frontends._trace import trace
 from hwsim.workload import Network
 
@@ -44,12 +45,13 @@ def network_from_torch(module: nn.Module, inputs: tuple[Tensor, ...], *, name: s
 
 
 def network_from_program(program: ExportedProgram, *, name: str) -> Network:
-    """The network that `torch.export.export` recorded, as `network_from_torch` reads it.
+    """The network that `torch.export.export` recorded, as `network_from_torch` reads it, with the
+    zeros of its weights.
 
     Names follow the modules that the program remembers. Raises UnsupportedOperatorError, also
     where a shape was left open.
     """
-    return trace(program, kinds_in(program), name=name).network
+    return with_weights(trace(program, kinds_in(program), name=name))
 
 
 def network_from_pt2(path: Path, *, name: str | None = None) -> Network:
