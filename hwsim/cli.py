@@ -66,7 +66,9 @@ def run(
 ) -> None:
     """Run a scenario: a network before and after compression, in joules, cycles and accuracy."""
     with complaints():
-        if show_list:
+        if show_list and as_json:
+            typer.echo(json.dumps(summaries("scenario"), indent=1))
+        elif show_list:
             print_names("scenario")
         elif not name:
             known = ", ".join(registry.names("scenario"))

@@ -27,7 +27,16 @@ class FieldError(ValueError):
 
 EXTRA = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 # Which variant of a union was tried is no part of a key.
-TAGS = frozenset({"array", "memory_level", "storage-name", "storage-format"})
+TAGS = frozenset(
+    {"array", "memory_level", "storage-name", "storage-format"}
+    | {"parameter-values", "parameter-range", "parameter-choices"}
+)
+# What pydantic says in words of Python, in words of YAML.
+PLAIN = {
+    "tuple_type": "must be a list",
+    "dict_type": "must hold keys and values",
+    "too_short": "must hold at least {min_length}",
+}
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
@@ -48,7 +57,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's mapping, safely loaded. Raises InputError."""
     content = yaml_content(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys and values, not {type(content).__name__}")
+        found = "nothing" if content is None else type(content).__name__
+        raise InputError(f"{path}: must hold keys and values, not {found}")
     return content
 
 
@@ -83,6 +93,8 @@ def _brief(value: object) -> object:
 
 
 def _reason(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    if detail["type"] in PLAIN:
+        return PLAIN[detail["type"]].format(**detail.get("ctx", {}))
     if detail["type"] not in EXTRA:
         return detail["msg"].removeprefix("Value error, ")
     known = sorted(_keys(model))

@@ -51,7 +51,7 @@ def _prepare(
         _make(connection, kind=kind, version=version, schema=schema)
     found = _number(connection, "application_id"), _number(connection, "user_version")
     if found[0] != kind:
-        raise InputError(f"{file}: is a database of another kind: name another file")
+        raise InputError(f"{file}: is a database of another kind: name another file, or remove it")
     if found[1] != version:
         raise InputError(
             f"{file}: was written by another hwsim (version {found[1]} of its tables, this one "

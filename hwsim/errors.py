@@ -26,7 +26,8 @@ class UnknownNameError(InputError):
 
     def __init__(self, *, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = get_close_matches(name, names, n=1, cutoff=0.4)
+        longer = [each for each in names if name and each.startswith(name)]
+        near = longer or get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         super().__init__(f"unknown {kind} {name!r}{hint}; known: {', '.join(names) or 'none'}")
 

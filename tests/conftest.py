@@ -6,12 +6,29 @@ to ignore it. No example is timed: machines are shared.
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from typer.testing import CliRunner, Result
 
 from hwsim.mapping_cache import OFF, VARIABLE
+from tests.shell import Invoke
 
 os.environ[VARIABLE] = OFF  # subprocesses too
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs `hwsim` in an empty folder."""
+    from hwsim.cli import app
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+    return call

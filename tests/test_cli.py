@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from typer.testing import CliRunner, Result
 
 from hwsim import experiment, registry, scenario_file
-from hwsim.cli import app
+from tests.shell import Invoke, assert_one_line
 
 ROOT = Path(__file__).parents[1]
 MINE: dict[str, Any] = {
@@ -31,18 +29,6 @@ MINE: dict[str, Any] = {
         "config": {"weight_bits": 8},
     },
 }
-Invoke = Callable[..., Result]
-
-
-@pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs `hwsim` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-
-    return call
 
 
 def written(change: dict[str, Any] | None = None, *, at: str = "mine.yaml") -> str:
@@ -58,18 +44,6 @@ def written(change: dict[str, Any] | None = None, *, at: str = "mine.yaml") -> s
             del part[key]
     Path(at).write_text(yaml.safe_dump(content), encoding="utf-8")
     return at
-
-
-def assert_one_line(result: Result, *parts: str) -> None:
-    """Exit status 2, one line on stderr that holds every part, nothing on stdout or on the disk."""
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    complaints = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert result.stderr.splitlines()[-1:] == complaints
-    for part in parts:
-        assert part in complaints[0]
-    assert not list(Path().rglob("*.json"))
-    assert not Path("results").exists()
 
 
 class TestHelp:
@@ -95,6 +69,7 @@ class TestHelp:
         result = invoke("run", "--list")
         names = [line.split()[0] for line in result.stdout.splitlines()]
         assert names == registry.names("scenario")
+        assert list(json.loads(invoke("run", "--list", "--json").stdout)) == names
 
     @pytest.mark.parametrize("kind", registry.PACKAGES)
     def test_every_kind_can_be_listed(self, invoke: Invoke, kind: str) -> None:
@@ -341,94 +316,3 @@ class TestOwnScenario:
         report = json.loads(result.stdout)
         assert report == json.loads(Path("deep/er/report.json").read_text(encoding="utf-8"))
         assert (report["scenario"], report["seed"], report["images"]) == ("mine", 7, 20)
-
-
-class TestValidate:
-    def test_options_are_listed(self, invoke: Invoke) -> None:
-        said = invoke("validate", "--help").stdout
-        assert "--out" in said
-        assert "--json" in said
-
-    def test_table_and_files(self, invoke: Invoke) -> None:
-        result = invoke("validate", "energies", "dram")
-        assert result.exit_code == 0
-        titles = {line.rstrip() for line in result.stdout.splitlines()}
-        assert {"horowitz_45nm, single operations", "dramsim3, saturated traffic"} <= titles
-        assert result.stderr.splitlines()[:2] == ["validating energies", "validating dram"]
-        found = {str(path.relative_to("results")) for path in Path("results").rglob("*.*")}
-        plots = {f"validation/{row['machine']}.svg" for row in records("results")}
-        assert found == plots | {"validation.md", "validation.json"}
-
-    def test_json_alone_on_stdout(self, invoke: Invoke) -> None:
-        result = invoke("validate", "energies", "--json", "--out", "deep/er")
-        rows = json.loads(result.stdout)
-        assert rows == records("deep/er")
-        keys = "machine network layer quantity published simulated error fitted verified source"
-        assert all(list(row) == keys.split() for row in rows)
-        assert not Path("results").exists()
-
-    def test_unknown_subject(self, invoke: Invoke) -> None:
-        result = invoke("validate", "dram", "enargies")
-        assert_one_line(result, "unknown subject 'enargies'", "did you mean 'energies'", "known:")
-
-    def test_results_below_a_file(self, invoke: Invoke) -> None:
-        Path("file").write_text("kept", encoding="utf-8")
-        assert_one_line(invoke("validate", "dram", "--out", "file/inside"), "file")
-
-    def test_the_same_run_gives_the_same_bytes(self, invoke: Invoke) -> None:
-        for folder in ("first", "second"):
-            assert invoke("validate", "dram", "--out", folder).exit_code == 0
-        first, second = (
-            {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
-            for folder in map(Path, ("first", "second"))
-        )
-        assert first == second
-
-
-class TestTrace:
-    def test_options_are_listed(self, invoke: Invoke) -> None:
-        said = invoke("trace", "--help").stdout
-        assert all(option in said for option in ("--machine", "--layer", "--batch", "--bits"))
-
-    def test_table_and_files(self, invoke: Invoke) -> None:
-        result = invoke("trace", "mobilenet_v1_fashion", "--layer", "stem.conv", "--batch", "2")
-        assert result.exit_code == 0
-        assert "GLB drain ofmap" in result.stdout
-        found = {path.name for path in Path("results/mobilenet_v1_fashion_on_eyeriss_v1").iterdir()}
-        assert found == {"trace.json", "timeline.png", "timeline.svg"}
-
-    def test_json_alone_on_stdout(self, invoke: Invoke) -> None:
-        """Cycles and microseconds are the same on both."""
-        arguments = [
-            "--layer",
-            "stem.conv",
-            "--machine",
-            "eyeriss_v1_int8",
-            "--json",
-            "--out",
-            "deep/er",
-        ]
-        found = json.loads(invoke("trace", "mobilenet_v1_fashion", *arguments).stdout)
-        stood = sum(found["stall_cycles"].values())
-        assert found["cycles"] == pytest.approx(found["compute_cycles"] + stood, abs=1)
-        events = json.loads(Path("deep/er/trace.json").read_text(encoding="utf-8"))["traceEvents"]
-        last = max(event["ts"] + event["dur"] for event in events if event["ph"] == "X")
-        assert last == pytest.approx(found["cycles"] / 200, abs=0.01)  # µs at 200 MHz
-
-    def test_unknown_names(self, invoke: Invoke) -> None:
-        result = invoke("trace", "mobilenet_v1_fashion", "--layer", "stem.con")
-        assert_one_line(result, "unknown layer 'stem.con'", "did you mean 'stem.conv'", "known:")
-        assert_one_line(invoke("trace", "alexnett"), "unknown network", "did you mean 'alexnet'")
-        assert not Path("results").exists()
-
-    def test_words_wider_than_the_machine(self, invoke: Invoke) -> None:
-        arguments = ["--layer", "stem.conv", "--machine", "eyeriss_v1_int8", "--bits", "16"]
-        assert_one_line(invoke("trace", "mobilenet_v1_fashion", *arguments), "8-bit MACs")
-
-
-def records(folder: str) -> list[dict[str, Any]]:
-    """The rows written to a folder."""
-    found: list[dict[str, Any]] = json.loads(
-        Path(folder, "validation.json").read_text(encoding="utf-8")
-    )
-    return found

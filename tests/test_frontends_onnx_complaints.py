@@ -76,6 +76,8 @@ def test_data_kept_elsewhere_must_be_there(tmp_path: Path) -> None:
         size_threshold=0,
     )
     assert network_from_onnx(path).layers[0].K == 8
+    (tmp_path / "net.data").write_bytes(b"short")
+    refused(lambda: network_from_onnx(path), f"{path}: data kept outside the file is damaged")
     (tmp_path / "net.data").unlink()
     refused(lambda: network_from_onnx(path), f"{path}: data kept outside the file is missing")
 

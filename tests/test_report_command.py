@@ -99,7 +99,7 @@ class TestVerb:
     @pytest.mark.parametrize(
         ("points", "said"),
         [
-            ({}, "points = {}: Input should be a valid tuple"),
+            ({}, "points = {}: must be a list"),
             ([{"label": "a"}], "points.0.energy_pj = None: Field required"),
             ([FRONT[0] | {"accuracy": 94.1}], "points.0.accuracy = 94.1: "),
             ([FRONT[0] | {"plan": {"a": 1}}], "points.0.plan"),

@@ -66,16 +66,16 @@ class Range(Config):
 
 def _form(value: Any) -> str:
     if isinstance(value, Range) or (isinstance(value, dict) and "from" in value):
-        return "range"
-    return "choices" if isinstance(value, dict) else "values"
+        return "parameter-range"
+    return "parameter-choices" if isinstance(value, dict) else "parameter-values"
 
 
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=MOST_VALUES)]
 Choices = Annotated[dict[str, dict[str, Setting]], Field(min_length=1)]
 Parameter = Annotated[
-    Annotated[Values, Tag("values")]
-    | Annotated[Range, Tag("range")]
-    | Annotated[Choices, Tag("choices")],
+    Annotated[Values, Tag("parameter-values")]
+    | Annotated[Range, Tag("parameter-range")]
+    | Annotated[Choices, Tag("parameter-choices")],
     Discriminator(_form),
 ]
 

@@ -28,6 +28,8 @@ def load(path: Path) -> ModelProto:
     except onnx.checker.ValidationError as fault:
         reason = str(fault).splitlines()[0]
         raise InputError(f"{path}: data kept outside the file is missing: {reason}") from fault
+    except ValueError as fault:
+        raise InputError(f"{path}: data kept outside the file is damaged: {fault}") from fault
     if not (model.graph.node and model.opset_import):
         raise InputError(f"{path}: is not an ONNX file: it holds no graph of operators")
     return inliner.inline_local_functions(model) if model.functions else model
