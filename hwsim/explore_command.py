@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hwsim.explore.space import Space
     from hwsim.progress import Progress
 
+LINE = 160  # columns of a file or a pipe
+
 
 def explore_space(
     name: Annotated[str, typer.Argument(help="A space, or the path of your own YAML.")],
@@ -109,5 +111,7 @@ def _say(found: "Findings", folder: Path, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console(width=max(100, Console().width)).print(output.shown(found), crop=False)
+    screen = Console()
+    wide = max(100, screen.width) if screen.is_terminal else LINE
+    Console(width=wide).print(output.shown(found), crop=False)
     typer.echo(f"\nfindings.json, tables and plots: {folder}")

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from hwsim import single
 from hwsim.explain import loop_line
 from hwsim.mapping import Loop
 from hwsim.page import layer_table, nest, page, runs, tables
@@ -101,6 +102,15 @@ class TestPage:
         text = page.html([Run(title="small", found=example(found))])
         assert not Reader(text).open
         assert ('id="roofline"' in text) == found[0].weighted
+
+    def test_one_side_trades_nothing_off(self) -> None:
+        run = single.Run(
+            hwsim_version="0", source="net", objective="edp", effort=0, side=REPORT.baseline
+        )
+        text = page.html([Run(title="one", found=run)])
+        assert 'id="tradeoff"' not in text
+        assert 'href="#tradeoff"' not in text
+        assert not Reader(text).open
 
 
 class TestSides:

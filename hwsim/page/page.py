@@ -80,7 +80,10 @@ def _hash(text: str) -> str:
 
 
 def _tradeoffs(found: Sequence[Run], shown: Sequence[Shown]) -> dict[str, object]:
+    """What is said of all points; no charts of a side by itself, which trades nothing off."""
     points = tradeoff.placed(found, shown)
+    if len(points) == len(shown) == 1:
+        return {"tradeoff_charts": [], "point_sections": []}
     left_out = len(shown) + sum(len(run.front) for run in found) - len(points)
     return {
         "tradeoff_charts": list(tradeoff.charts(points)),

@@ -9,6 +9,8 @@ from hwsim.page.tradeoff import Placed
 from hwsim.report import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
 
+GAINS = "The sides of all runs. Gains are the first side divided by the other: above 1 is better."
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -74,8 +76,7 @@ def summary(shown: Sequence[Shown]) -> Table:
     rows.append(_row("top-1 %", [_accuracy(each.side, first) for each in shown]))
     return Table(
         key="summary-table",
-        caption="The sides of all runs. Gains are the first side divided by the other: above 1 is "
-        "better.",
+        caption=GAINS if len(shown) > 1 else "The network on the machine.",
         columns=(Column("", numeric=False), *(Column(each.title) for each in shown)),
         rows=tuple(rows),
     )
