@@ -121,7 +121,12 @@ def _run(
 @app.command()
 def validate(
     subjects: Annotated[
-        list[str] | None, typer.Argument(metavar="[SUBJECT]...", help="What to compare, else all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SUBJECT]...",
+            help="What to compare, else all.",
+            autocompletion=completion.subjects,
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of validation.md, its plots and JSON.")

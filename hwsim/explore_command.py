@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwsim import completion
 from hwsim.shell import RESULTS, complaints
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ LINE = 160  # columns of a file or a pipe
 
 
 def explore_space(
-    name: Annotated[str, typer.Argument(help="A space, or the path of your own YAML.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A space, or the path of your own YAML.", autocompletion=completion.spaces
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the results, else results/NAME.")
     ] = None,

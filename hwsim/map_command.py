@@ -45,7 +45,10 @@ def map_layer(
             help="A machine, or the path of your own YAML.", autocompletion=completion.machines
         ),
     ] = "eyeriss_v1",
-    objective: Annotated[str, typer.Option(help="energy, cycles, edp or ed2p.")] = "edp",
+    objective: Annotated[
+        str,
+        typer.Option(help="energy, cycles, edp or ed2p.", autocompletion=completion.objectives),
+    ] = "edp",
     max_cycles: Annotated[int | None, typer.Option(help="The most cycles allowed.")] = None,
     front: Annotated[
         bool, typer.Option("--front", help="All that are best in energy and cycles.")

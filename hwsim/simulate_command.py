@@ -40,7 +40,10 @@ def simulate_network(
             min=2, max=64, help="Of what the network does not quantise, else the machine's own."
         ),
     ] = None,
-    objective: Annotated[str, typer.Option(help="energy, cycles, edp or ed2p.")] = "edp",
+    objective: Annotated[
+        str,
+        typer.Option(help="energy, cycles, edp or ed2p.", autocompletion=completion.objectives),
+    ] = "edp",
     effort: Annotated[
         int,
         typer.Option(min=0, help="Nests to try of all there are; 0: those of the dataflow alone."),

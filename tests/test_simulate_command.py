@@ -231,12 +231,17 @@ class TestCompletion:
     def test_names_and_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         Path("nets").mkdir()
-        for name in ("nets/a.onnx", "nets/b.pt2", "nets/c.txt"):
+        for name in ("nets/a.onnx", "nets/b.pt2", "nets/c.txt", "nets/d.yaml"):
             Path(name).write_bytes(b"")
         assert completion.networks_and_files("ne") == ["nets/"]
         assert completion.networks_and_files("nets/") == ["nets/a.onnx", "nets/b.pt2"]
         assert completion.networks_and_files("nets/b") == ["nets/b.pt2"]
         assert completion.networks_and_files("lenet5") == ["lenet5_fashion"]
         assert completion.networks("mobilenet_v2") == ["mobilenet_v2"]
-        assert completion.scenarios("") == registry.names("scenario")
+        assert completion.scenarios("") == [*registry.names("scenario"), "nets/"]
+        for kind in (completion.machines, completion.scenarios, completion.spaces):
+            assert kind("nets/") == ["nets/d.yaml"]
+        assert completion.spaces("mob") == ["mobilenet_v2_search"]
+        assert completion.subjects("are") == ["area"]
+        assert completion.objectives("ed") == ["edp", "ed2p"]
         assert completion.kinds("da") == ["data-sets", "dataflows"]
