@@ -79,7 +79,7 @@ def _explored(
     from hwsim.explore.output import MOST_UNFOLDED, contents, spread
     from hwsim.explore.run import explore
     from hwsim.explore.store import FILE
-    from hwsim.explore.unfold import unfolded
+    from hwsim.explore.unfold import unfold
     from hwsim.progress import shown
     from hwsim.results import check_writable, write_files
 
@@ -88,10 +88,10 @@ def _explored(
         run = _run(space, store or folder / FILE, progress)
         with crew(workers=workers, cluster=cluster) as members:
             explore(run, members, progress=progress)
+            found = findings(run)
+            progress("layers of the front")
+            layers = unfold(run.task, members, spread(found.front, MOST_UNFOLDED))
         progress("drawing and writing the results")
-        found = findings(run)
-        front = spread(found.front, MOST_UNFOLDED)
-        layers = {str(row["key"]): unfolded(run.task, row) for row in front}
         write_files(contents(found, layers), folder)
     return found
 

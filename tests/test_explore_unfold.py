@@ -1,6 +1,7 @@
 """Points of a front layer by layer: against what was stored, and against `hwsim.simulate`."""
 
 from collections.abc import Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,12 +9,13 @@ import pytest
 from hwsim.explore.evaluate import Row, Task, evaluate
 from hwsim.explore.points import grid, numbered
 from hwsim.explore.space import Space, machine_contents
-from hwsim.explore.unfold import unfolded
+from hwsim.explore.unfold import unfold, unfolded
 from hwsim.explore.workloads import Workload
 from hwsim.hardware import load_machine
 from hwsim.report import side
 from hwsim.simulate import simulate
 from hwsim.workload import Layer, Network, Op
+from tests.test_explore_run import Crewed
 
 NETWORK = Network(
     name="tiny",
@@ -86,6 +88,22 @@ def test_layers_are_those_that_simulate_finds() -> None:
     assert found.side.layers == expected.layers
     assert found.side.layers[1].fused_into == "conv"
     assert found.side.top1 == 0.75
+
+
+class Dead(Executor):
+    """Its workers die of whatever they are given."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        raise BrokenExecutor
+
+
+@pytest.mark.parametrize("executor", [ThreadPoolExecutor(1), Dead()])
+def test_a_crew_unfolds_them_or_else_this_process(executor: Executor) -> None:
+    asked = task(parameters={"clock_mhz": (100, 200)})
+    rows = stored(asked)
+    crew = Crewed(executor)
+    crew.deaths = (BrokenExecutor,)
+    assert unfold(asked, crew, rows) == {str(row["key"]): unfolded(asked, row) for row in rows}
 
 
 def test_what_waits_for_lanes_sums_too() -> None:

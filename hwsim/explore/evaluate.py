@@ -77,12 +77,13 @@ def evaluate(task: bytes, points: Sequence[Point]) -> list[Row]:
 
     Raises InputError where it was made by another version of the code than this worker's.
     """
-    known = _task(task)
+    known = received(task)
     return [_row(known, point) for point in points]
 
 
 @lru_cache(maxsize=4)
-def _task(task: bytes) -> Task:
+def received(task: bytes) -> Task:
+    """The task that `Task.to_bytes` made. Raises InputError as `evaluate` does."""
     found: Task = pickle.loads(task)
     if found.code != code():
         raise InputError("a worker of the cluster runs another version of hwsim: install this one")

@@ -1,13 +1,14 @@
 """Points of a front layer by layer: a record each, as `hwsim simulate` writes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 from hwsim import mapping, single
 from hwsim.cost import Cost, fused_cost
 from hwsim.explore.costs import Costs
-from hwsim.explore.evaluate import Ran, Task, built, ran
+from hwsim.explore.crew import Crew
+from hwsim.explore.evaluate import Ran, Task, built, ran, received
 from hwsim.explore.fields import Value
 from hwsim.explore.space import Space
 from hwsim.hardware import Accelerator
@@ -15,12 +16,28 @@ from hwsim.simulate import LayerResult, NetworkResult
 from hwsim.workload import Layer, Network
 
 Found = tuple[mapping.Mapping | None, Cost]
+Stored = Mapping[str, Value | None]
 
 
-def unfolded(task: Task, stored: Mapping[str, Value | None]) -> single.Run:
+def unfold(task: Task, crew: Crew, rows: Sequence[Stored]) -> dict[str, single.Run]:
+    """Points as they are stored, by their keys, each as `unfolded`: by a crew, which knows their
+    mappings, or here where its workers die."""
+    sent = task.to_bytes()
+    try:
+        asked = [crew.executor.submit(_received, sent, row) for row in rows]
+        found = [future.result() for future in asked]
+    except crew.deaths:
+        found = [unfolded(task, row) for row in rows]
+    return {str(row["key"]): run for row, run in zip(rows, found, strict=True)}
+
+
+def _received(task: bytes, stored: Stored) -> single.Run:
+    return unfolded(received(task), stored)
+
+
+def unfolded(task: Task, stored: Stored) -> single.Run:
     """A point that was measured, as it is stored, under the mappings that it was judged by: its
-    layers sum to what is stored. Raises InputError where another version of the code measured it.
-    """
+    layers sum to what is stored."""
     settings = task.space.settings(_chosen(task.space, stored))
     machine = built(task, settings, {})
     asked = ran(task, settings, machine)
@@ -36,7 +53,7 @@ def unfolded(task: Task, stored: Mapping[str, Value | None]) -> single.Run:
     return found.model_copy(update={"side": side})
 
 
-def _chosen(space: Space, stored: Mapping[str, Value | None]) -> dict[str, Value]:
+def _chosen(space: Space, stored: Stored) -> dict[str, Value]:
     """The values of a point; the database knows truths as numbers, which equal them."""
     return {
         name: next(value for value in values if value == stored[name])
