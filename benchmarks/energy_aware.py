@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,10 @@ class Case:
     seed: int
 
 
+RANKS = """
+What the orders say of the networks as they are: each layer's share, and its place.
+
+"""
 SHOWS = """
 What it shows. Where the layers' energies and weights rank differently, as on AlexNet with 16 images
 at once (conv2 draws a third of the energy and has 2 % of the weights), the order by weights lets
@@ -221,7 +225,31 @@ def page(rows: list[Row]) -> Iterator[str]:
             f"| {row['top1']:.2f} | {100 * row['weights']:.1f} "
             f"| {row['energy_uj']:.1f} | {gain:.2f}x |\n"
         )
+    yield RANKS
+    yield from ranks(rows)
     yield SHOWS
+
+
+def ranks(rows: list[Row]) -> Iterator[str]:
+    """What part of the whole each layer has of what layers are ordered by, and its rank in it."""
+    yield "| network | batch | layer | energy % | weights % | MACs % |\n|---|---|---|---|---|---|\n"
+    plain = {place(row): row["layers"] for row in rows if row["policy"] == NONE}
+    for (name, _, batch), drawn in sorted(plain.items()):
+        network = load_network(name, batch=batch)
+        columns = [
+            ranked({path: drawn[path]["energy_uj"] for path in drawn}),
+            ranked({path: network[path].words("weight") for path in drawn}),
+            ranked({path: network[path].macs for path in drawn}),
+        ]
+        for path in drawn:
+            yield f"| {name} | {batch} | {path} | {' | '.join(one[path] for one in columns)} |\n"
+
+
+def ranked(amounts: Mapping[str, float]) -> dict[str, str]:
+    """Each layer's share of the sum in per cent, and its place, the largest first."""
+    order = sorted(amounts, key=lambda path: -amounts[path])
+    total = sum(amounts.values())
+    return {path: f"{100 * amounts[path] / total:.1f} ({order.index(path) + 1})" for path in order}
 
 
 def place(row: Row) -> tuple[str, str, int]:

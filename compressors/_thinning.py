@@ -8,7 +8,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-RIDGE, TINY = 1e-6, 1e-30  # the ridge is relative to the inputs' mean sum of squares
+# The ridge is relative to the inputs' mean sum of squares. Where there are about as many samples as
+# weights, a smaller one fits their noise: of LeNet-5's fc1, 240 weights a filter on 256 images, the
+# squared error on others is 1.1 % with this one and 8.8 % with 1e-6.
+RIDGE, TINY = 1e-2, 1e-30
 
 
 def largest(values: Tensor, count: int | Tensor) -> Tensor:
@@ -45,7 +48,7 @@ class Samples:
 def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tensor:
     """A filter of least squared error with the weights that stay, never of more than `row` has.
 
-    A slight ridge around `row` keeps what the samples do not tell as it was.
+    A ridge around `row` keeps what the samples do not tell, or hardly, as it was.
     """
     kept = stays.nonzero().flatten()
     if not len(kept):
