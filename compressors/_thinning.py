@@ -23,21 +23,27 @@ def largest(values: Tensor, count: int | Tensor) -> Tensor:
 
 
 def restore_(
-    stays: Tensor, may: Tensor, row: Tensor, inputs: Tensor, wanted: Tensor, *, count: int
+    stays: Tensor, may: Tensor, row: Tensor, samples: "Samples", wanted: Tensor, *, count: int
 ) -> None:
     """Add to `stays` the weights of a filter that, each alone, lower the absolute error most."""
     candidates = (may & ~stays).nonzero().flatten()
-    error = wanted - inputs @ (row * stays)
-    parts = inputs[:, candidates] * row[candidates]
-    gains = error.abs().sum() - (error[:, None] - parts).abs().sum(0)
+    error = wanted - samples.inputs @ (row * stays)
+    parts = samples.columns[candidates].mul_(row[candidates, None]).sub_(error).abs_()
+    gains = error.abs().sum() - parts.sum(1)
     stays[candidates[torch.argsort(gains, descending=True, stable=True)[:count]]] = True
 
 
 class Samples:
-    """What a layer's filters were laid on, [n, D]; products of all its columns are taken once."""
+    """What a layer's filters were laid on, [n, D]; its columns side by side in memory, and their
+    products, are made once."""
 
     def __init__(self, inputs: Tensor) -> None:
         self.inputs = inputs
+
+    @cached_property
+    def columns(self) -> Tensor:
+        """[D, n]."""
+        return self.inputs.T.contiguous()
 
     @cached_property
     def products(self) -> Tensor:
@@ -55,8 +61,8 @@ def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tens
         return row
     error = wanted - samples.inputs @ row
     if len(kept) <= len(error):
-        products = samples.products[kept][:, kept]
-        slope = samples.inputs.T[kept] @ error
+        products = samples.products[kept[:, None], kept]
+        slope = (samples.columns @ error)[kept]
         step = torch.linalg.solve(_ridged(products, len(kept)), slope)
     else:
         some = samples.inputs[:, kept]

@@ -53,7 +53,7 @@ def test_each_step_lowers_the_error(cnn: nn.Module, training: Data) -> None:
         more[place] = True
         single.append((float((wanted - inputs @ (row * more)).abs().sum()), int(place)))
     before = stays.clone()
-    restore_(stays, torch.ones(72, dtype=torch.bool), row, inputs, wanted, count=4)
+    restore_(stays, torch.ones(72, dtype=torch.bool), row, Samples(inputs), wanted, count=4)
     assert set((stays & ~before).nonzero().flatten().tolist()) == {p for _, p in sorted(single)[:4]}
     errors.append(float((wanted - inputs @ (row * stays)).abs().sum()))
     assert errors[1] < errors[0]
