@@ -34,6 +34,7 @@ from compressors._descent import descend
 from compressors._fit import Fit
 from compressors._held_out import accuracy
 from compressors._layers import weighted_layers
+from compressors._probe import unfolds
 from compressors._trail import Trail, key_of
 from hwsim.accuracy import one_thread
 from hwsim.hardware import load_machine
@@ -52,6 +53,7 @@ PLACES = (
     ("lenet5_fashion", "zero_skipping", 16, ROUNDS),
     ("alexnet_fashion", "zero_skipping", 16, 1),
     ("alexnet_fashion", "zero_skipping", 1, 1),
+    ("mobilenet_v1_fashion", "zero_skipping", 16, 1),
 )
 NONE = "none"
 ORDERS = ("energy", "weights", "macs")
@@ -106,7 +108,7 @@ def pruned(found: Subject, case: Case, rounds: int, folder: Path) -> nn.Module:
     """The last network above the floor, or, of one round, the only one."""
     if case.policy == NONE:
         return found.model
-    layers = [*weighted_layers(found.model)]
+    layers = [path for path, layer in weighted_layers(found.model).items() if unfolds(layer)]
     if case.policy in MAGNITUDE:
         return by_magnitude(found, layers, MAGNITUDE[case.policy], folder)
     if case.policy in AT_ONCE:
