@@ -35,9 +35,9 @@ budgets, and with other images that judge. So much more the others draw, over th
 """
 SHOWN = """
 Parameters and MACs do worse than one candidate for all layers where zeros are not skipped: bits of
-weights say nothing of maps, MACs nothing of bits. Bit operations come nearest, but where zeros are
-skipped, as they take all machines for such. Parameters come near on AlexNet where zeros are
-skipped: most of its energy there is that of its weights.
+weights say nothing of maps, MACs nothing of bits. Bit operations come nearest, but on AlexNet where
+zeros are skipped: they weigh a word of half the bits like one that is zero half the time, and that
+machine does not. Parameters come near there: most of AlexNet's energy is that of its weights.
 
 All plans hold their budgets on the images that judged. On those that report AlexNet's by MACs at
 one point loses 0.45 more than that, those by simulated energy up to 0.35 (MobileNetV1's of split 1
