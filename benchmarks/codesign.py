@@ -4,18 +4,20 @@ The same search, for the same trials, driven by parameters, by MACs, by bit oper
 simulated energy, and the best single candidate for all layers, on several machines. Some of the
 test images judge trials, others whole plans; what is reported is the simulated energy of the plan
 on the machine and accuracy on the rest. A second table puts the plans of each machine on all
-others. Every trial and every plan is kept in the store as it ends, and a run that was stopped goes
-on; docs/policies.json has the results, docs/policies.md the tables.
+others. With `--split` other test images judge, drawn by that seed. Every trial and every plan is
+kept in the store as it ends, and a run that was stopped goes on; docs/policies.json has the
+results, docs/policies.md the tables.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from benchmarks._codesign_page import page
@@ -54,9 +56,10 @@ def candidates(network: str) -> tuple[Candidate, ...]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained network and its images."""
+    """A trained network and its images, the test images in the order of a seed, or as they are."""
 
     name: str
+    split: int = 0
 
     @cached_property
     def model(self) -> nn.Module:
@@ -76,7 +79,7 @@ class Subject:
     @cached_property
     def images(self) -> tuple[Any, Any, Any]:
         """Test images that report, that judge whole plans, and that judge trials."""
-        whole = registry.module("data set", "fashion_mnist").load()
+        whole = shuffled(registry.module("data set", "fashion_mnist").load(), self.split)
         kept, judges = split(whole, JUDGED + CONFIRMED)
         return kept, *split(judges, JUDGED)
 
@@ -102,10 +105,18 @@ def costs(network: Network, machine: str) -> Row:
     return {"energy_pj": result.energy_pj, "latency_ms": ms}
 
 
+def shuffled(found: Any, seed: int) -> Any:
+    """A data set with its test images in another order, but for seed 0."""
+    if not seed:
+        return found
+    order = torch.randperm(len(found.labels), generator=torch.Generator().manual_seed(seed))
+    return replace(found, images=found.images[order], labels=found.labels[order])
+
+
 @cache
-def subject(name: str) -> Subject:
+def subject(name: str, seed: int) -> Subject:
     """One of the networks, loaded once."""
-    return Subject(name)
+    return Subject(name, seed)
 
 
 @dataclass(frozen=True)
@@ -117,29 +128,40 @@ class Case:
     policy: str
     drop: float
     machine: str = ""
+    split: int = 0
+
+    @property
+    def subject(self) -> Subject:
+        """The network, and the images in their order."""
+        return subject(self.network, self.split)
+
+    @property
+    def place(self) -> str:
+        """The network, and the split where it is not the first."""
+        return self.network + (f", split {self.split}" if self.split else "")
 
     @property
     def key(self) -> str:
         """What tells it apart among the results."""
-        return " / ".join((self.network, self.policy, f"{self.drop:g}", self.machine or "any"))
+        return " / ".join((self.place, self.policy, f"{self.drop:g}", self.machine or "any"))
 
 
 def cases(
-    networks: tuple[str, ...], machines: tuple[str, ...], drops: tuple[float, ...]
+    networks: tuple[str, ...], machines: tuple[str, ...], drops: tuple[float, ...], split: int = 0
 ) -> Iterator[Case]:
     """Every plan that is to be found, those of one network together."""
     for network in networks:
         for drop in drops:
             for machine in machines:
-                yield Case(network, SIMULATED, drop, machine)
-                yield Case(network, UNIFORM, drop, machine)
+                yield Case(network, SIMULATED, drop, machine, split)
+                yield Case(network, UNIFORM, drop, machine, split)
             for policy in PROXIES:
-                yield Case(network, policy, drop)
+                yield Case(network, policy, drop, split=split)
 
 
 def planned(case: Case, progress: Progress) -> tuple[Plan | None, float]:
     """The plan, and by how much accuracy fell on the images that judge plans."""
-    found = subject(case.network)
+    found = case.subject
     if case.policy == UNIFORM:
         return uniform(case)
     cost = PROXIES.get(case.policy) or simulator(case.machine)
@@ -171,7 +193,7 @@ def cuts(candidate: Candidate) -> int:
 
 def uniform(case: Case) -> tuple[Plan | None, float]:
     """Of the candidates that all layers may have within the budget, the one of least energy."""
-    held = [one for one in alike(case.network) if one[1] <= case.drop]
+    held = [one for one in alike(case.subject) if one[1] <= case.drop]
     if not held:
         return None, 0.0
     plan, drop, _ = min(held, key=lambda one: costs(one[2], case.machine)["energy_pj"])
@@ -179,13 +201,13 @@ def uniform(case: Case) -> tuple[Plan | None, float]:
 
 
 @cache
-def alike(name: str) -> list[tuple[Plan, float, Network]]:
+def alike(found: Subject) -> list[tuple[Plan, float, Network]]:
     """Plans of one candidate for all layers, what accuracy falls by, and the network under each;
     where a candidate cuts filters, the last layer has the others' words alone."""
-    found, plans = subject(name), []
+    plans = []
     judge, last = found.images[1], [layer.name for layer in found.network if layer.weighted][-1]
     before = top1(found.model, judge.images, judge.labels)
-    for candidate in candidates(name):
+    for candidate in candidates(found.name):
         plan = Plan(layers={"*": candidate.steps, last: candidate.steps[cuts(candidate) :]})
         model = compress(found.model, plan, data=found.data)
         drop = before - top1(frozen(model), judge.images, judge.labels)
@@ -200,14 +222,16 @@ def main() -> None:
     parser.add_argument("--network", action="append", choices=NETWORKS)
     parser.add_argument("--machine", action="append", choices=MACHINES)
     parser.add_argument("--drop", action="append", type=float)
+    parser.add_argument("--split", type=int, default=0)
     asked = parser.parse_args()
-    wanted = tuple(cases(asked.network or NETWORKS, asked.machine or MACHINES, asked.drop or DROPS))
+    networks, machines = asked.network or NETWORKS, asked.machine or MACHINES
+    wanted = tuple(cases(networks, machines, asked.drop or DROPS, asked.split))
     known: dict[str, Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     TRIALS.parent.mkdir(exist_ok=True)
     with shown() as progress:
-        for network in dict.fromkeys(case.network for case in wanted):
-            if network not in known:
-                known[network] = subject(network).measured(None, ())
+        for case in wanted:
+            if case.place not in known:
+                known[case.place] = case.subject.measured(None, ())
         for number, case in enumerate(wanted):
             if case.key not in known:
                 progress(f"{number + 1} of {len(wanted)}: {case.key}")
@@ -220,8 +244,8 @@ def main() -> None:
 def row(case: Case, plan: Plan | None, drop: float) -> Row:
     """All that is told of a plan."""
     steps = {} if plan is None else plan.model_dump(mode="json")["layers"]
-    found = subject(case.network).measured(plan, MACHINES)
-    own = {"network": case.network, "policy": case.policy, "drop": case.drop}
+    found = case.subject.measured(plan, MACHINES)
+    own = {"network": case.place, "policy": case.policy, "drop": case.drop}
     return own | {"machine": case.machine, "judged_drop": drop, "plan": steps, **found}
 
 

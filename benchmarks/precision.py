@@ -3,12 +3,11 @@
 On a machine whose MACs scale with their operands, the plan of least energy that loses at most a
 point of accuracy: of all with one width for weights and one for ifmaps; of all with one width for
 weights of convolutions, one for linear layers and one for ifmaps, which is what Ristretto searches;
-and what the search finds for each layer alone. Nothing is trained. The first test images judge,
-the others are reported.
+and what the search finds for each layer alone. Nothing is trained. The first test images judge
+plans, fewer of them trials of single layers, and the others are reported.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +23,11 @@ from compressors.precision import by_type, widths
 from hwsim.accuracy import one_thread
 from hwsim.hardware import load_machine
 from hwsim.networks import load_network
+from hwsim.planning import Judge
 from hwsim.progress import shown
 from hwsim.simulate import simulate
 
-BITS, JUDGES, DROP, IMAGES = (8, 4, 2), 2_000, 0.01, 64
+BITS, TRIALS, JUDGES, DROP, IMAGES = (8, 4, 2), 1_000, 2_000, 0.01, 64
 
 
 def energy_uj(found: Subject, plan: Plan | None, machine: str) -> float:
@@ -76,11 +76,12 @@ def main(
         best = search(
             found.model,
             machine,
-            partial(accuracy, data=judge),
+            Judge(judge.first(TRIALS)),
             Budget(accuracy_drop=DROP),
             widths(BITS, BITS),
             data=found.training,
             calibration=found.calibration,
+            confirm=Judge(judge),
             store=store,
             progress=progress,
         )

@@ -35,7 +35,8 @@ def compress(
         check_layers(compressed, layers, method=step.method, takes=step.module.TAKES)
         progress(f"{step.method} on {len(layers)} layers")
         with naming(step.method):
-            if given is not None and step.module.NEEDS is not Needs.NOTHING:
+            sees = step.module.NEEDS is not Needs.NOTHING or step.removes_channels
+            if given is not None and sees:
                 check_runs(compressed, given)
             compressed = step.module.compress(compressed, layers, step.settings, given).eval()
     return compressed

@@ -58,9 +58,10 @@ def descend(
 
 
 def masked(model: nn.Module, layers: Sequence[str], state: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of `model` with masks on these layers, and this state."""
+    """A copy of `model` with this state, and masks on those of the layers that have one there."""
     found = copy.deepcopy(model)
-    for path in layers:
+    owners = {key.partition(".parametrizations.weight.")[0] for key in state if ".mask" in key}
+    for path in (path for path in layers if path in owners):
         layer = found.get_submodule(path)
         mask_(layer, torch.ones_like(weight_of(layer), dtype=torch.bool))
     found.load_state_dict(state)

@@ -219,7 +219,7 @@ def settle_batch_norms(module: nn.Module, images: Tensor, *, batch: int) -> None
     """
     module.eval()
     chosen = images[:: -(-len(images) // SETTLING_IMAGES)]
-    with torch.no_grad(), averaging(module) as norms:
+    with one_thread(), torch.no_grad(), averaging(module) as norms:
         if norms:
             for part in _full_batches(chosen, batch):
                 module(channels_last(part))

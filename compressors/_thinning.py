@@ -8,7 +8,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-RIDGE, TINY = 1e-6, 1e-30  # the ridge is relative to the inputs' mean sum of squares
+# The ridge is relative to the inputs' mean sum of squares. Where there are about as many samples as
+# weights, a smaller one fits their noise: of LeNet-5's fc1, 240 weights a filter on 256 images, the
+# squared error on others is 1.1 % with this one and 8.8 % with 1e-6.
+RIDGE, TINY = 1e-2, 1e-30
 
 
 def largest(values: Tensor, count: int | Tensor) -> Tensor:
@@ -20,21 +23,27 @@ def largest(values: Tensor, count: int | Tensor) -> Tensor:
 
 
 def restore_(
-    stays: Tensor, may: Tensor, row: Tensor, inputs: Tensor, wanted: Tensor, *, count: int
+    stays: Tensor, may: Tensor, row: Tensor, samples: "Samples", wanted: Tensor, *, count: int
 ) -> None:
     """Add to `stays` the weights of a filter that, each alone, lower the absolute error most."""
     candidates = (may & ~stays).nonzero().flatten()
-    error = wanted - inputs @ (row * stays)
-    parts = inputs[:, candidates] * row[candidates]
-    gains = error.abs().sum() - (error[:, None] - parts).abs().sum(0)
+    error = wanted - samples.inputs @ (row * stays)
+    parts = samples.columns[candidates].mul_(row[candidates, None]).sub_(error).abs_()
+    gains = error.abs().sum() - parts.sum(1)
     stays[candidates[torch.argsort(gains, descending=True, stable=True)[:count]]] = True
 
 
 class Samples:
-    """What a layer's filters were laid on, [n, D]; products of all its columns are taken once."""
+    """What a layer's filters were laid on, [n, D]; its columns side by side in memory, and their
+    products, are made once."""
 
     def __init__(self, inputs: Tensor) -> None:
         self.inputs = inputs
+
+    @cached_property
+    def columns(self) -> Tensor:
+        """[D, n]."""
+        return self.inputs.T.contiguous()
 
     @cached_property
     def products(self) -> Tensor:
@@ -45,15 +54,15 @@ class Samples:
 def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tensor:
     """A filter of least squared error with the weights that stay, never of more than `row` has.
 
-    A slight ridge around `row` keeps what the samples do not tell as it was.
+    A ridge around `row` keeps what the samples do not tell, or hardly, as it was.
     """
     kept = stays.nonzero().flatten()
     if not len(kept):
         return row
     error = wanted - samples.inputs @ row
     if len(kept) <= len(error):
-        products = samples.products[kept][:, kept]
-        slope = samples.inputs.T[kept] @ error
+        products = samples.products[kept[:, None], kept]
+        slope = (samples.columns @ error)[kept]
         step = torch.linalg.solve(_ridged(products, len(kept)), slope)
     else:
         some = samples.inputs[:, kept]

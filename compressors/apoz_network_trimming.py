@@ -21,9 +21,9 @@ from compressors.structure._remove import remove_
 from compressors.structure._select import (
     atom_scores,
     check_fit,
-    fine_tuned,
     groups_of,
     keep_best,
+    mended,
     remaining_groups,
 )
 
@@ -60,7 +60,7 @@ def compress(
         zeros = {path: found.zeros for path, found in maps.items()}
         groups = remaining_groups(model, layers, method=NAME)
         remove_(model, {g: in_use(g, atom_scores(g, zeros), config.deviations) for g in groups})
-        model = fine_tuned(model, config.fit, data)
+        model = mended(model, config.fit, data)
     return model
 
 

@@ -26,8 +26,8 @@ from compressors.structure._remove import remove_, staying
 from compressors.structure._repair import columns_of, per_atom, refit_
 from compressors.structure._select import (
     check_fit,
-    fine_tuned,
     keep_best,
+    mended,
     one_by_one,
     unfolding_readers,
 )
@@ -78,7 +78,7 @@ def compress(
         for path, found in sample(model).items():
             target = Columns(found.inputs, sums[path][:, kept[path]])
             refit_(model.get_submodule(path), target, path=path)
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)
 
 
 def choice(

@@ -178,13 +178,14 @@ def thin_(layer: nn.Module, columns: Columns, config: Config, *, share: float, p
     weight, mask = weight_of(layer).detach(), mask_of(layer)
     rows = weight.flatten(1).double()
     free = torch.ones_like(rows, dtype=torch.bool) if mask is None else mask.flatten(1)
-    samples, sums = Samples(columns.inputs.flatten(1).double()), columns.sums.double()
+    samples = Samples(columns.inputs.flatten(1).double())
+    sums = columns.sums.double().T.contiguous()
     counts = (share * free.sum(1)).round().clamp(min=1).long()
     back = (config.restored * counts).round().long()
     kept = largest(rows.abs().masked_fill(~free, -1), counts - back) & free
-    for row, stays, may, wanted, more in zip(rows, kept, free, sums.T, back.tolist(), strict=True):
+    for row, stays, may, wanted, more in zip(rows, kept, free, sums, back.tolist(), strict=True):
         if more:
-            restore_(stays, may, row, samples.inputs, wanted, count=more)
+            restore_(stays, may, row, samples, wanted, count=more)
         row[:] = fitted(row * stays, stays, samples, wanted)
     rewrite_(layer, rows.reshape(weight.shape).to(weight), path=path)
     mask_(layer, kept.reshape(weight.shape))

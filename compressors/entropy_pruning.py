@@ -21,6 +21,7 @@ from compressors.structure._select import (
     check_fit,
     fine_tuned,
     keep_best,
+    mended,
     one_by_one,
 )
 
@@ -59,4 +60,4 @@ def compress(
         scores = atom_scores(group, entropies)
         remove_(model, {group: keep_best(group, scores, share=config.keep)})
         fine_tuned(model, config.between, data)
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)

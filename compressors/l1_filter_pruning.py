@@ -18,9 +18,9 @@ from compressors.structure._remove import remove_
 from compressors.structure._select import (
     atom_scores,
     check_fit,
-    fine_tuned,
     groups_of,
     keep_best,
+    mended,
     one_by_one,
 )
 
@@ -57,7 +57,7 @@ def compress(
         for group in one_by_one(model, layers, method=NAME):
             scores = atom_scores(group, absolute_sums(model, layers))
             remove_(model, {group: keep_best(group, scores, share=config.keep)})
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)
 
 
 def absolute_sums(model: nn.Module, layers: Sequence[str]) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from compressors._probe import Maps, feature_maps
 from compressors.structure._groups import Group
 from compressors.structure._remove import remove_
 from compressors.structure._repair import by_atom, columns_of
-from compressors.structure._select import atom_scores, fine_tuned, groups_of, keep_best
+from compressors.structure._select import atom_scores, groups_of, keep_best, mended
 
 NAME = "lda_pruning"
 NEEDS, TAKES = Needs.LABELS, WEIGHTED
@@ -66,7 +66,7 @@ def compress(
         mattering = torch.where(keep[group], scores / scores.sum().clamp(min=TINY), 0.0)
         importance |= {m.path: mattering[m.atoms] for m in group.on("out")}
     remove_(model, keep)
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)
 
 
 def ratios(maps: dict[str, Maps], data: Data) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from compressors._layers import WEIGHTED
 from compressors._probe import batches
 from compressors.structure._groups import Group
 from compressors.structure._remove import remove_, silenced
-from compressors.structure._select import fine_tuned, groups_of, keep_most
+from compressors.structure._select import groups_of, keep_most, mended
 from hwsim.accuracy import one_thread
 
 NAME = "oracle_pruning"
@@ -49,7 +49,7 @@ def compress(
     groups, few = groups_of(model, layers, method=NAME), data.first(config.images)
     scores = {group: loss_changes(model, group, few) for group in groups}
     remove_(model, keep_most(scores, share=config.keep))
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)
 
 
 def loss_changes(model: nn.Module, group: Group, data: Data) -> Tensor:

@@ -21,9 +21,9 @@ from compressors.structure._groups import Group
 from compressors.structure._remove import remove_
 from compressors.structure._select import (
     atom_scores,
-    fine_tuned,
     groups_of,
     keep_most,
+    mended,
     remaining_groups,
 )
 
@@ -62,7 +62,7 @@ def compress(
         scores = saliencies(model, layers, config, data)
         left = whole * (1 - (1 - config.keep) * turn / config.rounds)
         remove_(model, keep_most(scores, share=left / sum(map(len, scores.values()))))
-        model = fine_tuned(model, config.fit, data)
+        model = mended(model, config.fit, data)
     return model
 
 

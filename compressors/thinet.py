@@ -23,6 +23,7 @@ from compressors.structure._select import (
     check_fit,
     fine_tuned,
     keep_best,
+    mended,
     one_by_one,
     unfolding_readers,
 )
@@ -65,7 +66,7 @@ def compress(
         mix_(model, group, torch.diag(best_scales(parts, keep)))
         remove_(model, {group: keep})
         fine_tuned(model, config.between, data)
-    return fine_tuned(model, config.fit, data)
+    return mended(model, config.fit, data)
 
 
 def contributions(

@@ -48,6 +48,7 @@ def chosen(subject: "Subject", scenario: Scenario) -> Choice:
         budget,
         candidates,
         network=subject.network,
+        cost=wanted.search.costs and planner.Table(wanted.search.costs),
         confirm=confirm,
         objective=wanted.search.objective,
         sensitivity=wanted.search.sensitivity,

@@ -35,6 +35,7 @@ PATH_KEYS = (
     ("dataset", "training_folder"),
     ("baseline", "machine"),
     ("compressed", "machine"),
+    ("compressed", "search", "costs"),
 )
 
 
@@ -173,7 +174,12 @@ def sought(search: Planned, file: Path | str) -> tuple[Any, Sequence[Any] | None
     for name in search.budget.keys() - known:
         key, reason = f"compressed.search.budget.{name}", f"known: {', '.join(sorted(known))}"
         raise ConfigError(file=file, key=key, value=search.budget[name], reason=reason)
-    budget = planner.Budget(**search.budget)
+    try:
+        budget = planner.Budget(**search.budget)
+    except InputError as error:
+        raise InputError(f"{file}: compressed.search.{error}") from error
+    if search.costs is not None:
+        planner.Table(search.costs)
     if not isinstance(search.candidates, dict):
         return budget, search.candidates and compressors_library().candidate_set(search.candidates)
     where = f"{file}: compressed.search.candidates"

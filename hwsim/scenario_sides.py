@@ -57,6 +57,8 @@ class Planned(Config):
     """What `compressors.codesign.search` is asked: the least of `objective` within `budget`.
 
     `candidates` are steps by name, or the name of a set that ships; left out, the library's own.
+    `costs`, a table in CSV, see `compressors.codesign.Table`, decides in place of the simulator,
+    which then reports alone.
     So many of the test `images`, evenly spread, are those that the search judges by, and so many
     others those that `confirm` whole plans, where 0 leaves that to the first; accuracy is then
     reported on the rest. `rounds` composed networks are measured at most.
@@ -65,6 +67,7 @@ class Planned(Config):
     objective: Literal["energy", "latency", "edp", "accuracy"] = "energy"
     budget: dict[str, float]
     candidates: str | dict[str, list[dict[str, Any]]] | None = None
+    costs: Path | None = None
     sensitivity: Literal["measured", "hessian", "output_error"] = "measured"
     images: Positive = 1000
     confirm: Annotated[int, Field(ge=0)] = 0

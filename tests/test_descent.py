@@ -101,6 +101,24 @@ def test_goes_on_where_it_was_killed(model: nn.Module, tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[key], value)
 
 
+def test_goes_on_where_a_layer_kept_all(model: nn.Module, tmp_path: Path) -> None:
+    """It has no mask, nor has it one afterwards."""
+
+    def ends(network: nn.Module, share: float) -> nn.Module:
+        mask_(network.get_submodule("2"), torch.arange(16).expand(3, 16) % 4 > 0)
+        return network
+
+    trail = Trail(tmp_path, "job")
+    first, again = (
+        descend(model, LAYERS, prune, density, floor=1, keep=0.5, rounds=1, trail=trail)
+        for prune in (ends, killed_after(0))
+    )
+    assert mask_of(again.get_submodule("0")) is None
+    assert mask_of(again.get_submodule("2")) is not None
+    for key, value in first.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value)
+
+
 def test_other_jobs_have_other_names() -> None:
     tensor = torch.arange(6.0)
     keys = {

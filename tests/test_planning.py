@@ -89,6 +89,19 @@ def test_a_budget_that_nothing_holds_says_so(tmp_path: Path) -> None:
     assert report.search is not None
     assert not report.search.met
     assert "energy" in report.search.text
+    assert "µJ where" in report.search.text
+
+
+def test_a_table_decides_in_place_of_the_simulator(tmp_path: Path) -> None:
+    """It lies beside the scenario, and says that 8 bits cost more: every layer stays as it is."""
+    rows = [f"{bits},{1 if bits == 16 else 2},1" for bits in (8, 16)]
+    text = "\n".join(["ifmap_bits,energy_pj,latency_ms", *rows]) + "\n"
+    (tmp_path / "device.csv").write_text(text)
+    asked = SEARCH | {"costs": "device.csv", "candidates": {"none": [], "w8a8": [STEP]}}
+    report = run(load_scenario(str(written(tmp_path, search=asked))), out=tmp_path / "out")
+    assert report.search is not None
+    assert report.search.machine == "device.csv"
+    assert {layer.choice for layer in report.search.layers if layer.candidates} == {"none"}
 
 
 def test_parts_are_disjoint_and_whole() -> None:
@@ -117,7 +130,11 @@ def test_other_images_are_another_judge() -> None:
     ("search", "said"),
     [
         ({"budget": {"points": 1}}, "compressed.search.budget.points"),
-        ({"budget": {"accuracy_drop": -1}}, "accuracy_drop = -1"),
+        (
+            {"budget": {"accuracy_drop": -1}},
+            r"mine\.yaml: compressed\.search\.budget: accuracy_drop = -1.0: must be a number",
+        ),
+        ({"costs": "absent.csv"}, r"absent\.csv: cannot be read"),
         ({"candidates": "all"}, "unknown candidate set 'all'"),
         ({"candidates": {"a": [{"method": "nothing"}]}}, "nothing"),
         ({"objective": "size"}, "objective"),

@@ -112,3 +112,28 @@ def test_methods_nest(data: Data) -> None:
     assert any(mask_of(layer) is not None for layer in weighted_layers(small).values())
     l1 = compress(small, uniform("l1_filter_pruning", keep=["5"]))
     assert parameters(l1) < parameters(small)
+
+
+def test_norms_know_the_network_that_was_cut(data: Data) -> None:
+    """Nothing trains, and no label is needed: each norm has the mean and variance of what it reads;
+    without images those that it had."""
+    model = randomise(nn.Sequential(*NETWORKS["residual"]), seed=3)
+    plan = uniform(("l1_filter_pruning", {"keep": 0.5}), keep=["5"])
+    mended, cut = (compress(model, plan, data=each) for each in (Data(images=data.images), None))
+    before, after = norms_of(model), norms_of(cut)
+    for path, norm in norms_of(mended).items():
+        seen: list[Tensor] = []
+        handle = norm.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        with torch.no_grad():
+            mended(data.images)
+        handle.remove()
+        mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+        assert torch.allclose(mean, seen[0].mean((0, 2, 3)), rtol=1e-2, atol=1e-3)
+        assert torch.allclose(variance, seen[0].var((0, 2, 3)), rtol=1e-2)
+        kept, whole = (each[path].get_buffer("running_var") for each in (after, before))
+        assert set(kept.tolist()) <= set(whole.tolist())
+        assert not torch.allclose(variance, kept, rtol=1e-2)
+
+
+def norms_of(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
+    return {path: part for path, part in model.named_modules() if isinstance(part, nn.BatchNorm2d)}

@@ -26,7 +26,7 @@ from compressors.adapt._cost import Workload, network_cost
 from compressors.adapt._cut import Cut, cut_, cuts
 from compressors.adapt._sizes import Sizes
 from compressors.codesign import Cost, LayerCosts
-from compressors.structure._select import fine_tuned, groups_of, remaining_groups
+from compressors.structure._select import groups_of, mended, remaining_groups
 from compressors.structure._widths import set_widths_, widths_of
 from compressors.weights._form import parametrized
 from hwsim.errors import InputError
@@ -224,7 +224,7 @@ class _Search:
         """The network after a cut and its short training."""
         model = copy.deepcopy(self.model)
         cut_(model, cut)
-        return fine_tuned(model, self.config.short, self.learn)
+        return mended(model, self.config.short, self.learn)
 
     def worth(self, found: Round) -> tuple[float, float]:
         """The more accurate first, and of equals the cheaper."""
@@ -237,7 +237,7 @@ class _Search:
             self.model.load_state_dict(known[1])
             return
         self.progress("training at the end")
-        self.model = fine_tuned(self.model, self.config.long, self.learn)
+        self.model = mended(self.model, self.config.long, self.learn)
         self.trail.keep("long", {}, self.model.state_dict())
 
     def rebuilt(

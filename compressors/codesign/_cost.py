@@ -142,6 +142,11 @@ class Table:
         return self.costs[key]
 
     @property
+    def name(self) -> str:
+        """What reports call it: the file's name."""
+        return self.file.name
+
+    @property
     def key(self) -> str:
         """The content."""
         return f"table {self.keys} {sorted(self.costs.items())}"

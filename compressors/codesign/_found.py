@@ -9,7 +9,7 @@ from compressors.codesign._budget import Totals
 from compressors.codesign._candidates import Candidate
 from compressors.codesign._clock import Clock
 from compressors.codesign._composed import Composer, Priced
-from compressors.codesign._cost import Cost, Simulator
+from compressors.codesign._cost import Cost, LayerCosts, Simulator
 from compressors.codesign._evolution import Evolution
 from compressors.codesign._explain import gains, paid
 from compressors.codesign._goal import Goal
@@ -30,7 +30,13 @@ from hwsim.errors import InputError
 from hwsim.workload import Layer
 
 FAR = 4  # budgets of accuracy that a front goes on for
-NAMES = {"drop": "accuracy drop", "energy": "energy", "latency": "latency", "size": "size"}
+# What a budget is called, its unit, and how many of these its own is.
+NAMES: Mapping[str, tuple[str, str, float]] = {
+    "drop": ("accuracy drop", "points", 100),
+    "energy": ("energy", "µJ", 1e-6),
+    "latency": ("latency", "ms", 1),
+    "size": ("size", "kB", 1 / 8000),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +101,10 @@ def found_of(findings: Findings) -> Found:
 
 
 def _report(findings: Findings, best: Attempt) -> CodesignReport:
-    cost = findings.composer.prices.cost
     attempts = findings.repair.attempts
     return CodesignReport(
         network=findings.subject.network.name,
-        machine=cost.machine.name if isinstance(cost, Simulator) else type(cost).__name__,
+        machine=name_of(findings.composer.prices.cost),
         objective=findings.goal.objective,
         sensitivity=findings.sensitivity,
         bounds=dict(findings.bounds),
@@ -125,6 +130,14 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
     )
 
 
+def name_of(cost: LayerCosts) -> str:
+    """The machine's, or what else says what layers cost."""
+    if isinstance(cost, Simulator):
+        return cost.machine.name
+    name = getattr(cost, "name", None) or getattr(cost, "__name__", type(cost).__name__)
+    return str(name)
+
+
 def _evolution(findings: Findings, best: Attempt) -> codesign_report.Evolution:
     """What an evolutionary search of the same tables finds under the same budgets."""
     findings.clock.progress("trying to beat the plan")
@@ -141,10 +154,11 @@ def text_of(best: Attempt, bounds: Mapping[str, float]) -> str:
     """Whether the budgets hold, in a sentence."""
     if best.met:
         return "the plan holds its budget"
-    parts = [
-        f"{NAMES[name]} {best.measured[name]:.6g} where {bounds[name]:.6g} was allowed"
-        for name in best.excess
-    ]
+    parts = []
+    for quantity in best.excess:
+        name, unit, scale = NAMES[quantity]
+        found, allowed = (scale * each[quantity] for each in (best.measured, bounds))
+        parts.append(f"{name} {found:.6g} {unit} where {allowed:.6g} was allowed")
     return f"no plan found holds the budget; the nearest has {' and '.join(parts)}"
 
 

@@ -24,7 +24,7 @@ from compressors.codesign._space import Builder
 from compressors.codesign._store import Store
 from compressors.codesign._subject import Evaluate, Subject, subject_of
 from compressors.codesign._survey import survey
-from compressors.codesign._trials import Bench, Measure, accuracy
+from compressors.codesign._trials import Bench, EvaluationError, Measure, accuracy
 from hwsim import objective as mapping
 from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, load_machine
@@ -112,7 +112,13 @@ def search(
         store=Store(store),
         clock=Clock(progress),
     )
-    return task.run()
+    try:
+        return task.run()
+    except EvaluationError as error:
+        kept = (
+            f"kept in {store}, a rerun goes on from there" if store else "not kept, without store"
+        )
+        raise EvaluationError(f"{error}; what was finished is {kept}") from error
 
 
 def _simulator(machine: str | Accelerator | None, objective: Objective, effort: int) -> Simulator:

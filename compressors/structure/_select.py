@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from compressors._data import Data, Needs, check_data
-from compressors._fit import Fit, fit
+from compressors._fit import Fit, fit, settle_batch_norms
 from compressors._probe import unfolds
 from compressors.structure._groups import Group, channel_groups
 from hwsim.errors import InputError
@@ -128,3 +128,16 @@ def fine_tuned(model: nn.Module, settings: Fit | None, data: Data | None) -> nn.
         assert data.labels is not None
         fit(model, data.images, data.labels, settings)
     return model
+
+
+def mended(model: nn.Module, settings: Fit | None, data: Data | None) -> nn.Module:
+    """The network itself after a cut: trained as `settings` say, or, where nothing is to be
+    trained, with its batch normalisations measured anew on what images there are.
+
+    Means and variances of maps move with every channel that goes. Those of a network that was cut
+    and not trained are no longer its own (Li, Wu, Su and Wang, "EagleEye", ECCV 2020,
+    arXiv:2007.02491, Sec. 3.3: adaptive batch normalisation).
+    """
+    if settings is None and data is not None and len(data.images) > 1:
+        settle_batch_norms(model, data.images, batch=Fit().batch)
+    return fine_tuned(model, settings, data)
