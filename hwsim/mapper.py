@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 from math import exp, inf, log, prod
+from operator import itemgetter
 from time import perf_counter
 
 from hwsim.cost import cost
@@ -24,14 +25,17 @@ from hwsim.reach import obstacle
 from hwsim.search.jobs import Job, Part, guess, jobs, room
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
+from hwsim.search.trials import Trials
 
-# Rounds that move weights: of every structure first, of one that stays, of half a part.
-FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 20
+# Rounds that move weights: of every structure first, and of one that stays.
+FIRST_ROUNDS, MORE_ROUNDS = 10, 40
 # How far below the best known a bound is that they raise again, and how near to the lowest one that
 # a part is gone on with; both as logarithms.
 FAR, NEAR = 0.15, 0.05
 # Options of all axes, multiplied, which are walked through, trying at most so many.
 FEW, SHORT = 3e4, 20_000
+# Effort after which cuts are tried before one is made: that takes long and pays late.
+EARLY = 1_800_000
 
 
 def best(question: Question) -> Found:
@@ -61,6 +65,7 @@ class _Search:
         self.floor, self.whole = inf, True
         self.queue: list[tuple[float, int, Part]] = []
         self.count = 0
+        self.trials = Trials()
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
@@ -147,10 +152,10 @@ class _Search:
         """Walks through what is small, and cuts what is not in two; the lower half, if any."""
         if part.least >= self._limit() or self._closed(part):
             return None
-        halves = part.halves(self.room)
-        for half in halves:
-            self._raise(half, HALF_ROUNDS)
-            half.rounds += MORE_ROUNDS
+        late = self.question.effort - self.effort > EARLY
+        halves, work = self.trials.halves(part, self.room, self._limit(), late=late)
+        self.effort -= work + 1
+        self._judge(part)
         halves.sort(key=lambda half: half.least)
         for half in halves[1:]:
             self._push(half)
@@ -171,7 +176,7 @@ class _Search:
 
     def _judge(self, part: Part) -> None:
         """Writes down the nests that were found, best first, while one may be the best of all."""
-        for reached, leaf in reversed(part.leaves):
+        for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
             if reached >= self.best.value:
                 break
             self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))
