@@ -130,9 +130,9 @@ def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
 def cuts(
     n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
 ) -> Any:
-    """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, most first,
-    of those that leave something on both sides; the best option against the others, if there are
-    none of these; nothing where every axis has one option."""
+    """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
+    first, of those that leave something on both sides; if there are none of these, the best option
+    against the others; nothing where every axis has one option."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
     price_all(n, f, options, a.weights, scratch, picks)
     weights = np.zeros((6, PLACES + 1))

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
+from hwsim.search.anneal import anneal
 from hwsim.search.branch import BEST, ROUNDING, chosen, cuts, narrowed, side
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, bound
@@ -47,6 +48,8 @@ PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
+# Moves of an annealing for each option, and at most.
+WANDERING, FARTHEST = 5, 10_000
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
 # Rounds of a bound that rises no more.
@@ -156,11 +159,23 @@ class Part:
         self.rows = tuple(own.number for own in options)
         return work
 
+    def seek(self, room: Room, seed: int) -> int:
+        """Looks for a good nest at random; the effort that it took."""
+        job, options = self.job, self.options
+        moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
+        place = room.numbers, job.form, job.goal, options
+        anneal(*place, self.ascent, room.scratch, moves, seed)
+        if self.ascent.value[0] < inf:
+            self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
+        return moves
+
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
         where, logs = cuts(room.numbers, self.job.form, self.options, self.ascent, room.scratch)
-        return [Cut(*map(int, at), float(log)) for at, log in zip(where, logs, strict=True)]
+        return [
+            Cut(int(axis), int(c), float(log)) for (axis, c), log in zip(where, logs, strict=True)
+        ]
 
     def label(self, cut: "Cut") -> Label:
         """What a cut is like in other parts, of whatever structure."""
@@ -198,7 +213,7 @@ class Part:
 
 
 class Cut(NamedTuple):
-    """A part in two: options of an axis that have no more in a column than a logarithm, and more."""
+    """A part in two: an axis' options with no more in a column than a logarithm, and with more."""
 
     axis: int
     column: int

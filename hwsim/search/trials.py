@@ -12,9 +12,9 @@ from hwsim.search.jobs import Cut, Label, Part, Room
 
 # Cuts that are tried of a part: of those little known, and of those known, which were tried so
 # often.
-LIKELY, GOOD, KNOWN = 10, 4, 2
-# Rounds of a trial, and of a cut that is made without any; what a bound that stays is worth.
-ROUNDS, MADE_ROUNDS, LITTLE = 10, 20, 1e-5
+LIKELY, GOOD, KNOWN = 4, 2, 2
+# Rounds of a trial, and what a bound that stays is worth.
+ROUNDS, LITTLE = 10, 1e-5
 
 
 class Trials:
@@ -23,17 +23,13 @@ class Trials:
     def __init__(self) -> None:
         self.worth: defaultdict[Label, list[float]] = defaultdict(list)
 
-    def halves(
-        self, part: Part, room: Room, limit: float, *, late: bool
-    ) -> tuple[list[Part], int]:
-        """Both halves of a part, none if it is a single nest, and the effort that they took: of the
-        likeliest cut or, if it is `late` in the search, of the best one tried. Nests that were
-        found are left with the part."""
-        best, most, effort, cuts = list[Part](), 0.0, 0, part.cuts(room)
-        rounds = ROUNDS if late else MADE_ROUNDS
-        for cut in self._promising(part, cuts) if late else cuts[:1]:
+    def halves(self, part: Part, room: Room, limit: float) -> tuple[list[Part], int]:
+        """Both halves of the best cut tried of a part, none if it is a single nest, and the effort
+        that all took. Nests that were found are left with the part."""
+        best, most, effort = list[Part](), 0.0, 0
+        for cut in self._promising(part, part.cuts(room)):
             halves = part.halves(room, cut)
-            effort += sum(half.raise_bound(room, limit, rounds) for half in halves)
+            effort += sum(half.raise_bound(room, limit, ROUNDS) for half in halves)
             rises = [max(half.least - part.least, LITTLE) for half in halves]
             worth = sqrt(rises[0] * rises[1])
             self.worth[part.label(cut)].append(worth)
