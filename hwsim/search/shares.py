@@ -146,7 +146,7 @@ def _descend(goal: Goal, near: Weights, t: Terms, at: Floats) -> None:
     energy = goal.energy_const + goal.clock * cycles
     for m in range(count):
         energy += t.energy[m] * visits[m]
-    each = goal.powers[0] / energy
+    each = goal.powers[0] / energy if goal.powers[0] > 0 else 0.0
     rushed = goal.powers[1] + each * goal.clock * cycles
     for m in range(count):
         t.slopes[m] = (rushed * t.slopes[m] + each * t.energy[m]) * visits[m]
