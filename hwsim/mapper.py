@@ -2,16 +2,18 @@
 
 Every nest has a form that costs no more: stores rise past the loops that their tensors lack and
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
-says what its nests cost at least (`search.dual`); those whose bound is not above the best known are
-cut in two where the relaxation wavers (`search.branch`), the lowest first, and small parts walked
-through (`search.walk`). The bounds take tiles to be even and leave out the first and last tiles'
-wait; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
+says what its nests cost at least (`search.dual`), and nests of the lowest are improved at random
+(`search.anneal`). Those whose bound is not above the best known are cut in two where that raises
+bounds most (`search.trials`), the lowest first, and small parts walked through (`search.walk`). The
+bounds take tiles to be even and leave out the first and last tiles' wait; mappings found are judged
+by `hwsim.cost`, and what lies between is the gap.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 from math import exp, inf, log, prod
+from operator import itemgetter
 from time import perf_counter
 
 from hwsim.cost import cost
@@ -24,14 +26,18 @@ from hwsim.reach import obstacle
 from hwsim.search.jobs import Job, Part, guess, jobs, room
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
+from hwsim.search.trials import Trials
 
-# Rounds that move weights: of every structure first, of one that stays, of half a part.
-FIRST_ROUNDS, MORE_ROUNDS, HALF_ROUNDS = 10, 40, 20
+# Rounds that move weights: of every structure first, and of one that stays.
+FIRST_ROUNDS, MORE_ROUNDS = 10, 40
 # How far below the best known a bound is that they raise again, and how near to the lowest one that
 # a part is gone on with; both as logarithms.
 FAR, NEAR = 0.15, 0.05
 # Options of all axes, multiplied, which are walked through, trying at most so many.
 FEW, SHORT = 3e4, 20_000
+# The share of the effort that looks for good nests at random, in so many structures, while bounds
+# are farther away than that, as logarithms.
+SOUGHT, WIDELY, CLOSE = 0.25, 20, 1e-3
 
 
 def best(question: Question) -> Found:
@@ -61,10 +67,12 @@ class _Search:
         self.floor, self.whole = inf, True
         self.queue: list[tuple[float, int, Part]] = []
         self.count = 0
+        self.trials = Trials()
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
         self._begin()
+        self._seek()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
             part = heappop(self.queue)[2]
             if part.rounds < MORE_ROUNDS:
@@ -115,6 +123,18 @@ class _Search:
             part.teach(known)
             self._push(part)
 
+    def _seek(self) -> None:
+        """Looks for good nests of the structures with the lowest bounds, again and again."""
+        parts, end, turn = sorted(self.queue)[:WIDELY], self.effort * (1 - SOUGHT), 0
+        while self.effort > end and parts and parts[0][0] < self._limit() - CLOSE:
+            if not self._goes_on():
+                break
+            part = parts[turn % len(parts)][2]
+            self.effort -= part.seek(self.room, seed=turn)
+            self._judge(part)
+            parts = [own for own in parts if own[0] < self._limit()]
+            turn += 1
+
     def _made(self) -> Iterator[Job]:
         """The structures, as long as there is effort for their options, which several share."""
         made: set[int] = set()
@@ -147,10 +167,9 @@ class _Search:
         """Walks through what is small, and cuts what is not in two; the lower half, if any."""
         if part.least >= self._limit() or self._closed(part):
             return None
-        halves = part.halves(self.room)
-        for half in halves:
-            self._raise(half, HALF_ROUNDS)
-            half.rounds += MORE_ROUNDS
+        halves, work = self.trials.halves(part, self.room, self._limit())
+        self.effort -= work + 1
+        self._judge(part)
         halves.sort(key=lambda half: half.least)
         for half in halves[1:]:
             self._push(half)
@@ -171,7 +190,7 @@ class _Search:
 
     def _judge(self, part: Part) -> None:
         """Writes down the nests that were found, best first, while one may be the best of all."""
-        for reached, leaf in reversed(part.leaves):
+        for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
             if reached >= self.best.value:
                 break
             self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))

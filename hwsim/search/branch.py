@@ -127,30 +127,35 @@ def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
 
 
 @compiled()
-def cut(
+def cuts(
     n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
 ) -> Any:
-    """(axis, column of TAKEN, logarithm) where the options' swings weigh most of those that leave
-    something on both sides; axis -1 if there is none."""
+    """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
+    first, of those that leave something on both sides; if there are none of these, the best option
+    against the others; nothing where every axis has one option."""
     picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
     price_all(n, f, options, a.weights, scratch, picks)
-    weights = np.zeros((6, TAKEN))
+    weights = np.zeros((6, PLACES + 1))
     for axis in range(6):
         for c in range(PLACES + 1):
             weights[axis, c] = _weight(f, axis, c, a)
+    where, logs, count = np.zeros((weights.size, 2), np.int64), np.zeros(weights.size), 0
     for code in np.argsort(-weights.ravel(), kind="mergesort"):
-        axis, c = code // TAKEN, code % TAKEN
+        axis, c = code // (PLACES + 1), code % (PLACES + 1)
         if weights[axis, c] <= ROUNDING:
             break
         at = a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0)
         low, high = _sides(f, options[axis], scratch[axis], c, at)
         if low and high:
-            return axis, c, at
-    largest = 0
-    for axis in range(6):
-        if options[axis].key.size > options[largest].key.size:
-            largest = axis
-    return (largest, BEST, 0.0) if options[largest].key.size > 1 else (-1, BEST, 0.0)
+            where[count, 0], where[count, 1], logs[count] = axis, c, at
+            count += 1
+    if count == 0:
+        where[0, 1] = BEST
+        for axis in range(6):
+            if options[axis].key.size > options[where[0, 0]].key.size:
+                where[0, 0] = axis
+        count = 1 if options[where[0, 0]].key.size > 1 else 0
+    return where[:count], logs[:count]
 
 
 @compiled()

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.inner import Options
-from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture, settle_shares
+from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, total
+from hwsim.search.shares import settle_shares
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -12,7 +12,8 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.branch import BEST, ROUNDING, chosen, cut, narrowed, side
+from hwsim.search.anneal import anneal
+from hwsim.search.branch import BEST, ROUNDING, chosen, cuts, narrowed, side
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.goal import goal, word_prices
@@ -47,6 +48,8 @@ PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
+# Moves of an annealing for each option, and at most.
+WANDERING, FARTHEST = 5, 10_000
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
 # Rounds of a bound that rises no more.
@@ -156,20 +159,39 @@ class Part:
         self.rows = tuple(own.number for own in options)
         return work
 
-    def halves(self, room: Room) -> list["Part"]:
-        """Both sides of a cut; none if there is nothing to cut."""
-        form, options = self.job.form, self.options
+    def seek(self, room: Room, seed: int) -> int:
+        """Looks for a good nest at random; the effort that it took."""
+        job, options = self.job, self.options
+        moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
+        place = room.numbers, job.form, job.goal, options
+        anneal(*place, self.ascent, room.scratch, moves, seed)
+        if self.ascent.value[0] < inf:
+            self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
+        return moves
+
+    def cuts(self, room: Room) -> list["Cut"]:
+        """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
-        axis, column, at = cut(room.numbers, form, options, self.ascent, room.scratch)
-        if axis < 0:
-            return []
-        found = []
+        where, logs = cuts(room.numbers, self.job.form, self.options, self.ascent, room.scratch)
+        return [
+            Cut(int(axis), int(c), float(log)) for (axis, c), log in zip(where, logs, strict=True)
+        ]
+
+    def label(self, cut: "Cut") -> Label:
+        """What a cut is like in other parts, of whatever structure."""
+        names = labels(self.job.structure)
+        name = names[cut.column] if 0 <= cut.column < len(names) else cut.column
+        return cut.axis, cut.column < MONOMIALS, name
+
+    def halves(self, room: Room, cut: "Cut") -> list["Part"]:
+        """Both sides of a cut, the lower one first."""
+        form, options, found = self.job.form, self.options, []
         for above in (False, True):
-            own = side(form, options[axis], room.scratch[axis], column, at, above)
+            own = side(form, options[cut.axis], room.scratch[cut.axis], cut.column, cut.at, above)
             rows, barred = list(self.rows), list(self.barred)
-            rows[axis], barred[axis] = own.number, own.barred
+            rows[cut.axis], barred[cut.axis] = own.number, own.barred
             start = deepcopy(self.ascent)
-            _sift(form, start, axis, column, at, above)
+            _sift(form, start, cut, above)
             found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
         return found
 
@@ -190,9 +212,17 @@ class Part:
         return tried, done
 
 
-def _sift(form: Form, ascent: Ascent, axis: int, column: int, at: float, above: bool) -> None:
+class Cut(NamedTuple):
+    """A part in two: an axis' options with no more in a column than a logarithm, and with more."""
+
+    axis: int
+    column: int
+    at: float
+
+
+def _sift(form: Form, ascent: Ascent, cut: Cut, above: bool) -> None:
     """Drops what is kept of an axis on the other side of a cut; all of it where that is unknown."""
-    x = ascent.mixture
+    (axis, column, at), x = cut, ascent.mixture
     count = int(x.counts[axis])
     own = x.taken[axis, :count, column].copy()
     if column == PLACES:
