@@ -37,7 +37,7 @@ FAR, NEAR = 0.15, 0.05
 FEW, SHORT = 3e4, 20_000
 # The share of the effort that looks for good nests at random, in so many structures, while bounds
 # are farther away than that, as logarithms.
-SOUGHT, WIDELY, CLOSE = 0.25, 20, 1e-3
+SOUGHT, WIDELY, CLOSE = 0.25, 40, 1e-3
 
 
 def best(question: Question) -> Found:
@@ -124,16 +124,26 @@ class _Search:
             self._push(part)
 
     def _seek(self) -> None:
-        """Looks for good nests of the structures with the lowest bounds, again and again."""
-        parts, end, turn = sorted(self.queue)[:WIDELY], self.effort * (1 - SOUGHT), 0
-        while self.effort > end and parts and parts[0][0] < self._limit() - CLOSE:
-            if not self._goes_on():
+        """Looks for good nests of the structures with the lowest bounds, then of the better half of
+        them, down to one, and so again."""
+        end, seed, ahead = self.effort * (1 - SOUGHT), 0, list[Part]()
+        while self.effort > end and self.queue and self.queue[0][0] < self._limit() - CLOSE:
+            if not ahead:
+                ahead = [part for *_, part in sorted(self.queue)[:WIDELY]]
+            reached = []
+            for at, part in enumerate(ahead):
+                if part.least < self._limit() and self.effort > end and self._goes_on():
+                    reached.append((self._sought(part, seed), at))
+            if not reached:
                 break
-            part = parts[turn % len(parts)][2]
-            self.effort -= part.seek(self.room, seed=turn)
-            self._judge(part)
-            parts = [own for own in parts if own[0] < self._limit()]
-            turn += 1
+            ahead, seed = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]], seed + 1
+
+    def _sought(self, part: Part, seed: int) -> float:
+        """What the best nest of a part comes to that is found at random."""
+        reached, work = part.seek(self.room, seed)
+        self.effort -= work
+        self._judge(part)
+        return reached
 
     def _made(self) -> Iterator[Job]:
         """The structures, as long as there is effort for their options, which several share."""

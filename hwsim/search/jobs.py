@@ -159,15 +159,17 @@ class Part:
         self.rows = tuple(own.number for own in options)
         return work
 
-    def seek(self, room: Room, seed: int) -> int:
-        """Looks for a good nest at random; the effort that it took."""
+    def seek(self, room: Room, seed: int) -> tuple[float, int]:
+        """Looks for a good nest at random; its value, infinite if none fits, and the effort that it
+        took."""
         job, options = self.job, self.options
         moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
         place = room.numbers, job.form, job.goal, options
         anneal(*place, self.ascent, room.scratch, moves, seed)
-        if self.ascent.value[0] < inf:
-            self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
-        return moves
+        reached = float(self.ascent.value[0])
+        if reached < inf:
+            self.leaves.append((reached, self.ascent.leaf.copy()))
+        return reached, moves
 
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
