@@ -149,4 +149,7 @@ def _line(machine: str, way: str, taken: float, *, cores: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Workers find functions by the name of their module, which is not that of what is run.
+    from benchmarks import exploration
+
+    exploration.main()
