@@ -23,18 +23,18 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
-from hwsim.search.jobs import Job, Part, guess, jobs, room
+from hwsim.search.jobs import Job, Packings, Part, guess, jobs, room
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
+from hwsim.search.structures import Structure
 from hwsim.search.trials import Trials
 
-# Rounds that move weights: of every structure first, and of one that stays.
+# Rounds that move weights: of every part first, and of one that stays.
 FIRST_ROUNDS, MORE_ROUNDS = 10, 40
-# How far below the best known a bound is that they raise again, and how near to the lowest one that
-# a part is gone on with; both as logarithms.
-FAR, NEAR = 0.15, 0.05
+# How far below the best known a structure's bound is that they raise again, as a logarithm.
+FAR = 0.15
 # Options of all axes, multiplied, which are walked through, trying at most so many.
-FEW, SHORT = 3e4, 20_000
+FEW, SHORT = 1e3, 20_000
 # The share of the effort that looks for good nests at random, in so many structures, while bounds
 # are farther away than that, as logarithms.
 SOUGHT, WIDELY, CLOSE = 0.25, 40, 1e-3
@@ -65,22 +65,16 @@ class _Search:
         self.effort, self.tried = question.effort, start.evaluated
         self.end = self.began + (question.budget_s or inf)
         self.floor, self.whole = inf, True
-        self.queue: list[tuple[float, int, Part]] = []
+        self.queue: list[tuple[float, int, Part | Packings]] = []
         self.count = 0
-        self.trials = Trials()
+        self.trials, self.judged = Trials(), set[tuple[Structure, bytes]]()
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
         self._begin()
         self._seek()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
-            part = heappop(self.queue)[2]
-            if part.rounds < MORE_ROUNDS:
-                self._raise(part, MORE_ROUNDS - part.rounds)
-            if not self.queue or part.least < self.queue[0][0] + NEAR:
-                self._plunge(part)
-            else:
-                self._push(part)
+            self._go_on(heappop(self.queue)[2])
         return replace(
             self.best,
             lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
@@ -127,9 +121,9 @@ class _Search:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of
         them, down to one, and so again."""
         end, seed, ahead = self.effort * (1 - SOUGHT), 0, list[Part]()
+        parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)]
         while self.effort > end and self.queue and self.queue[0][0] < self._limit() - CLOSE:
-            if not ahead:
-                ahead = [part for *_, part in sorted(self.queue)[:WIDELY]]
+            ahead = ahead or parts[:WIDELY]
             reached = []
             for at, part in enumerate(ahead):
                 if part.least < self._limit() and self.effort > end and self._goes_on():
@@ -157,7 +151,7 @@ class _Search:
             self.effort -= sum(fresh.values())
             yield job
 
-    def _push(self, part: Part) -> None:
+    def _push(self, part: Part | Packings) -> None:
         if part.least < self._limit():
             heappush(self.queue, (part.least, self.count, part))
             self.count += 1
@@ -166,26 +160,30 @@ class _Search:
         self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
         self._judge(part)
 
-    def _plunge(self, part: Part | None) -> None:
-        """Goes on with the lower half of a part, and again, down to single nests."""
-        while part and self._goes_on():
-            part = self._gone_on(part)
-        if part:
+    def _go_on(self, part: Part | Packings) -> None:
+        """Raises the bound of what has the lowest one, or takes it apart."""
+        if isinstance(part, Packings):
+            one = part.pop()
             self._push(part)
+            self._raise(one, FIRST_ROUNDS)
+            self._push(one)
+        elif part.rounds < MORE_ROUNDS:
+            self._raise(part, MORE_ROUNDS - part.rounds)
+            self._push(part)
+        elif part.splits is None and (parts := part.packings(self.room, self._limit())):
+            self._push(parts)
+        elif not self._closed(part):
+            self._cut(part)
 
-    def _gone_on(self, part: Part) -> Part | None:
-        """Walks through what is small, and cuts what is not in two; the lower half, if any."""
-        if part.least >= self._limit() or self._closed(part):
-            return None
+    def _cut(self, part: Part) -> None:
+        """Cuts a part in two; what cannot be cut keeps its bound."""
         halves, work = self.trials.halves(part, self.room, self._limit())
         self.effort -= work + 1
         self._judge(part)
-        halves.sort(key=lambda half: half.least)
-        for half in halves[1:]:
+        for half in halves:
             self._push(half)
         if not halves:
             self.floor = min(self.floor, part.least)
-        return halves[0] if halves and halves[0].least < self._limit() else None
 
     def _closed(self, part: Part) -> bool:
         """Walks through a part if it is small; whether to the end."""
@@ -203,7 +201,10 @@ class _Search:
         for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
             if reached >= self.best.value:
                 break
-            self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))
+            known = part.job.structure, leaf.tobytes()
+            if known not in self.judged:
+                self.judged.add(known)
+                self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))
         part.leaves.clear()
 
     def _take(self, candidates: Iterable[Mapping]) -> None:

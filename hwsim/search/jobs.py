@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import exp, inf
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.goal import goal, word_prices
 from hwsim.search.inner import Flags, Options, axis_options
 from hwsim.search.master import Goal, forget, is_twice
-from hwsim.search.outer import Scratch, scratch_of
+from hwsim.search.outer import BIG, Scratch, scratch_of
+from hwsim.search.packing import packings
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
     INNER,
@@ -30,6 +31,7 @@ from hwsim.search.problem import (
     RISEN_TILE,
     STEPS,
     TILES,
+    Floats,
     Form,
     Ints,
     Numbers,
@@ -47,7 +49,7 @@ AXES = range(6)
 PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
-STRIDE, SWIFTER, EACH_ROUND = 10, 200, 100
+STRIDE, SWIFTER, EACH_ROUND = 10, 80, 100
 # Moves of an annealing for each option, and at most.
 WANDERING, FARTHEST = 5, 10_000
 # What a mixture has one of alone is cut too, after all that wavers.
@@ -90,6 +92,14 @@ class Job:
         rows, barred = (tuple(getattr(own, name) for own in self.options) for name in PARTED)
         return Part(self, rows, barred, ascent(self.goal))
 
+    @cached_property
+    def spreads(self) -> tuple[dict[int, Ints], ...]:
+        """The options of each axis, by their places."""
+        return tuple(
+            {int(at): np.flatnonzero(own.spread == at) for at in np.unique(own.spread)}
+            for own in self.options
+        )
+
 
 @dataclass
 class Part:
@@ -107,14 +117,30 @@ class Part:
     least: float = -inf
     rounds: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
+    splits: Ints | None = None
 
     @property
     def options(self) -> tuple[Options, ...]:
         """Those of each axis."""
-        return tuple(
+        found = tuple(
             (own if rows.size == own.key.size else chosen(own, rows))._replace(barred=barred)
             for own, rows, barred in zip(self.job.options, self.rows, self.barred, strict=True)
         )
+        if self.splits is None:
+            return found
+        return tuple(
+            own._replace(ends=np.zeros_like(own.ends), end_splits=np.full_like(own.end_splits, at))
+            for own, at in zip(found, self.splits, strict=True)
+        )
+
+    def packings(self, room: Room, limit: float) -> "Packings | None":
+        """Its parts by the places of all axes; None if there are too many."""
+        found = packings(
+            room.numbers, self.job.form, self.options, self.ascent, room.scratch, limit
+        )
+        if found[0].size and found[0][0] < -BIG / 2:
+            return None
+        return Packings(self, room.numbers, *found)
 
     def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""
@@ -143,7 +169,7 @@ class Part:
         for turns in [STRIDE] * (rounds // STRIDE):
             place = room.numbers, job.form, job.goal, options
             found, done = bound(*place, self.ascent, room.scratch, limit, turns)
-            work += EACH_ROUND + done * sum(own.key.size for own in options) // SWIFTER
+            work += done * (EACH_ROUND + sum(own.key.size for own in options) // SWIFTER)
             self.least = max(self.least, min(found, limit))
             self.rounds += turns if done == turns else SETTLED
             if self.ascent.value[0] < exp(limit):
@@ -194,7 +220,9 @@ class Part:
             rows[cut.axis], barred[cut.axis] = own.number, own.barred
             start = deepcopy(self.ascent)
             _sift(form, start, cut, above)
-            found.append(Part(self.job, tuple(rows), tuple(barred), start, self.least))
+            found.append(
+                Part(self.job, tuple(rows), tuple(barred), start, self.least, splits=self.splits)
+            )
         return found
 
     def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
@@ -212,6 +240,44 @@ class Part:
         if done:
             self.least = max(self.least, float(state.limit[0]) if found else limit)
         return tried, done
+
+
+@dataclass
+class Packings:
+    """The parts of a part by the places of all axes, the lowest bounds first: `bounds` [set],
+    `spreads` and `splits` [set, axis]."""
+
+    part: Part
+    numbers: Numbers
+    bounds: Floats
+    spreads: Ints
+    splits: Ints
+    at: int = 0
+
+    @property
+    def least(self) -> float:
+        """The bound of those that are left."""
+        return float(self.bounds[self.at]) if self.at < self.bounds.size else inf
+
+    def pop(self) -> Part:
+        """The next part."""
+        part, at = self.part, self.at
+        self.at += 1
+        rows = tuple(
+            np.intersect1d(own, groups[int(spread)], assume_unique=True)
+            for own, groups, spread in zip(
+                part.rows, part.job.spreads, self.spreads[at], strict=True
+            )
+        )
+        start = ascent(part.job.goal)
+        for name, own in part.ascent.weights._asdict().items():
+            getattr(start.weights, name)[:] = own
+        start.weights.places[:] = 0.0
+        own = part.ascent
+        start.const[0] = own.const[0] + own.weights.places @ np.log((self.numbers.x, self.numbers.y))
+        start.mixture.start[:] = own.mean
+        start.mixture.start[:, PLACES:] = 0.0
+        return Part(part.job, rows, part.barred, start, float(self.bounds[at]), splits=self.splits[at])
 
 
 class Cut(NamedTuple):

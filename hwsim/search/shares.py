@@ -26,7 +26,8 @@ ROOM = 6 * COLUMNS
 class Terms(NamedTuple):
     """What the objective depends on, and room for what it comes to.
 
-    `columns` [term] of TAKEN: `monomials` of these first, then tiles, the last two places.
+    `columns` [term] of TAKEN: `monomials` of these first, then tiles, the last two places; `term`
+    [TAKEN]: their numbers, -1 for other columns.
     `energy` [monomial] and `busy` [resource, monomial] as in Goal, `busier` [monomial, resource]
     its transpose; `scale` [tile]: the share of its memory that one element fills; `memory` [tile].
     `prices` [memory] and `places` [2] are known already, and rise by `firm` a logarithm; `limits`
@@ -35,6 +36,7 @@ class Terms(NamedTuple):
     """
 
     columns: Ints
+    term: Ints
     monomials: int
     energy: Floats
     busy: Floats
@@ -58,7 +60,7 @@ def settle_shares(
     Memories and places that are overfull cost `firm` for each logarithm beyond the prices of
     `near`, whose resources are preferred.
     """
-    terms = _terms(n, f, goal, near, firm)
+    terms = terms(n, f, goal, near, firm)
     logs = np.empty(TAKEN)
     mixed(f, x, logs)
     at, taken = logs[terms.columns], _gathered(x, terms.columns)
@@ -80,7 +82,7 @@ def settle_shares(
 
 
 @compiled()
-def _terms(n: Numbers, f: Form, goal: Goal, near: Weights, firm: float) -> Terms:
+def terms(n: Numbers, f: Form, goal: Goal, near: Weights, firm: float) -> Terms:
     """The terms of a structure."""
     resources, memories = goal.busy_const.size, n.room.size
     columns, monomials = np.empty(TAKEN, np.int64), 0
@@ -98,12 +100,15 @@ def _terms(n: Numbers, f: Form, goal: Goal, near: Weights, firm: float) -> Terms
             prices[f.memory[t]] += near.tiles[t]
             count += 1
     columns[count], columns[count + 1] = PLACES, PLACES + 1
-    used = columns[:monomials]
+    used, term = columns[:monomials], np.full(TAKEN, -1)
+    for at in range(count + 2):
+        term[columns[at]] = at
     busy = np.empty((resources, monomials))
     for r in range(resources):
         busy[r] = goal.busy[r][used]
     return Terms(
         columns[: count + 2],
+        term,
         monomials,
         goal.energy[used],
         busy,
