@@ -23,7 +23,8 @@ from hwsim.found import Found, Question
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
-from hwsim.search.jobs import Job, Packings, Part, guess, jobs, room
+from hwsim.search.jobs import Job, guess, jobs
+from hwsim.search.parts import Packings, Part, room, whole
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 from hwsim.search.structures import Structure
@@ -109,7 +110,7 @@ class _Search:
             if not self._goes_on():
                 self.whole = False
                 return
-            part = job.whole()
+            part = whole(job)
             part.learn(known)
             self._raise(part, FIRST_ROUNDS)
             if part.least < self._limit() - FAR and self._goes_on():

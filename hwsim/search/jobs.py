@@ -1,26 +1,18 @@
-"""The structures of a question, each with its lower bound and what is left to try of it."""
+"""The structures of a question, and what is alike in them."""
 
-from collections.abc import Iterable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
-from math import exp, inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.anneal import anneal
-from hwsim.search.branch import BEST, ROUNDING, chosen, cuts, narrowed, side
-from hwsim.search.chains import near
-from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.goal import goal, word_prices
-from hwsim.search.inner import Flags, Options, axis_options
-from hwsim.search.master import Goal, forget, is_twice
-from hwsim.search.outer import BIG, Scratch, scratch_of
-from hwsim.search.packing import packings
+from hwsim.search.inner import Options, axis_options
+from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
     INNER,
@@ -31,7 +23,6 @@ from hwsim.search.problem import (
     RISEN_TILE,
     STEPS,
     TILES,
-    Floats,
     Form,
     Ints,
     Numbers,
@@ -39,43 +30,12 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
-from hwsim.search.scores import PLACES
 from hwsim.search.structures import Structure, structures
-from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 from hwsim.workload import Layer
 
 AXES = range(6)
-# What parts of a structure differ in.
-PARTED = "number", "barred"
-# Rounds after which options are left out, and options that a round goes through in the time in
-# which a walk tries one; what it takes besides.
-STRIDE, SWIFTER, EACH_ROUND = 10, 80, 100
-# Moves of an annealing for each option, and at most.
-WANDERING, FARTHEST = 5, 10_000
-# What a mixture has one of alone is cut too, after all that wavers.
-LEAST_SWING = 1e-6
-# Rounds of a bound that rises no more.
-SETTLED = 1000
-
-
 # What a monomial or a tile is; None where a structure has none.
 Label = Any
-
-
-class Room(NamedTuple):
-    """A layer on a machine, and room for what its axes come to."""
-
-    numbers: Numbers
-    scratch: tuple[Scratch, ...]
-
-
-def room(numbers: Numbers, options: Iterable[tuple[Options, ...]]) -> Room:
-    """Room for the largest of such options of all axes."""
-    most = np.ones((6, 3), np.int64)
-    for own in options:
-        sizes = [(axis.key.size, len(axis.keys), len(axis.ends)) for axis in own]
-        most = np.maximum(most, sizes)
-    return Room(numbers, tuple(scratch_of(numbers, axis, *map(int, most[axis])) for axis in AXES))
 
 
 @dataclass(frozen=True)
@@ -87,11 +47,6 @@ class Job:
     goal: Goal
     options: tuple[Options, ...]
 
-    def whole(self) -> "Part":
-        """All of its nests."""
-        rows, barred = (tuple(getattr(own, name) for own in self.options) for name in PARTED)
-        return Part(self, rows, barred, ascent(self.goal))
-
     @cached_property
     def spreads(self) -> tuple[dict[int, Ints], ...]:
         """The options of each axis, by their places."""
@@ -99,216 +54,6 @@ class Job:
             {int(at): np.flatnonzero(own.spread == at) for at in np.unique(own.spread)}
             for own in self.options
         )
-
-
-@dataclass
-class Part:
-    """Some nests of a structure: those of the options of these `rows` [axis] and of tiles that are
-    not `barred` [axis].
-
-    `least`: the lower bound so far, as log(objective), raised in so many `rounds`. `leaves`:
-    (value, nest) of nests found, each lower than all before.
-    """
-
-    job: Job
-    rows: tuple[Ints, ...]
-    barred: tuple[Flags, ...]
-    ascent: Ascent
-    least: float = -inf
-    rounds: int = 0
-    leaves: list[tuple[float, Ints]] = field(default_factory=list)
-    splits: Ints | None = None
-
-    @property
-    def options(self) -> tuple[Options, ...]:
-        """Those of each axis."""
-        found = tuple(
-            (own if rows.size == own.key.size else chosen(own, rows))._replace(barred=barred)
-            for own, rows, barred in zip(self.job.options, self.rows, self.barred, strict=True)
-        )
-        if self.splits is None:
-            return found
-        return tuple(
-            own._replace(ends=np.zeros_like(own.ends), end_splits=np.full_like(own.end_splits, at))
-            for own, at in zip(found, self.splits, strict=True)
-        )
-
-    def packings(self, room: Room, limit: float) -> "Packings | None":
-        """Its parts by the places of all axes; None if there are too many."""
-        found = packings(
-            room.numbers, self.job.form, self.options, self.ascent, room.scratch, limit
-        )
-        if found[0].size and found[0][0] < -BIG / 2:
-            return None
-        return Packings(self, room.numbers, *found)
-
-    def learn(self, known: dict[Label, Any]) -> None:
-        """Begins where another structure ended, as far as both have stores alike."""
-        weights = self.ascent.weights
-        for at, label in enumerate(labels(self.job.structure)):
-            self.ascent.mixture.start[:, at] = known.get(("mean", label), 0.0)
-        for at, label in enumerate(labels(self.job.structure)[MONOMIALS:]):
-            weights.tiles[at] = known.get(("tile", label), 0.0) if label else 0.0
-        weights.places[:] = known.get("places", 0.0)
-        if known.get("busy", weights.busy).size == weights.busy.size:
-            weights.busy[:] = known.get("busy", weights.busy)
-
-    def teach(self, known: dict[Label, Any]) -> None:
-        """Leaves its weights to other structures."""
-        names, weights = labels(self.job.structure), self.ascent.weights
-        mean = enumerate(names)
-        known.update({("mean", name): self.ascent.mean[:, at] for at, name in mean if name})
-        tiles = enumerate(names[MONOMIALS:])
-        known.update({("tile", name): weights.tiles[at] for at, name in tiles if name})
-        known.update(places=weights.places, busy=weights.busy)
-
-    def raise_bound(self, room: Room, limit: float, rounds: int) -> int:
-        """Tries for a higher bound, up to `limit`, and leaves out what is not below it; the effort
-        that it took."""
-        job, options, work = self.job, self.options, 0
-        for turns in [STRIDE] * (rounds // STRIDE):
-            place = room.numbers, job.form, job.goal, options
-            found, done = bound(*place, self.ascent, room.scratch, limit, turns)
-            work += done * (EACH_ROUND + sum(own.key.size for own in options) // SWIFTER)
-            self.least = max(self.least, min(found, limit))
-            self.rounds += turns if done == turns else SETTLED
-            if self.ascent.value[0] < exp(limit):
-                self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
-            if self.least >= limit:
-                break
-            options = narrowed(room.numbers, job.form, options, self.ascent, room.scratch, limit)
-            if not all(own.key.size for own in options):
-                self.least = limit
-                break
-            if done < turns:
-                break
-        self.rows = tuple(own.number for own in options)
-        return work
-
-    def seek(self, room: Room, seed: int) -> tuple[float, int]:
-        """Looks for a good nest at random; its value, infinite if none fits, and the effort that it
-        took."""
-        job, options = self.job, self.options
-        moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
-        place = room.numbers, job.form, job.goal, options
-        anneal(*place, self.ascent, room.scratch, moves, seed)
-        reached = float(self.ascent.value[0])
-        if reached < inf:
-            self.leaves.append((reached, self.ascent.leaf.copy()))
-        return reached, moves
-
-    def cuts(self, room: Room) -> list["Cut"]:
-        """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
-        self.ascent.swing[:] += LEAST_SWING
-        where, logs = cuts(room.numbers, self.job.form, self.options, self.ascent, room.scratch)
-        return [
-            Cut(int(axis), int(c), float(log)) for (axis, c), log in zip(where, logs, strict=True)
-        ]
-
-    def label(self, cut: "Cut") -> Label:
-        """What a cut is like in other parts, of whatever structure."""
-        names = labels(self.job.structure)
-        name = names[cut.column] if 0 <= cut.column < len(names) else cut.column
-        return cut.axis, cut.column < MONOMIALS, name
-
-    def halves(self, room: Room, cut: "Cut") -> list["Part"]:
-        """Both sides of a cut, the lower one first."""
-        form, options, found = self.job.form, self.options, []
-        for above in (False, True):
-            own = side(form, options[cut.axis], room.scratch[cut.axis], cut.column, cut.at, above)
-            rows, barred = list(self.rows), list(self.barred)
-            rows[cut.axis], barred[cut.axis] = own.number, own.barred
-            start = deepcopy(self.ascent)
-            _sift(form, start, cut, above)
-            found.append(
-                Part(self.job, tuple(rows), tuple(barred), start, self.least, splits=self.splits)
-            )
-        return found
-
-    def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
-        """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
-        it tried, and whether it tried all. Then the bound is that nest's, or `limit`."""
-        options, job = self.options, self.job
-        state = walk(limit, effort)
-        rows = near(room.numbers, job.form, options, self.ascent, room.scratch, limit)
-        weights, const = self.ascent.weights, float(self.ascent.const[0])
-        search(room.numbers, job.form, job.goal, rows, weights, const, state)
-        found, tried = int(state.tally[FOUND]), int(state.tally[TRIED])
-        for at in range(max(0, found - LEAVES), found):
-            self.leaves.append((float(state.values[at % LEAVES]), state.leaves[at % LEAVES].copy()))
-        done = tried < state.tally[MOST]
-        if done:
-            self.least = max(self.least, float(state.limit[0]) if found else limit)
-        return tried, done
-
-
-@dataclass
-class Packings:
-    """The parts of a part by the places of all axes, the lowest bounds first: `bounds` [set],
-    `spreads` and `splits` [set, axis]."""
-
-    part: Part
-    numbers: Numbers
-    bounds: Floats
-    spreads: Ints
-    splits: Ints
-    at: int = 0
-
-    @property
-    def least(self) -> float:
-        """The bound of those that are left."""
-        return float(self.bounds[self.at]) if self.at < self.bounds.size else inf
-
-    def pop(self) -> Part:
-        """The next part."""
-        part, at = self.part, self.at
-        self.at += 1
-        rows = tuple(
-            np.intersect1d(own, groups[int(spread)], assume_unique=True)
-            for own, groups, spread in zip(
-                part.rows, part.job.spreads, self.spreads[at], strict=True
-            )
-        )
-        start = ascent(part.job.goal)
-        for name, own in part.ascent.weights._asdict().items():
-            getattr(start.weights, name)[:] = own
-        start.weights.places[:] = 0.0
-        own = part.ascent
-        start.const[0] = own.const[0] + own.weights.places @ np.log((self.numbers.x, self.numbers.y))
-        start.mixture.start[:] = own.mean
-        start.mixture.start[:, PLACES:] = 0.0
-        return Part(part.job, rows, part.barred, start, float(self.bounds[at]), splits=self.splits[at])
-
-
-class Cut(NamedTuple):
-    """A part in two: an axis' options with no more in a column than a logarithm, and with more."""
-
-    axis: int
-    column: int
-    at: float
-
-
-def _sift(form: Form, ascent: Ascent, cut: Cut, above: bool) -> None:
-    """Drops what is kept of an axis on the other side of a cut; all of it where that is unknown."""
-    (axis, column, at), x = cut, ascent.mixture
-    count = int(x.counts[axis])
-    own = x.taken[axis, :count, column].copy()
-    if column == PLACES:
-        own += x.taken[axis, :count, column + 1]
-    if column == RISEN and is_twice(form, axis):
-        own -= x.taken[axis, :count, form.risen]
-    stay = np.flatnonzero((own > at + ROUNDING) == above)
-    if column == BEST or not stay.size:
-        forget(x, axis, ascent.mean[axis])
-        return
-    shares = x.shares[axis, stay]
-    x.taken[axis, : stay.size], x.leaves[axis, : stay.size] = (
-        x.taken[axis, stay],
-        x.leaves[axis, stay],
-    )
-    x.shares[axis] = 0.0
-    x.shares[axis, : stay.size] = shares / shares.sum() if shares.sum() else 1 / stay.size
-    x.counts[axis] = stay.size
 
 
 def guess(numbers: Numbers) -> dict[Label, Any]:

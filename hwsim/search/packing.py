@@ -105,7 +105,10 @@ def _joined(
     count, now = 0, pairs[at + 1]
     for p in range(before):
         for s in range(o.split_counts[spread]):
-            x, y = pairs[at, p, 0] * o.splits[spread, s, 0], pairs[at, p, 1] * o.splits[spread, s, 1]
+            x, y = (
+                pairs[at, p, 0] * o.splits[spread, s, 0],
+                pairs[at, p, 1] * o.splits[spread, s, 1],
+            )
             if x > n.x or y > n.y:
                 continue
             beaten = False

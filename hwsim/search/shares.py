@@ -60,23 +60,23 @@ def settle_shares(
     Memories and places that are overfull cost `firm` for each logarithm beyond the prices of
     `near`, whose resources are preferred.
     """
-    terms = terms(n, f, goal, near, firm)
+    t = terms(n, f, goal, near, firm)
     logs = np.empty(TAKEN)
     mixed(f, x, logs)
-    at, taken = logs[terms.columns], _gathered(x, terms.columns)
-    _descend(goal, near, terms, at)
+    at, taken = logs[t.columns], _gathered(x, t.columns)
+    _descend(goal, near, t, at)
     for _ in range(MOVES):
-        axis, worse, better = _pair(x, terms.slopes, taken)
+        axis, worse, better = _pair(x, t.slopes, taken)
         if axis < 0:
             break
         first = axis * COLUMNS
         way = (1.0 - x.faith[axis]) * (taken[:, first + better] - taken[:, first + worse])
-        step = _step(goal, near, terms, at, way, x.shares[axis, worse])
+        step = _step(goal, near, t, at, way, x.shares[axis, worse])
         x.shares[axis, better] += step
         x.shares[axis, worse] -= step
         if x.shares[axis, worse] < NOTHING:
             x.shares[axis, worse] = 0.0
-    _write(terms, w)
+    _write(t, w)
     mixed(f, x, logs)
     return logs
 

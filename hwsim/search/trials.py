@@ -8,7 +8,8 @@ reliability branching (Achterberg, Koch, Martin, "Branching rules revisited", 20
 from collections import defaultdict
 from math import sqrt
 
-from hwsim.search.jobs import Cut, Label, Part, Room
+from hwsim.search.jobs import Label
+from hwsim.search.parts import Cut, Part, Room
 
 # Cuts that are tried of a part: of those little known, and of those known, which were tried so
 # often.
