@@ -38,7 +38,7 @@ FAR = 0.15
 FEW, SHORT = 1e3, 20_000
 # The share of the effort that looks for good nests at random, in so many structures, while bounds
 # are farther away than that, as logarithms.
-SOUGHT, WIDELY, CLOSE = 0.25, 40, 1e-3
+SOUGHT, WIDELY, CLOSE = 0.3, 16, 1e-3
 
 
 def best(question: Question) -> Found:

@@ -27,7 +27,7 @@ PARTED = "number", "barred"
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 80, 100
 # Moves of an annealing for each option, and at most.
-WANDERING, FARTHEST = 5, 10_000
+WANDERING, FARTHEST = 5, 20_000
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
 # Rounds of a bound that rises no more.
