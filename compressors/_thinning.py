@@ -8,10 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-# The ridge is relative to the inputs' mean sum of squares. Where there are about as many samples as
-# weights, a smaller one fits their noise: of LeNet-5's fc1, 240 weights a filter on 256 images, the
-# squared error on others is 1.1 % with this one and 8.8 % with 1e-6.
-RIDGE, TINY = 1e-2, 1e-30
+from compressors._ridge import best_step, solved
 
 
 def largest(values: Tensor, count: int | Tensor) -> Tensor:
@@ -62,17 +59,9 @@ def fitted(row: Tensor, stays: Tensor, samples: Samples, wanted: Tensor) -> Tens
     error = wanted - samples.inputs @ row
     if len(kept) <= len(error):
         products = samples.products[kept[:, None], kept]
-        slope = (samples.columns @ error)[kept]
-        step = torch.linalg.solve(_ridged(products, len(kept)), slope)
+        step = solved(products, (samples.columns @ error)[kept], columns=len(kept))
     else:
-        some = samples.inputs[:, kept]
-        step = some.T @ torch.linalg.solve(_ridged(some @ some.T, len(kept)), error)
+        step = best_step(samples.inputs[:, kept], error)
     found = row.clone()
     found[kept] += step
     return found
-
-
-def _ridged(products: Tensor, columns: int) -> Tensor:
-    """Products of `columns` columns, with a ridge in proportion to their mean sum of squares."""
-    ridge = RIDGE * products.trace() / columns + TINY
-    return products + ridge * torch.eye(len(products), dtype=products.dtype)

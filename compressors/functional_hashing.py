@@ -15,6 +15,7 @@ from compressors._fit import Fit
 from compressors._layers import WEIGHTED, weight_of
 from compressors._masks import refuse_masks
 from compressors.codes.hashed import sizes
+from compressors.training.restart import restart_norms_
 from compressors.training.tuning import tune
 from compressors.weights._form import set_form_
 from compressors.weights.hashed import HashedTable
@@ -40,8 +41,12 @@ class Config(hwsim.config.Config):
 def compress(
     model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
 ) -> nn.Module:
-    """The layers hashed, the network trained, and the small ones with it."""
+    """The layers hashed, the network trained, and the small ones with it; batch normalisations
+    right behind the layers start anew.
+    """
     refuse_masks(model, layers, method="functional_hashing")
+    if config.fit.epochs:
+        restart_norms_(model, layers)
     alone = config.fetches == 1 and not config.hidden
     own = 0 if alone else sum(o * (i + 1) for i, o in sizes(config.fetches, config.hidden))
     for path in layers:

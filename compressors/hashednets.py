@@ -15,6 +15,7 @@ from compressors._data import Data, Needs
 from compressors._fit import Fit
 from compressors._layers import WEIGHTED, weight_of
 from compressors._masks import refuse_masks
+from compressors.training.restart import restart_norms_
 from compressors.training.tuning import tune
 from compressors.weights._form import set_form_
 from compressors.weights.hashed import HashedTable
@@ -33,8 +34,12 @@ class Config(hwsim.config.Config):
 def compress(
     model: nn.Module, layers: Sequence[str], config: Config, data: Data | None
 ) -> nn.Module:
-    """The layers hashed, the network trained."""
+    """The layers hashed, the network trained, from nothing as in the paper: batch normalisations
+    right behind the layers start anew, too.
+    """
     refuse_masks(model, layers, method="hashednets")
+    if config.fit.epochs:
+        restart_norms_(model, layers)
     for path in layers:
         layer = model.get_submodule(path)
         shape = tuple(weight_of(layer).shape)

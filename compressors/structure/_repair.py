@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from compressors._layers import weight_of
 from compressors._probe import Columns
+from compressors._ridge import best_step
 from compressors.structure._groups import Group, Member
 from compressors.weights._form import Wrapper, forms, latent_of
 from hwsim.errors import InputError
@@ -106,10 +107,9 @@ def moments(
 def refit_(layer: nn.Module, columns: Columns, *, path: str) -> None:
     """The weights of least squared error of `columns.sums` (He, Zhang and Sun, ICCV 2017, eq. 4).
 
-    Among equal solutions the one nearest to the weights that were.
+    A ridge around the weights that were keeps what the samples do not tell, or hardly.
     """
     weight = weight_of(layer).detach()
     inputs, sums = columns.inputs.flatten(1).double(), columns.sums.double()
-    rest = sums - inputs @ weight.flatten(1).double().T
-    step = torch.linalg.lstsq(inputs, rest, driver="gelsd").solution
+    step = best_step(inputs, sums - inputs @ weight.flatten(1).double().T)
     rewrite_(layer, weight + step.T.reshape(weight.shape).to(weight), path=path)

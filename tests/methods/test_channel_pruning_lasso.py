@@ -11,6 +11,7 @@ from compressors._data import Data
 from compressors._layers import weight_of
 from compressors._plan import uniform
 from compressors._probe import Columns, read_columns
+from compressors._ridge import RIDGE
 from compressors.l1_filter_pruning import absolute_sums
 from compressors.structure._groups import channel_groups
 from compressors.structure._lasso import lasso, sparse_coefficients
@@ -47,18 +48,24 @@ def test_normal_equations_are_those_of_the_layer(cnn: nn.Module, training: Data)
     assert torch.allclose(norms @ sums, columns["3"].sums.double().square().sum(), rtol=1e-4)
 
 
-def test_least_squares_only_lowers_the_error(cnn: nn.Module, training: Data) -> None:
-    before = read_columns(cnn, ["6"], training.first(200), positions=5, seed=0)["6"]
+@pytest.mark.parametrize("count", [8, 200])
+def test_least_squares_only_lowers_the_error(cnn: nn.Module, training: Data, count: int) -> None:
+    """Of fewer samples than weights and of more: numpy's, with rows for a ridge around the old."""
+    before = read_columns(cnn, ["6"], training.first(count), positions=5, seed=0)["6"]
     keep = torch.arange(16) % 3 > 0
     layer = nn.Conv2d(8, 16, 3, stride=2)
     layer.weight.data = weight_of(cnn.get_submodule("6")).detach()[:, keep].clone()
     columns = Columns(before.inputs[:, keep], before.sums)
-    kept = columns.inputs.flatten(1).double()
-    plain = kept @ layer.weight.detach().flatten(1).double().T - columns.sums
+    inputs, sums = columns.inputs.flatten(1).double().numpy(), before.sums.double().numpy()
+    ridge = np.sqrt(RIDGE * np.square(inputs).sum() / 90) * np.eye(90)
+    was = layer.weight.detach().flatten(1).double().numpy().T
+    known, wanted = np.vstack([inputs, ridge]), np.vstack([sums, ridge @ was])
+    best, *_ = np.linalg.lstsq(known, wanted, rcond=None)
     refit_(layer, columns, path="6")
-    left = kept @ layer.weight.detach().flatten(1).double().T - columns.sums
-    assert left.square().sum() < 0.5 * plain.square().sum()
-    assert float((kept.T @ left).abs().max()) < 1e-2
+    found = layer.weight.detach().flatten(1).double().numpy().T
+    assert np.allclose(found, best, atol=1e-6)
+    errors = [np.square(inputs @ one - sums).sum() for one in (found, was)]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def refit_error(columns: Columns, keep: torch.Tensor) -> float:

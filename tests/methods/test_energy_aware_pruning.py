@@ -15,7 +15,8 @@ from compressors._fit import Fit
 from compressors._layers import weight_of, weighted_layers
 from compressors._plan import uniform
 from compressors._probe import read_columns
-from compressors._thinning import RIDGE, Samples, fitted, largest, restore_
+from compressors._ridge import RIDGE
+from compressors._thinning import Samples, fitted, largest, restore_
 from compressors.structure._cost import layer_energies_pj
 from compressors.weights._form import code_of
 from compressors.weights.masked import mask_, mask_of

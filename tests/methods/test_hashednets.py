@@ -99,3 +99,19 @@ def test_better_than_a_small_network_of_equal_memory(training: Data, testing: Da
     found = accuracy(hashed, testing), accuracy(small, testing)
     print("hashed, small:", *found)
     assert found[0] > found[1]
+
+
+@pytest.mark.parametrize("method", ["hashednets", "functional_hashing"])
+@pytest.mark.parametrize("epochs", [0, 0.01])
+def test_norms_behind_hashed_layers_start_anew(
+    cnn: nn.Module, training: Data, method: str, epochs: float
+) -> None:
+    """Where something trains; not behind the layer that is kept. The rate moves nothing."""
+    settings = {"fit": {"epochs": epochs, "learning_rate": 1e-12}}
+    found = compress(cnn, uniform((method, settings), keep=["0"]), data=training)
+    for path, restarts in (("1", False), ("4", epochs > 0)):
+        old, new = (one.get_submodule(path).state_dict() for one in (cnn, found))
+        fresh = {"weight": torch.ones_like(old["weight"]), "bias": torch.zeros_like(old["bias"])}
+        for key, value in fresh.items():
+            assert not torch.allclose(old[key], value, atol=1e-3)
+            assert torch.allclose(new[key], value if restarts else old[key], atol=1e-6)
