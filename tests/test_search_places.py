@@ -1,0 +1,111 @@
+"""Sets of places that the search goes through one by one, against all of them tried."""
+
+from itertools import product
+from math import inf, log
+
+import numpy as np
+import pytest
+
+from hwsim.search.jobs import Job, jobs
+from hwsim.search.parts import Packings, Part, Room, room, whole
+from hwsim.search.problem import numbers
+from hwsim.search.scores import LEAF, TAKEN, Picks, price_all
+from hwsim.workload import Layer
+from tests import machines
+
+MACHINE = machines.machine()  # DRAM, buffer, 4 x 3 PEs and pads
+LAYERS = (
+    Layer(name="linear", K=10, C=6, N=3),
+    Layer(name="window", K=4, C=3, P=5, R=3, H=7),
+)
+FAR = 0.3
+
+
+def raised(layer: Layer) -> tuple[list[Job], Room]:
+    found = list(jobs(layer, MACHINE, "edp"))
+    return found, room(numbers(layer, MACHINE), (job.options for job in found))
+
+
+def by_places(part: Part, place: Room) -> list[dict[int, float]]:
+    """The least score of each axis by the number of its places, which cost nothing."""
+    weights = part.ascent.weights._replace(places=np.zeros(2))
+    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    price_all(place.numbers, part.job.form, part.options, weights, place.scratch, picks)
+    found = []
+    for own, room_ in zip(part.options, place.scratch, strict=True):
+        least: dict[int, float] = {}
+        for at, score in zip(own.spread, room_.scores, strict=False):
+            least[int(at)] = min(least.get(int(at), inf), float(score))
+        found.append(least)
+    return found
+
+
+def fitting(part: Part, spreads: tuple[int, ...]) -> bool:
+    """Whether some way to split all places fits the array of 4 x 3."""
+    sums = {(1, 1)}
+    for own, at in zip(part.options, spreads, strict=True):
+        ways = own.splits[at, : own.split_counts[at]]
+        sums = {(x * a, y * b) for x, y in sums for a, b in ways if x * a <= 4 and y * b <= 3}
+    return bool(sums)
+
+
+def listed(packings: Packings) -> dict[tuple[int, ...], float]:
+    rows = zip(packings.spreads, packings.bounds, strict=True)
+    return {tuple(map(int, spreads)): float(bound) for spreads, bound in rows}
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: Layer) -> None:
+    found, place = raised(layer)
+    for job in found[::7]:
+        part = whole(job)
+        part.raise_bound(place, 600.0, 10)
+        limit, weights = part.least + FAR, part.ascent.weights
+        const = float(part.ascent.const[0] + weights.places @ np.log((4, 3)))
+        expected = {}
+        for choice in product(*(least.items() for least in by_places(part, place))):
+            bound = const + sum(score for _, score in choice)
+            spreads = tuple(at for at, _ in choice)
+            if bound < limit and fitting(part, spreads):
+                expected[spreads] = bound
+        packings = part.packings(place, limit)
+        assert packings is not None
+        assert listed(packings) == pytest.approx(expected)
+        assert list(packings.bounds) == sorted(packings.bounds)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_each_part_has_places_that_fit_and_the_bound_of_its_set(layer: Layer) -> None:
+    found, place = raised(layer)
+    for job in found[::7]:
+        part = whole(job)
+        part.raise_bound(place, 600.0, 10)
+        packings = part.packings(place, part.least + FAR)
+        assert packings is not None
+        while packings.least < inf:
+            least, at = packings.least, packings.at
+            one = packings.pop()
+            assert one.splits is not None
+            x, y = 1, 1
+            for axis, own in enumerate(part.options):
+                spread = int(packings.spreads[at, axis])
+                assert all(job.options[axis].spread[one.rows[axis]] == spread)
+                a, b = own.splits[spread, one.splits[axis]]
+                x, y = x * int(a), y * int(b)
+            assert x <= 4
+            assert y <= 3
+            assert one.least == least >= part.least - 1e-9
+            one.raise_bound(place, 600.0, 10)
+            assert one.least >= least - 1e-9
+
+
+def test_a_machine_with_one_place_has_one_set() -> None:
+    machine = machines.machine(machines.dram_level(), machines.glb_level())
+    layer = LAYERS[0]
+    found = list(jobs(layer, machine, "energy"))
+    place = room(numbers(layer, machine), (job.options for job in found))
+    part = whole(found[0])
+    part.raise_bound(place, 600.0, 10)
+    packings = part.packings(place, part.least + log(2))
+    assert packings is not None
+    assert packings.bounds.size == 1
