@@ -3,8 +3,8 @@
 Every nest has a form that costs no more: stores rise past the loops that their tensors lack and
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
 says what its nests cost at least (`search.dual`), and nests of the lowest are improved at random
-(`search.anneal`). What has the lowest bound is gone on with: a structure by the places that its axes
-have on the array (`search.packing`), and of these each is cut in two where that raises bounds most
+(`search.anneal`). What has the lowest bound is gone on with: a structure is parted by the places of
+its axes on the array (`search.packing`), each part cut in two where that raises bounds most
 (`search.trials`), until little is left and walked through (`search.walk`). The bounds take tiles to
 be even and leave out the first and last tiles' wait; mappings found are judged by `hwsim.cost`, and
 what lies between is the gap.
@@ -155,6 +155,7 @@ class _Search:
 
     def _push(self, part: Part | Packings) -> None:
         if part.least < self._limit():
+            part.rest()
             heappush(self.queue, (part.least, self.count, part))
             self.count += 1
 

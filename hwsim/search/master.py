@@ -65,6 +65,34 @@ def mixture() -> Mixture:
     )
 
 
+def rested(x: Mixture) -> Mixture:
+    """What has a share alone, in no more room than that takes."""
+    most = int((x.shares > 0).sum(axis=1).max())
+    found = Mixture(
+        np.zeros((6, most, TAKEN)),
+        np.zeros((6, most, LEAF), np.int64),
+        (x.shares > 0).sum(axis=1),
+        np.zeros((6, most)),
+        x.start,
+        x.faith,
+    )
+    for axis, own in enumerate(x.shares):
+        stay = np.flatnonzero(own > 0)
+        found.taken[axis, : stay.size] = x.taken[axis, stay]
+        found.leaves[axis, : stay.size] = x.leaves[axis, stay]
+        found.shares[axis, : stay.size] = own[stay]
+    return found
+
+
+def woken(x: Mixture) -> Mixture:
+    """One that rested, with room for more."""
+    found, most = mixture(), x.shares.shape[1]
+    for whole, part in zip(found[:2], x[:2], strict=True):
+        whole[:, :most] = part
+    found.shares[:, :most] = x.shares
+    return found._replace(counts=x.counts, start=x.start, faith=x.faith)
+
+
 @compiled()
 def is_twice(f: Form, axis: int) -> Any:
     """Whether visits to a pad that rose count in the sum over places too."""

@@ -14,7 +14,7 @@ from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, bound
 from hwsim.search.inner import Flags, Options
 from hwsim.search.jobs import AXES, Job, Label, labels
-from hwsim.search.master import forget, is_twice
+from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
 from hwsim.search.outer import BIG, Scratch, scratch_of
 from hwsim.search.packing import packings
 from hwsim.search.problem import MONOMIALS, RISEN, Floats, Form, Ints, Numbers
@@ -109,9 +109,19 @@ class Part:
         known.update({("tile", name): weights.tiles[at] for at, name in tiles if name})
         known.update(places=weights.places, busy=weights.busy)
 
+    def rest(self) -> None:
+        """Takes less room, until it is gone on with."""
+        if self.ascent.mixture.shares.shape[1] == COLUMNS:
+            self.ascent = self.ascent._replace(mixture=rested(self.ascent.mixture))
+
+    def _wake(self) -> None:
+        if self.ascent.mixture.shares.shape[1] < COLUMNS:
+            self.ascent = self.ascent._replace(mixture=woken(self.ascent.mixture))
+
     def raise_bound(self, room: Room, limit: float, rounds: int) -> int:
         """Tries for a higher bound, up to `limit`, and leaves out what is not below it; the effort
         that it took."""
+        self._wake()
         job, options, work = self.job, self.options, 0
         for turns in [STRIDE] * (rounds // STRIDE):
             place = room.numbers, job.form, job.goal, options
@@ -160,6 +170,7 @@ class Part:
 
     def halves(self, room: Room, cut: "Cut") -> list["Part"]:
         """Both sides of a cut, the lower one first."""
+        self._wake()
         form, options, found = self.job.form, self.options, []
         for above in (False, True):
             own = side(form, options[cut.axis], room.scratch[cut.axis], cut.column, cut.at, above)
@@ -211,6 +222,9 @@ class Packings:
     def least(self) -> float:
         """The bound of those that are left."""
         return float(self.bounds[self.at]) if self.at < self.bounds.size else inf
+
+    def rest(self) -> None:
+        """Takes little room as it is."""
 
     def pop(self) -> Part:
         """Takes the next part out."""
