@@ -109,3 +109,15 @@ def test_a_machine_with_one_place_has_one_set() -> None:
     packings = part.packings(place, part.least + log(2))
     assert packings is not None
     assert packings.bounds.size == 1
+
+
+def test_more_sets_than_are_listed_are_none_at_all() -> None:
+    layer = Layer(name="deep", N=4, G=4, K=4, C=4, P=4, Q=4)
+    machine = machines.machine(
+        machines.dram_level(), machines.glb_level(), machines.grid(16, 16), machines.spad_level()
+    )
+    found = list(jobs(layer, machine, "edp"))[:1]
+    place = room(numbers(layer, machine), (job.options for job in found))
+    part = whole(found[0])
+    part.raise_bound(place, 600.0, 10)
+    assert part.packings(place, 600.0) is None

@@ -54,11 +54,12 @@ def packings(
         tried += 1
         spread = order[at, c]
         fits[at + 1] = _joined(n, options[at], spread, pairs, origin, fits[at], at)
-        if fits[at + 1] == 0:
-            continue
-        if count == LISTED or tried == TRIED:
+        if count == LISTED or tried >= TRIED:
+            count = max(count, 1)
             bounds[count - 1] = -BIG
             break
+        if fits[at + 1] == 0:
+            continue
         score[at + 1], spreads[count, at] = score[at] + least[at, spread], spread
         if at < 5:
             at += 1
