@@ -112,7 +112,7 @@ def test_a_machine_with_one_place_has_one_set() -> None:
 
 
 def test_more_sets_than_are_listed_are_none_at_all() -> None:
-    layer = Layer(name="deep", N=4, G=4, K=4, C=4, P=4, Q=4)
+    layer = Layer(name="deep", N=12, G=12, K=12, C=12, P=12, Q=12)
     machine = machines.machine(
         machines.dram_level(), machines.glb_level(), machines.grid(16, 16), machines.spad_level()
     )
