@@ -126,7 +126,7 @@ class TestTable:
         assert set(column(page, "side")) == {"int8 on example_8"}
         assert page.locator("#count").inner_text().startswith("4 of ")
         page.get_by_role("button", name="Clear").click()
-        page.wait_for_function("document.getElementById('count').textContent.startsWith('2')")
+        page.locator("#count").filter(has_text=re.compile("^2")).wait_for()
         page.get_by_label("fused layers too").check()
         assert len(column(page, "layer")) == 2 * len(REPORT.baseline.layers)
         page.locator("#filters").get_by_label("Operation").select_option("linear")
