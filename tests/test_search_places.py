@@ -1,15 +1,17 @@
 """Sets of places that the search goes through one by one, against all of them tried."""
 
+from collections.abc import Iterator
 from itertools import product
 from math import inf, log
 
 import numpy as np
 import pytest
 
-from hwsim.search.jobs import Job, jobs
+from hwsim.hardware import Accelerator
+from hwsim.search.jobs import jobs
 from hwsim.search.parts import Packings, Part, Room, room, whole
 from hwsim.search.problem import numbers
-from hwsim.search.scores import LEAF, TAKEN, Picks, price_all
+from hwsim.search.scores import score_all
 from hwsim.workload import Layer
 from tests import machines
 
@@ -21,16 +23,20 @@ LAYERS = (
 FAR = 0.3
 
 
-def raised(layer: Layer) -> tuple[list[Job], Room]:
-    found = list(jobs(layer, MACHINE, "edp"))
-    return found, room(numbers(layer, MACHINE), (job.options for job in found))
+def raised(layer: Layer, machine: Accelerator = MACHINE) -> Iterator[tuple[Part, Room]]:
+    """Every seventh structure, its bound raised."""
+    found = list(jobs(layer, machine, "edp"))
+    place = room(numbers(layer, machine), (job.options for job in found))
+    for job in found[::7]:
+        part = whole(job)
+        part.raise_bound(place, 600.0, 10)
+        yield part, place
 
 
 def by_places(part: Part, place: Room) -> list[dict[int, float]]:
     """The least score of each axis by the number of its places, which cost nothing."""
     weights = part.ascent.weights._replace(places=np.zeros(2))
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    price_all(place.numbers, part.job.form, part.options, weights, place.scratch, picks)
+    score_all(place.numbers, part.job.form, part.options, weights, place.scratch)
     found = []
     for own, room_ in zip(part.options, place.scratch, strict=True):
         least: dict[int, float] = {}
@@ -56,10 +62,7 @@ def listed(packings: Packings) -> dict[tuple[int, ...], float]:
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: Layer) -> None:
-    found, place = raised(layer)
-    for job in found[::7]:
-        part = whole(job)
-        part.raise_bound(place, 600.0, 10)
+    for part, place in raised(layer):
         limit, weights = part.least + FAR, part.ascent.weights
         const = float(part.ascent.const[0] + weights.places @ np.log((4, 3)))
         expected = {}
@@ -76,10 +79,7 @@ def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: La
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_each_part_has_places_that_fit_and_the_bound_of_its_set(layer: Layer) -> None:
-    found, place = raised(layer)
-    for job in found[::7]:
-        part = whole(job)
-        part.raise_bound(place, 600.0, 10)
+    for part, place in raised(layer):
         packings = part.packings(place, part.least + FAR)
         assert packings is not None
         while packings.least < inf:
@@ -89,7 +89,7 @@ def test_each_part_has_places_that_fit_and_the_bound_of_its_set(layer: Layer) ->
             x, y = 1, 1
             for axis, own in enumerate(part.options):
                 spread = int(packings.spreads[at, axis])
-                assert all(job.options[axis].spread[one.rows[axis]] == spread)
+                assert all(part.job.options[axis].spread[one.rows[axis]] == spread)
                 a, b = own.splits[spread, one.splits[axis]]
                 x, y = x * int(a), y * int(b)
             assert x <= 4
@@ -101,11 +101,7 @@ def test_each_part_has_places_that_fit_and_the_bound_of_its_set(layer: Layer) ->
 
 def test_a_machine_with_one_place_has_one_set() -> None:
     machine = machines.machine(machines.dram_level(), machines.glb_level())
-    layer = LAYERS[0]
-    found = list(jobs(layer, machine, "energy"))
-    place = room(numbers(layer, machine), (job.options for job in found))
-    part = whole(found[0])
-    part.raise_bound(place, 600.0, 10)
+    part, place = next(raised(LAYERS[0], machine))
     packings = part.packings(place, part.least + log(2))
     assert packings is not None
     assert packings.bounds.size == 1
@@ -116,8 +112,5 @@ def test_more_sets_than_are_listed_are_none_at_all() -> None:
     machine = machines.machine(
         machines.dram_level(), machines.glb_level(), machines.grid(16, 16), machines.spad_level()
     )
-    found = list(jobs(layer, machine, "edp"))[:1]
-    place = room(numbers(layer, machine), (job.options for job in found))
-    part = whole(found[0])
-    part.raise_bound(place, 600.0, 10)
+    part, place = next(raised(layer, machine))
     assert part.packings(place, 600.0) is None

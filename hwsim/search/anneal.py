@@ -18,7 +18,7 @@ from hwsim.search.inner import Options
 from hwsim.search.master import Floats, Goal
 from hwsim.search.outer import Scratch
 from hwsim.search.problem import Form, Numbers
-from hwsim.search.scores import LEAF, TAKEN, Picks, price_all
+from hwsim.search.scores import score_all
 from hwsim.search.shares import Terms, terms
 
 # Temperatures, in logarithms of the objective, and what a logarithm of too much costs.
@@ -43,8 +43,7 @@ def anneal(
 ) -> None:
     """Tries so many moves, and leaves the lowest nest that fits in `a`, if any does."""
     np.random.seed(seed)
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    price_all(n, f, options, a.weights, scratch, picks)
+    score_all(n, f, options, a.weights, scratch)
     t = terms(n, f, goal, a.weights, 0.0)
     c = choices_of(n, t, options, scratch)
     best = state(t.columns.size)

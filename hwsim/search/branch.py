@@ -10,7 +10,7 @@ from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, visit_weight
 from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
-from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, price_all
+from hwsim.search.scores import PLACES, score_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -63,8 +63,7 @@ def narrowed(
 ) -> tuple[Options, ...]:
     """Those of the options that a nest below `limit` may have, and that may fit with some of every
     other axis; perhaps none."""
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    slack = max(limit - a.const[0] - price_all(n, f, options, a.weights, scratch, picks), 0.0)
+    slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
     least = np.zeros((6, USES))
     for axis in range(6):
         least[axis] = _least_uses(options[axis])
@@ -133,8 +132,7 @@ def cuts(
     """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
     first, of those that leave something on both sides; if there are none of these, the best option
     against the others; nothing where every axis has one option."""
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    price_all(n, f, options, a.weights, scratch, picks)
+    score_all(n, f, options, a.weights, scratch)
     weights = np.zeros((6, PLACES + 1))
     for axis in range(6):
         for c in range(PLACES + 1):

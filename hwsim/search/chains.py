@@ -10,7 +10,7 @@ from hwsim.search.dual import Ascent
 from hwsim.search.inner import FEATURES, SPLITS, Options
 from hwsim.search.outer import BIG, Pair, Scratch, visit_weight, visits
 from hwsim.search.problem import OUTER, Form, Numbers
-from hwsim.search.scores import LEAF, TAKEN, Picks, Weights, price_all
+from hwsim.search.scores import Weights, score_all
 from hwsim.search.ways import WIDTH
 
 Ints = NDArray[np.int64]
@@ -56,8 +56,7 @@ def near(
     limit: float,
 ) -> Table:
     """The table of options and chains that nests below `limit` may have."""
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
-    slack = max(limit - a.const[0] - price_all(n, f, options, a.weights, scratch, picks), 0.0)
+    slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
     return _table(n, f, options, a.weights, scratch, slack)
 
 

@@ -20,7 +20,7 @@ from hwsim.search.inner import Options
 from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
-from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, price_all, total
+from hwsim.search.scores import LEAF, PLACES, TAKEN, Weights, no_picks, price_all, total
 from hwsim.search.shares import settle_shares
 
 Ints = NDArray[np.int64]
@@ -216,7 +216,7 @@ def bound(
 ) -> Any:
     """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
     `limit`, and where it rises no more."""
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
+    picks = no_picks()
     now, summed = _copied(a.weights), np.zeros(TAKEN)
     a.value[0] = np.inf
     top, high, since, done = -BIG, -BIG, 0, 0

@@ -15,7 +15,7 @@ from hwsim.search.dual import Ascent
 from hwsim.search.inner import Options
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import Form, Numbers
-from hwsim.search.scores import LEAF, TAKEN, Picks, Weights, price_all
+from hwsim.search.scores import Weights, score_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -80,9 +80,8 @@ def _least(
 ) -> Any:
     """The least score of each axis by its places, unpriced [6, spread], spreads that are had, the
     lowest first [6, spread], and how many [6]."""
-    picks = Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
     free = Weights(a.weights.theta, a.weights.tiles, np.zeros(2), a.weights.busy)
-    price_all(n, f, options, free, scratch, picks)
+    score_all(n, f, options, free, scratch)
     most = 0
     for axis in range(6):
         most = max(most, options[axis].ends.shape[0])
