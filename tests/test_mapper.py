@@ -141,7 +141,9 @@ def test_all_places_may_be_taken_though_the_last_ones_idle() -> None:
     array = machines.GRID.model_copy(update={"axes": {"X": 3, "Y": 3}})
     bare = machines.machine(machines.dram_level(), array)
     sized, channels = numbers(layer, bare), DIMS.index("K")
-    shape = form(structures(bare, layer.tensors, windows(layer))[0], layer, bare, (-1,))
+    shape = form(
+        structures(bare, layer.tensors, windows(layer))[0], layer, bare, (-1,), timed=False
+    )
     ways = dimension_ways(sized, shape, channels)
     assert any(way[PLACES] == 9 and way[CHUNK] == 1 for way in ways)
 

@@ -8,8 +8,9 @@ import pytest
 
 from hwsim._nest import MOVER, SHARED, TEMPORAL, states, window_words
 from hwsim.search.dominance import undominated
-from hwsim.search.inner import _apart, groups
+from hwsim.search.extents import groups
 from hwsim.search.problem import Numbers, numbers
+from hwsim.search.sent import _apart
 from hwsim.search.ways import ABOVE, CHUNK, PADS, PLACES, WIDTH, splits_of
 from hwsim.workload import DIMS, Layer
 from tests import machines

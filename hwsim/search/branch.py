@@ -9,7 +9,7 @@ from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, visit_weight
-from hwsim.search.problem import INNER, MONOMIALS, OUTER, Form, Numbers
+from hwsim.search.problem import INNER, LEADS, MONOMIALS, OUTER, Form, Numbers
 from hwsim.search.scores import PLACES, score_all
 
 Ints = NDArray[np.int64]
@@ -164,6 +164,8 @@ def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
         return w.places[0] * swing[c] + w.places[1] * swing[c + 1]
     if c >= MONOMIALS:
         return w.tiles[c - MONOMIALS] * swing[c]
+    if c >= LEADS:
+        return 0.0
     if c >= OUTER:
         return w.theta[c] * swing[c]
     if c >= f.tensors.size or f.slides[c] == axis:

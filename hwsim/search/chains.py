@@ -8,15 +8,23 @@ from numpy.typing import NDArray
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.inner import FEATURES, SPLITS, Options
-from hwsim.search.outer import BIG, Pair, Scratch, visit_weight, visits
+from hwsim.search.outer import (
+    BIG,
+    Pair,
+    Scratch,
+    start_weight,
+    tile_weight,
+    visit_weight,
+    visits,
+)
 from hwsim.search.problem import OUTER, Form, Numbers
 from hwsim.search.scores import Weights, score_all
 from hwsim.search.ways import WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-# Columns of a chain: the logarithms of visits of each store, and of its tiles there.
-VISITS, CHAIN = 0, 2 * OUTER
+# Columns of a chain: the logarithms of visits of each store, of its tiles there, and of starts.
+VISITS, STARTS, CHAIN = 0, 2 * OUTER, 2 * OUTER + 1
 
 
 class Table(NamedTuple):
@@ -196,7 +204,7 @@ def _to_go(
                 for i in range(u, c0 if free0 else u + 1):
                     for j in range(v, c1 if free1 else v + 1):
                         if togo[k + 1, i, j] < BIG and not o.barred[k, i, j]:
-                            cost, _, _ = _step(f, axis, k, (u, v), (i, j), w, own)
+                            cost = _step(f, axis, k, (u, v), (i, j), w, own)[0]
                             togo[k, u, v] = min(togo[k, u, v], cost + togo[k + 1, i, j])
     return togo
 
@@ -223,6 +231,7 @@ def _near_best(
         for row in range(parents.size):
             costs[row] += seen[row, 0]
             chain[row, VISITS + k], chain[row, OUTER + k] = seen[row, 1], seen[row, 2]
+            chain[row, STARTS] += seen[row, 3]
             tiles[row, k + 1] = steps[row]
     rank = np.argsort(costs, kind="mergesort")
     return costs[rank], chain[rank], tiles[rank]
@@ -242,10 +251,10 @@ def _longer(
     most: float,
 ) -> Any:
     """Every way to go on with chains at store k: which one [way], tiles there [way, 2], and cost
-    and logarithms of visits and of the tile [way, 3]."""
+    and logarithms of visits, of the tile and of starts [way, 4]."""
     free0, free1 = _free(n, f, axis, k)
     c0, c1 = togo.shape
-    parents, steps, seen = np.zeros(64, np.int64), np.zeros((64, 2), np.int64), np.zeros((64, 3))
+    parents, steps, seen = np.zeros(64, np.int64), np.zeros((64, 2), np.int64), np.zeros((64, 4))
     count = 0
     for row in range(costs.size):
         u, v = tiles[row, k]
@@ -261,15 +270,18 @@ def _longer(
                     steps, seen = np.concatenate((steps, steps)), np.concatenate((seen, seen))
                 parents[count] = row
                 steps[count, 0], steps[count, 1] = i, j
-                seen[count, 0], seen[count, 1], seen[count, 2] = step
+                seen[count] = step
                 count += 1
     return parents[:count], steps[:count], seen[:count]
 
 
 @compiled()
 def _step(f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights, own: Scratch) -> Any:
-    """Weighted cost, logarithm of visits and of the tile at store k, by numbers of the tiles before
-    and there."""
+    """Weighted cost, logarithms of visits, of the tile and of starts at store k, by numbers of the
+    tiles before and there."""
     seen = visits(f, axis, k, own, before, at)
     tile = 0.0 if k == f.risen else own.shares[f.tensors[k], at[0], at[1]]
-    return visit_weight(f, axis, k, w.theta) * seen + w.tiles[k] * tile, seen, tile
+    starts = own.counts[at] if k == f.starts else 0.0
+    cost = visit_weight(f, axis, k, w.theta) * seen
+    cost += tile_weight(f, k, w.theta, w.tiles) * tile + start_weight(f, k, w.theta) * starts
+    return cost, seen, tile, starts

@@ -8,7 +8,7 @@ from hwsim._compiled import compiled
 from hwsim.search.inner import Options
 from hwsim.search.master import Floats, Ints, is_twice
 from hwsim.search.outer import Scratch
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, Flags, Form, Numbers
+from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, Flags, Form, Numbers
 from hwsim.search.scores import column_of
 from hwsim.search.shares import Terms
 from hwsim.search.ways import WIDTH
@@ -23,7 +23,7 @@ class Choices(NamedTuple):
 
     `number` [row] of an option, `taken` [row, term], `key` [row, 2] its tiles above the array;
     `splits` [row, 2]: the first and the number of its places in `places` [split, 2], logarithms.
-    `times`, `shares` [axis, tensor, tile, tile], `overlaps` [axis, 2,
+    `times`, `shares` [axis, tensor, tile, tile], `counts` [axis, tile, tile], `overlaps` [axis, 2,
     tile] as in Scratch.
     """
 
@@ -35,6 +35,7 @@ class Choices(NamedTuple):
     places: Floats
     times: Floats
     shares: Floats
+    counts: Floats
     overlaps: Flags
 
 
@@ -70,6 +71,7 @@ def choices_of(
         np.empty((splits, 2)),
         np.zeros((6, 3, most0, most1)),
         np.zeros((6, 3, most0, most1)),
+        np.zeros((6, most0, most1)),
         np.zeros((6, 2, max(most0, most1)), np.bool_),
     )
     for axis in range(6):
@@ -78,6 +80,7 @@ def choices_of(
         _enter_options(n, t, o, ranked, starts[axis], first[axis], c)
         i, j = o.barred.shape[1:]
         c.times[axis, :, :i, :j], c.shares[axis, :, :i, :j] = own.times, own.shares
+        c.counts[axis, :i, :j] = own.counts
         c.overlaps[axis, :, : own.overlaps.shape[1]] = own.overlaps
     return c
 
@@ -159,15 +162,26 @@ def take(f: Form, t: Terms, c: Choices, axis: int, s: State) -> None:
     for k in range(size - 2):
         s.taken[axis, k] = c.taken[row, k]
     s.taken[axis, size - 2], s.taken[axis, size - 1] = c.places[split, 0], c.places[split, 1]
+    own = s.taken[axis]
     for k in range(f.tensors.size):
-        i, j = s.tiles[axis, k + 1, 0], s.tiles[axis, k + 1, 1]
+        at = s.tiles[axis, k + 1, 0], s.tiles[axis, k + 1, 1]
         times = _visits(f, c, axis, k, s)
-        if t.term[k] >= 0:
-            s.taken[axis, t.term[k]] = times
-        if k == f.risen and is_twice(f, axis) and t.term[RISEN] >= 0:
-            s.taken[axis, t.term[RISEN]] += times
-        if k != f.risen and t.term[MONOMIALS + k] >= 0:
-            s.taken[axis, t.term[MONOMIALS + k]] = c.shares[axis, f.tensors[k], i, j]
+        _add(t, k, times, own)
+        if k == f.risen and is_twice(f, axis):
+            _add(t, RISEN, times, own)
+        if k != f.risen:
+            _add(t, MONOMIALS + k, c.shares[axis, f.tensors[k]][at], own)
+            _add(t, FIRSTS + k, c.shares[axis, f.tensors[k]][at], own)
+        if k == f.starts:
+            for column in range(LEADS, LEADS + 3):
+                _add(t, column, c.counts[axis][at], own)
+
+
+@compiled(inline=True)
+def _add(t: Terms, column: int, log: float, taken: Floats) -> None:
+    """Adds to what is taken of a column, if it is a term."""
+    if t.term[column] >= 0:
+        taken[t.term[column]] += log
 
 
 @compiled(inline=True)

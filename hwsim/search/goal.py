@@ -2,8 +2,9 @@
 
 Energy is a sum of words, each a monomial times a tensor's words, plus what every nest costs. Cycles
 are the longest of many such sums: of those by which `hwsim.latency` finds each port and bus busy,
-each link that stalls on its slowest way, and arithmetic. What it adds for first and last tiles, and
-for starts of the pipeline after the first one, is left out; so cycles are never too many.
+each link that stalls on its slowest way, and arithmetic between first and last tiles. What skewed
+arrays need at starts of the pipeline after the first one is left out, as are first tiles of MACs
+that no pad feeds; so cycles are never too many.
 
 A psum is read back but on its first visit: n visits are n - 1 reads. Logarithms of sums need what
 is constant in them to be positive, and n >= 1, so that A n - B >= (A - B) n where that is needed.
@@ -19,9 +20,19 @@ from numpy.typing import NDArray
 from hwsim.cost import _ungated_share, arithmetic_pj
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Mapping, kept_bits
-from hwsim.search.clock import BUS, PARENT, Timing, timing
+from hwsim.search.clock import BUS, CHILD, PARENT, Timing, timing
 from hwsim.search.master import Goal
-from hwsim.search.problem import INNER, MACS, MONOMIALS, OUTER, RISEN, STEPS
+from hwsim.search.problem import (
+    FIRSTS,
+    INNER,
+    LEADS,
+    MACS,
+    MONOMIALS,
+    OUTER,
+    RISEN,
+    STEPS,
+    lead_tile,
+)
 from hwsim.search.structures import Kept, Structure, inner_levels
 from hwsim.skipping import expected_cycles, mac_cycles, performed_share
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
@@ -30,6 +41,8 @@ from hwsim.workload import TENSORS, Layer
 
 Floats = NDArray[np.float64]
 
+# Sums of links above the PEs and of those within: alternatives for each link.
+Resolved = tuple[list[list[Floats]], list[list[Floats]]]
 POWERS = {"energy": (1, 0), "cycles": (0, 1), "edp": (1, 1), "ed2p": (1, 2)}
 OFMAP = TENSORS.index("ofmap")
 # Columns of a link's words; the last are psums that pass no neighbour, being the first to come.
@@ -48,9 +61,10 @@ class Prices(NamedTuple):
 
     `pj` [tensor, parent, child, 5]: of a word by column; `arithmetic_pj`; `finished_pj`: what
     finished ofmaps cost more in DRAM than psums; `cycle_pj`. `timing`: cycles of a word. `words`
-    [tensor]: those of a monomial of 1; `operands` [tensor]: those that MACs are sent; `ifmap_reads`
-    from pads; `read_back`: least psums that they read from pads. `arithmetic`: a sum of cycles.
-    `split`: the first level within the array; `places` on it.
+    [tensor]: those of a monomial of 1; `operands` [tensor]: those that MACs are sent; `elements`:
+    the ifmap's words of each place in it, in pads and, where padding is sent as well, in buffers,
+    or 0; `ifmap_reads` from pads; `read_back`: least psums that they read from pads. `arithmetic`:
+    a sum of cycles. `split`: the first level within the array; `places` on it.
     """
 
     pj: Floats
@@ -60,6 +74,7 @@ class Prices(NamedTuple):
     timing: Timing
     words: tuple[float, ...]
     operands: tuple[float, ...]
+    elements: tuple[float, float]
     ifmap_reads: float
     read_back: float
     arithmetic: Floats
@@ -69,12 +84,14 @@ class Prices(NamedTuple):
 
 class _Flow(NamedTuple):
     """A link of a structure: its place in the tables, whether its ends lie within the array, and
-    sums of its words by column; `read_back`: those that pass a port inwards, at least."""
+    sums of its words by column; `read_back`: those that pass a port inwards, at least; `waited`:
+    those of first or last tiles, that arithmetic waits for."""
 
     place: tuple[int, int, int]
     within: tuple[bool, bool]
     words: Floats
     read_back: Floats
+    waited: Floats
 
 
 # Prices of a layer
@@ -92,6 +109,7 @@ def word_prices(layer: Layer, machine: Accelerator) -> Prices:
     places = machine.arrays[0].instances if machine.arrays else 1
     operations, words = float(layer.operations), float(layer.words("ofmap"))
     reduced = layer.operations // layer.words("ofmap")
+    sent = machine.stores_padding or not (layer.pad_h or layer.pad_w)
     return Prices(
         pj=pj,
         arithmetic_pj=arithmetic_pj(layer, machine),
@@ -104,6 +122,7 @@ def word_prices(layer: Layer, machine: Accelerator) -> Prices:
             words,
         ),
         operands=(layer.operands * operations, operations, operations),
+        elements=(layer.operands, layer.operands if sent else 0),
         ifmap_reads=_ifmap_reads(layer, machine),
         read_back=max(0.0, operations - words * min(reduced, places)),
         arithmetic=_arithmetic(layer, machine, places),
@@ -205,7 +224,7 @@ def goal(
     """What is minimised in a structure."""
     powers, flows = POWERS[objective], _flows(layer, structure, prices, len(machine.levels))
     timed = powers[1] > 0 or prices.cycle_pj > 0
-    sums = _elapsed(flows, prices) if timed else []
+    sums = _elapsed(flows, prices, waits=powers[1] > 0) if timed else []
     if powers[0]:
         energy, energy_const = _positive(_energy(flows, prices))
     else:
@@ -232,10 +251,12 @@ def _flows(layer: Layer, structure: Structure, prices: Prices, macs: int) -> lis
     for t, tensor in enumerate(TENSORS):
         if tensor not in layer.tensors:
             continue
-        parent, last = 0, -1
+        parent, last, lead = 0, -1, lead_tile(structure, tensor) >= 0
         for kept, together, summed in places:
             if kept.tensor == tensor:
-                found.append(_to_store(t, parent, kept, together, summed, prices))
+                flow = _to_store(t, parent, kept, together, summed, prices)
+                _wait(flow, LEADS + t if lead else -1, together, prices)
+                found.append(flow)
                 parent, last = kept.level, summed
         found.append(_to_macs(t, parent, macs, last, prices))
     return found
@@ -254,7 +275,19 @@ def _to_store(t: int, parent: int, kept: Kept, together: int, summed: int, price
         words[ALONE, summed], words[ALONE, MONOMIALS + summed] = 0.0, -base
         if within[0]:
             words[[READ, DELIVERED, ALONE]] = 0.0
-    return _Flow((t, parent, kept.level), within, words, words[READ])
+    return _Flow((t, parent, kept.level), within, words, words[READ], np.zeros(SUM))
+
+
+def _wait(flow: _Flow, lead: int, together: int, prices: Prices) -> None:
+    """Fills in the words that arithmetic waits for: of a pad those of the monomial `lead`, or all,
+    where it is filled before the pipeline starts; of a buffer its first tile."""
+    t = flow.place[0]
+    if flow.within == (False, True) and lead < 0:
+        flow.waited[:] = flow.words[WRITTEN if t == OFMAP else READ]
+    elif flow.within == (False, True):
+        flow.waited[lead] = prices.elements[0] if t == 0 else 1.0
+    elif flow.within == (False, False):
+        flow.waited[FIRSTS + together] = prices.elements[1] if t == 0 else 1.0
 
 
 def _to_macs(t: int, parent: int, macs: int, last: int, prices: Prices) -> _Flow:
@@ -280,7 +313,7 @@ def _to_macs(t: int, parent: int, macs: int, last: int, prices: Prices) -> _Flow
         words[READ, MONOMIALS + MACS + t] = base
         words[DELIVERED] = words[READ]
         words[ALONE, CONST] = base
-    return _Flow((t, parent, macs), (inside, inside), words, read_back)
+    return _Flow((t, parent, macs), (inside, inside), words, read_back, np.zeros(SUM))
 
 
 # Sums of energy and of cycles
@@ -306,25 +339,56 @@ def _finish(total: Floats, flow: _Flow, more: float) -> None:
         total[CONST] += more
 
 
-def _elapsed(flows: list[_Flow], prices: Prices) -> list[Floats]:
+def _elapsed(flows: list[_Flow], prices: Prices, *, waits: bool) -> list[Floats]:
     """Sums of which cycles are at least the largest: `latency.elapsed`, its maxima resolved."""
-    stalled: tuple[list[list[Floats]], ...] = ([], [])
+    stalled, ramps = _stalls(flows, prices), _ramps(flows, prices) if waits else ([], [])
     ports = np.zeros((2, prices.timing.ports, SUM))
     for flow in flows:
         link = prices.timing.links[flow.place]
-        ways = _ways(flow, prices)
-        if link["stalls"]:
-            stalled[link["into_pe"]].append(
-                [a + b for a, b in product(*(_longest(way.values()) for way in ways))]
-            )
-        for way in ways:
+        for way in _ways(flow, prices):
             for port, row in way.items():
                 ports[0, port] += row if link["into_pe"] or not link["stalls"] else 0.0
                 ports[1, port] += row if link["into_pe"] and not link["stalls"] else 0.0
     start = np.zeros(SUM)
     start[CONST] = prices.timing.skew
-    pes = _all([*stalled[1], [start], _longest([prices.arithmetic, *ports[1]])])
-    return _all([*stalled[0], _longest([*pes, *ports[0]])])
+    work = _all([[prices.arithmetic], *ramps[1]])
+    pes = _all([*stalled[1], [start], _longest([*work, *ports[1]])])
+    return _all([*stalled[0], _longest([*_all([pes, *ramps[0]]), *ports[0]])])
+
+
+def _stalls(flows: list[_Flow], prices: Prices) -> Resolved:
+    """Of the links above the PEs and of those within: cycles in which nothing else goes on."""
+    found: Resolved = ([], [])
+    for flow in flows:
+        link = prices.timing.links[flow.place]
+        if link["stalls"]:
+            ways = (_longest(way.values()) for way in _ways(flow, prices))
+            found[link["into_pe"]].append([a + b for a, b in product(*ways)])
+    return found
+
+
+def _ramps(flows: list[_Flow], prices: Prices) -> Resolved:
+    """The same of what arithmetic waits for: first tiles, which come side by side, and last ones of
+    which half have left when PEs finish them one by one."""
+    found: Resolved = ([], [])
+    leads = np.zeros((2, prices.timing.ports, SUM))
+    for flow in flows:
+        link = prices.timing.links[flow.place]
+        loads = [
+            load
+            for load in prices.timing.loads[link["begin"] : link["end"]]
+            if load["side"] != CHILD and not flow.within[0]
+        ]
+        if link["stalls"] or not flow.waited.any():
+            continue
+        if flow.place[0] == OFMAP:
+            share = 0.5 if link["into_pe"] else 1.0
+            tails = (share * load["last"] * flow.waited for load in loads)
+            found[link["into_pe"]].append(_longest(tails))
+        else:
+            for load in loads:
+                leads[link["into_pe"], load["port"]] += load["inward"] * flow.waited
+    return [_longest(leads[0]), *found[0]], [_longest(leads[1]), *found[1]]
 
 
 def _ways(flow: _Flow, prices: Prices) -> tuple[dict[int, Floats], dict[int, Floats]]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.goal import goal, word_prices
+from hwsim.search.goal import POWERS, goal, word_prices
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import (
+    FIRSTS,
     INNER,
     MACS,
     MONOMIALS,
@@ -70,12 +71,13 @@ def labels(structure: Structure) -> tuple[Label, ...]:
     for k, kept in enumerate(structure.outer):
         found[k] = "together", kept
         found[MONOMIALS + (RISEN_TILE if k == structure.risen else k)] = "tile", kept
+        found[FIRSTS + k] = "first", kept
         if k == structure.risen:
             found[RISEN] = "summed", kept
     for j, kept in enumerate(structure.inner):
         found[OUTER + j], found[OUTER + INNER + j] = ("together", kept), ("summed", kept)
         found[MONOMIALS + OUTER + j] = "tile", kept
-    for at in range(MACS, MONOMIALS):
+    for at in range(MACS, FIRSTS):
         found[at] = at
     return tuple(found)
 
@@ -84,11 +86,11 @@ def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[J
     """Every structure, and every way in which its ifmaps may slide."""
     sized, sliding, square = numbers(layer, machine), windows(layer), _is_square(layer)
     known: dict[tuple[Any, ...], Options] = {}
-    prices = word_prices(layer, machine)
+    prices, timed = word_prices(layer, machine), POWERS[objective][1] > 0
     for structure in structures(machine, layer.tensors, sliding):
         costs = goal(layer, machine, structure, objective, prices)
         for slides in _slides(structure, bool(sliding), square):
-            shape = form(structure, layer, machine, slides)
+            shape = form(structure, layer, machine, slides, timed=timed)
             options = []
             for axis in AXES:
                 key = _inside(structure, shape, axis, square)
@@ -124,4 +126,6 @@ def _inside(structure: Structure, shape: Form, axis: int, square: bool) -> tuple
     own = tuple(dim in slot for slot in structure.inner_slots for dim in NAMES[axis] if dim)
     alike = 0 if square and axis == 1 else axis
     along = tuple(bool(way == axis) for way in slides)
-    return alike, structure.inner, own, risen, along, tuple(map(bool, shape.macs))
+    starts = min(shape.starts, 0) if shape.starts < OUTER else shape.starts
+    waits = starts, *map(int, shape.leads)
+    return alike, structure.inner, own, risen, along, tuple(map(bool, shape.macs)), waits

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.inner import rows, slides_over, tile_share
-from hwsim.search.problem import OUTER, RISEN, Form, Numbers
+from hwsim.search.extents import rows, slides_over, tile_share
+from hwsim.search.problem import FIRSTS, LEADS, OUTER, RISEN, Form, Numbers
 from hwsim.search.ways import IFMAP, tiles_of
 
 Ints = NDArray[np.int64]
@@ -24,7 +24,8 @@ class Scratch(NamedTuple):
     before one, by the tiles at the last of them; `back` likewise: the number i * most + j of the
     tiles before; `rests` [key] and `spreads` [spread]: the least of the stores above the array, and
     of places. `times` [tensor, tile, tile]: logarithms of how often such tiles are sent, unless the
-    ifmap slides, and `shares` likewise of what the axis contributes to their elements. `overlaps`
+    ifmap slides, and `shares` likewise of what the axis contributes to their elements; `counts`
+    [tile, tile]: logarithms of how many tiles there are. `overlaps`
     [2, tile of the other dimension]: whether ifmap tiles share rows as they slide along either one.
     """
 
@@ -35,6 +36,7 @@ class Scratch(NamedTuple):
     spreads: Floats
     times: Floats
     shares: Floats
+    counts: Floats
     overlaps: Flags
 
 
@@ -43,11 +45,14 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
     """Room for an axis of so many options, keys and spreads at most."""
     d, e = n.first[axis], n.second[axis]
     c0, c1 = n.counts[d], n.counts[e] if e >= 0 else 1
-    times, shares = np.zeros((3, c0, c1)), np.zeros((3, c0, c1))
+    times, shares, counts = np.zeros((3, c0, c1)), np.zeros((3, c0, c1)), np.zeros((c0, c1))
     for t in range(3):
         for i in range(c0):
             for j in range(c1):
                 a, b = n.sizes[d, i], n.sizes[e, j] if e >= 0 else 1
+                counts[i, j] = np.log(tiles_of(n.bounds[d], a))
+                if e >= 0:
+                    counts[i, j] += np.log(tiles_of(n.bounds[e], b))
                 times[t, i, j] = _times(n, axis, t, a, b)
                 shares[t, i, j] = np.log(tile_share(n, t, axis, a, b))
     overlaps = np.zeros((2, max(c0, c1)), np.bool_)
@@ -64,6 +69,7 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
         np.zeros(spreads),
         times,
         shares,
+        counts,
         overlaps,
     )
 
@@ -106,6 +112,22 @@ def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
 
 
 @compiled()
+def start_weight(f: Form, k: int, theta: Floats) -> Any:
+    """The weight of how many tiles store k has: of the starts with each, that all pads wait for."""
+    found = 0.0
+    if k == f.starts:
+        for t in range(3):
+            found += theta[LEADS + t]
+    return found
+
+
+@compiled()
+def tile_weight(f: Form, k: int, theta: Floats, prices: Floats) -> Any:
+    """The weight of the elements of store k's tiles: of room, and of the wait for the first."""
+    return 0.0 if k == f.risen else theta[FIRSTS + k] + prices[k]
+
+
+@compiled()
 def cheapest(
     n: Numbers, f: Form, axis: int, theta: Floats, lam: Floats, barred: Flags, own: Scratch
 ) -> None:
@@ -116,7 +138,7 @@ def cheapest(
     best[0, 0, 0] = 0.0
     for k in range(f.tensors.size):
         free0, free1 = f.masks[k, d], e >= 0 and f.masks[k, e]
-        weight, price = visit_weight(f, axis, k, theta), 0.0 if k == f.risen else lam[k]
+        weight, price = visit_weight(f, axis, k, theta), tile_weight(f, k, theta, lam)
         if f.slides[k] == axis:
             _slide(f, axis, k, weight, own, free0, free1)
         else:
@@ -124,6 +146,8 @@ def cheapest(
             _add(best[k + 1], weight, own.times[f.tensors[k]])
         if price > 0:
             _add(best[k + 1], price, own.shares[f.tensors[k]])
+        if k == f.starts:
+            _add(best[k + 1], start_weight(f, k, theta), own.counts)
         _bar(best[k + 1], barred[k])
 
 

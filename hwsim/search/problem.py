@@ -19,11 +19,15 @@ AXES = (("P", "R"), ("Q", "S"), ("C", ""), ("K", ""), ("N", ""), ("G", ""))
 # Stores above the array and within, at most.
 OUTER, INNER = 8, 6
 # Monomials: words of each store above the array; of each within, all together, and summed over
-# places; of a pad that rose above the array, summed; of MACs that no pad feeds, by tensor; steps.
+# places; of a pad that rose above the array, summed; of MACs that no pad feeds, by tensor; steps;
+# of the first tiles in the pads at all starts of the pipeline, by tensor; of a tile of each store
+# above the array.
 TOGETHER, SUMMED, RISEN = OUTER, OUTER + INNER, OUTER + 2 * INNER
 MACS = RISEN + 1
 STEPS = MACS + len(TENSORS)
-MONOMIALS = STEPS + 1
+LEADS = STEPS + 1
+FIRSTS = LEADS + len(TENSORS)
+MONOMIALS = FIRSTS + OUTER
 # Rows where all lie in padding, so that they have a logarithm.
 NONE = 1e-12
 # Tiles that fill memories: of each store above the array, of each within, of the risen one.
@@ -37,10 +41,11 @@ class Numbers(NamedTuple):
     `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `logs` of
     whole numbers as large as any tile or place; `sizes` [8, most] tile sizes, largest first, of
     which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap
-    rows (columns) that are sent at least in so many tiles along either dimension; `steps` [2, 2]
-    stride and dilation; `span` [2] padded ifmap size; `x`, `y` places along the array's axes;
-    `room` [memory] bits; `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a
-    tensor lacks a dimension.
+    rows (columns) that are sent at least in so many tiles along either dimension, and `each_h`,
+    `each_w` for one of no more than so many tiles, on the mean; `steps` [2, 2] stride and dilation;
+    `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room` [memory] bits;
+    `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a tensor lacks a
+    dimension.
     """
 
     first: Ints
@@ -51,6 +56,8 @@ class Numbers(NamedTuple):
     counts: Ints
     rows_h: Floats
     rows_w: Floats
+    each_h: Floats
+    each_w: Floats
     steps: Ints
     span: Ints
     x: int
@@ -68,7 +75,9 @@ class Form(NamedTuple):
     `inner_*` likewise.
     `macs` [3]: whether MACs take a tensor from above the array. `slides` [store]: axis along which
     the ifmap slides there, or -1. `memory` [tile]: where a tile lies, or -1; `bits` [tile]: of one
-    element of it.
+    element of it. `starts`: the store with each of whose tiles the pipeline starts anew, OUTER
+    further on within the array, or -1; `leads` [3]: the tile of a tensor that PEs wait for at each
+    start, or -1.
     """
 
     tensors: Ints
@@ -80,6 +89,8 @@ class Form(NamedTuple):
     slides: Ints
     memory: Ints
     bits: Floats
+    starts: int
+    leads: Ints
 
 
 def tile_sizes(bound: int) -> list[int]:
@@ -112,6 +123,9 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
     index = {dim: at for at, dim in enumerate(DIMS)}
     heights = (layer.P, layer.R, layer.stride_h, layer.dilation_h, layer.pad_h, layer.H)
     widths = (layer.Q, layer.S, layer.stride_w, layer.dilation_w, layer.pad_w, layer.W)
+    rows_h, rows_w = (
+        np.log(_rows(*side, stored=machine.stores_padding)) for side in (heights, widths)
+    )
     return Numbers(
         first=np.array([index[a] for a, _ in AXES], np.int64),
         second=np.array([index.get(b, -1) for _, b in AXES], np.int64),
@@ -119,8 +133,10 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         logs=np.log(np.maximum(np.arange(most + 1), 1)),
         sizes=table,
         counts=np.array([len(own) for own in sizes], np.int64),
-        rows_h=np.log(_rows(*heights, stored=machine.stores_padding)),
-        rows_w=np.log(_rows(*widths, stored=machine.stores_padding)),
+        rows_h=rows_h,
+        rows_w=rows_w,
+        each_h=_of_each(rows_h),
+        each_w=_of_each(rows_w),
         steps=np.array([heights[2:4], widths[2:4]], np.int64),
         span=np.array([layer.H + 2 * layer.pad_h, layer.W + 2 * layer.pad_w], np.int64),
         x=places[0],
@@ -164,6 +180,15 @@ def _concave(tiles: int, x: Ints, b: Ints | int, stride: int) -> Ints:
     return found
 
 
+def _of_each(rows: Floats) -> Floats:
+    """The least of logarithms of rows, shared out to all tiles, of no more tiles than x by y."""
+    x, y = (np.log(np.maximum(np.arange(size), 1)) for size in rows.shape)
+    shared = rows - x[:, None] - y[None, :]
+    shared[0], shared[:, 0] = np.inf, np.inf
+    found: Floats = np.minimum.accumulate(np.minimum.accumulate(shared, axis=0), axis=1)
+    return found
+
+
 def _room(machine: Accelerator) -> Floats:
     """Bits that each memory has for tiles, in the order of `memory_number`."""
     rooms = [memory.usable_bits for level in machine.levels for memory in level.memories]
@@ -182,9 +207,16 @@ def memory_number(machine: Accelerator, level: int, tensor: str) -> int:
     raise KeyError(tensor)
 
 
-def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple[int, ...]) -> Form:
+def form(
+    structure: Structure,
+    layer: Layer,
+    machine: Accelerator,
+    slides: tuple[int, ...],
+    *,
+    timed: bool,
+) -> Form:
     """A structure of the layer; `slides`: the axis along which the ifmap slides at each of its
-    stores."""
+    stores; `timed`: whether waits count."""
     outer, inner = structure.outer, structure.inner
     memory, bits = np.full(TILES, -1, np.int64), np.zeros(TILES)
     at_tile = {OUTER + j: kept for j, kept in enumerate(inner)}
@@ -213,7 +245,28 @@ def form(structure: Structure, layer: Layer, machine: Accelerator, slides: tuple
         ),
         memory=memory,
         bits=bits,
+        starts=_number(structure, structure.restarting) if timed else -1,
+        leads=np.array([lead_tile(structure, t) if timed else -1 for t in TENSORS], np.int64),
     )
+
+
+def _number(structure: Structure, place: int | None) -> int:
+    """A store by its place in the nest, those within the array from OUTER on; -1 for none."""
+    count = len(structure.outer)
+    if place is None:
+        return -1
+    return place if place < count else OUTER + place - count
+
+
+def lead_tile(structure: Structure, tensor: str) -> int:
+    """The tile of a tensor's outermost pad, if the pipeline starts above it; or else -1."""
+    count, after = len(structure.outer), structure.restarting
+    for place, kept in enumerate(structure.stores):
+        pad = place >= count or place == structure.risen
+        if pad and kept.tensor == tensor:
+            number = RISEN_TILE if place < count else _number(structure, place)
+            return number if after is None or place > after else -1
+    return -1
 
 
 def _masks(slots: tuple[frozenset[str], ...]) -> Flags:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hwsim._compiled import compiled
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch, cheapest, visits
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
+from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.ways import IFMAP, WIDTH
 
 Ints = NDArray[np.int64]
@@ -135,6 +135,9 @@ def _take_above(
         taken[k - 1] = visits(f, axis, k - 1, own, (u, v), (i, j))
         if k - 1 != f.risen:
             taken[MONOMIALS + k - 1] = own.shares[f.tensors[k - 1], i, j]
+            taken[FIRSTS + k - 1] = taken[MONOMIALS + k - 1]
+        if k - 1 == f.starts:
+            taken[LEADS : LEADS + 3] += own.counts[i, j]
         i, j = u, v
 
 

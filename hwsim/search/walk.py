@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.chains import Table
+from hwsim.search.chains import STARTS, Table
 from hwsim.search.dual import all_fit, objective, value
 from hwsim.search.inner import SHARES
 from hwsim.search.master import Goal
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
+from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, Weights
 from hwsim.search.ways import IFMAP, WIDTH
 
@@ -200,6 +200,8 @@ def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
     for k in range(f.tensors.size):
         s.logs[7 + at, k] += t.chain[c, k]
         s.tiles[7 + at, k] += t.chain[c, OUTER + k]
+        s.logs[7 + at, FIRSTS + k] += t.chain[c, OUTER + k]
+    s.logs[7 + at, LEADS : LEADS + 3] += t.chain[c, STARTS]
     if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
         s.logs[7 + at, RISEN] += t.chain[c, f.risen]
     s.chains[axis] = c
