@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.goal import POWERS, goal, word_prices
+from hwsim.search.goal import POWERS, goal
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
@@ -31,6 +31,7 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
+from hwsim.search.rates import rates_of
 from hwsim.search.structures import Structure, structures
 from hwsim.workload import Layer
 
@@ -86,9 +87,9 @@ def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[J
     """Every structure, and every way in which its ifmaps may slide."""
     sized, sliding, square = numbers(layer, machine), windows(layer), _is_square(layer)
     known: dict[tuple[Any, ...], Options] = {}
-    prices, timed = word_prices(layer, machine), POWERS[objective][1] > 0
+    rates, timed = rates_of(layer, machine), POWERS[objective][1] > 0
     for structure in structures(machine, layer.tensors, sliding):
-        costs = goal(layer, machine, structure, objective, prices)
+        costs = goal(layer, machine, structure, objective, rates)
         for slides in _slides(structure, bool(sliding), square):
             shape = form(structure, layer, machine, slides, timed=timed)
             options = []

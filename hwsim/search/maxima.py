@@ -41,10 +41,10 @@ def longest(sums: Floats) -> Any:
 @compiled()
 def _beaten(flat: Floats, kept: NDArray[np.int64], at: int) -> Any:
     """Whether one of those kept has no smaller factor anywhere."""
+    least, found = flat[at] - ROUNDING * np.abs(flat[at]), 0
     for other in kept:
-        if np.all(flat[other] >= flat[at] - ROUNDING * np.abs(flat[at])):
-            return True
-    return False
+        found += int(np.all(flat[other] >= least))
+    return found > 0
 
 
 def added(parts: Iterable[Floats]) -> Floats:
