@@ -144,7 +144,7 @@ def test_all_places_may_be_taken_though_the_last_ones_idle() -> None:
     shape = form(
         structures(bare, layer.tensors, windows(layer))[0], layer, bare, (-1,), timed=False
     )
-    ways = dimension_ways(sized, shape, channels)
+    ways = dimension_ways(sized, shape, channels).rows
     assert any(way[PLACES] == 9 and way[CHUNK] == 1 for way in ways)
 
 

@@ -1,43 +1,17 @@
-"""What tiles of an axis come to: steps to go through them, rows of the ifmap, and elements."""
+"""What tiles of an axis come to: rows of the ifmap, and elements."""
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hwsim._compiled import compiled
 from hwsim.search.problem import Numbers
-from hwsim.search.ways import ABOVE, CHUNK, IFMAP, PLACES, largest, tiles_of
-
-Ints = NDArray[np.int64]
-
-
-@compiled(inline=True)
-def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
-    """In how many steps all tiles of PEs are gone through, at least: a step for each tile above the
-    array, and for each tile that a PE's own chunk is cut into.
-
-    Tiles above the array are as large as their number and the places allow, a PE's as small as its
-    number does: of tiles of the bound some are that large and take so many steps, and the rest,
-    cut as finely as the PE's tiles, a step each.
-    """
-    bound, chunk, above = n.bounds[d], way[CHUNK], n.sizes[d, way[ABOVE]]
-    steps = max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, above))
-    widest, most = largest(bound, tile), largest(bound, way[PLACES]) * largest(bound, chunk)
-    each, most = tiles_of(chunk, widest), min(largest(bound, above), most)
-    whole = bound // most
-    least = whole * each + min(tiles_of(bound - whole * most, widest), each)
-    return max(steps, min(least, tiles_of(bound, widest)))
+from hwsim.search.ways import IFMAP, largest
 
 
 @compiled(inline=True)
 def extent(n: Numbers, axis: int, a: int, b: int) -> Any:
     """Ifmap rows (columns) of a tile, as `mapping.ifmap_extent`, no more than there are."""
-    stride, dilation = n.steps[axis]
-    g, h = stride, dilation
-    while h:
-        g, h = h, g % h
-    rows = a * b - max(a - dilation // g, 0) * max(b - stride // g, 0)
+    stride, dilation = n.coprime[axis]
+    rows = a * b - max(a - dilation, 0) * max(b - stride, 0)
     return min(rows, n.span[axis])
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dominance import undominated
-from hwsim.search.extents import groups, tile_share
+from hwsim.search.extents import tile_share
 from hwsim.search.leads import lead
 from hwsim.search.problem import (
     INNER,
@@ -22,8 +22,8 @@ from hwsim.search.problem import (
     Form,
     Numbers,
 )
-from hwsim.search.sent import mac_words, pad_visits, risen_places
-from hwsim.search.ways import ABOVE, CHUNK, PADS, PLACES, WIDTH, dimension_ways, splits_of
+from hwsim.search.sent import Pair, enter, mac_words, pad_visits, pair, risen_places
+from hwsim.search.ways import ABOVE, CHUNK, ONES, PADS, PLACES, WIDTH, dimension_ways, splits_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -67,31 +67,33 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
     """Every option of an axis whose tiles may fit the pads, but those that another one beats."""
     d, e = n.first[axis], n.second[axis]
     one, other = dimension_ways(n, f, d), dimension_ways(n, f, e)
-    most = one.shape[0] * other.shape[0]
-    features, ways = np.zeros((FEATURES, most)), np.ones((most, 2, WIDTH), np.int64)
+    most = one.rows.shape[0] * other.rows.shape[0]
+    columns = _columns(f)
+    features, ways = np.zeros((columns.size, most)), np.ones((most, 2, WIDTH), np.int64)
     spread, key = np.zeros(most, np.int64), np.zeros(most, np.int64)
     spread_of = np.full((n.x * n.y + 1, n.x * n.y + 1), -1, np.int64)
     splits, split_counts = _pairs_of_splits(n, d, e, spread_of)
-    key_of = {(0, 0): 0}
-    count, out = 0, np.zeros(FEATURES)
-    for i in range(one.shape[0]):
-        for j in range(other.shape[0]):
-            ways[count, 0], ways[count, 1] = one[i], other[j]
-            spread[count] = spread_of[one[i, PLACES], other[j, PLACES]]
-            out[:] = 0.0
-            if spread[count] < 0 or not _describe(n, f, axis, ways[count], out):
+    most0, most1 = n.counts[d], n.counts[e] if e >= 0 else 1
+    count, out, both = 0, np.zeros(FEATURES), pair(n, axis)
+    for i in range(one.rows.shape[0]):
+        enter(one, i, 0, both)
+        for j in range(other.rows.shape[0]):
+            spread[count] = spread_of[one.rows[i, PLACES], other.rows[j, PLACES]]
+            if spread[count] < 0:
                 continue
-            tiles = one[i, ABOVE], other[j, ABOVE]
-            key[count] = key_of.setdefault(tiles, len(key_of))
-            features[:, count] = out
-            count += 1
-    kept, columns = _used(features, count)
+            enter(other, j, 1, both)
+            out[:] = 0.0
+            if _describe(n, f, axis, both, out):
+                key[count] = one.rows[i, ABOVE] * most1 + other.rows[j, ABOVE]
+                _enter(both, out, columns, ways[count], features, count)
+                count += 1
+    kept, columns = _used(features, columns, count)
+    keys = _listed(key[:count], most0, most1)
     if count:
         picks = undominated(kept, spread[:count], key[:count])
         kept, count = kept[:, picks].copy(), picks.size
         ways[:count], spread[:count], key[:count] = ways[picks], spread[picks], key[picks]
     ends, end_splits = _ends(splits, split_counts)
-    most0, most1 = n.counts[d], n.counts[e] if e >= 0 else 1
     return Options(
         kept,
         columns,
@@ -103,7 +105,7 @@ def axis_options(n: Numbers, f: Form, axis: int) -> Options:
         ends,
         end_splits,
         key[:count].copy(),
-        _listed(key_of),
+        keys,
         np.zeros((OUTER, most0, most1), np.bool_),
     )
 
@@ -125,25 +127,55 @@ def _ends(splits: Ints, counts: Ints) -> Any:
 
 
 @compiled()
-def _used(features: Floats, count: int) -> Any:
-    """The features that are not 0 for all of the first so many options, and which they are."""
-    used = np.zeros(FEATURES, np.bool_)
-    for k in range(FEATURES):
-        used[k] = np.any(features[k, :count] != 0.0)
-    columns = np.nonzero(used)[0]
-    kept = np.empty((columns.size, count))
-    for k in range(columns.size):
-        kept[k] = features[columns[k], :count]
-    return kept, columns
+def _columns(f: Form) -> Ints:
+    """The features that options of a structure may have."""
+    found = np.zeros(FEATURES, np.bool_)
+    for j in range(f.inner_tensors.size):
+        found[TOGETHER - OUTER + j] = found[SUMMED - OUTER + j] = found[SHARES + j] = True
+    found[RISEN - OUTER] = found[SHARES + INNER] = f.risen >= 0
+    found[MACS - OUTER : MACS - OUTER + 3] = f.macs
+    found[LEADS - OUTER : LEADS - OUTER + 3] = f.leads >= 0
+    found[STEPS - OUTER] = True
+    return np.nonzero(found)[0]
 
 
 @compiled()
-def _listed(key_of: dict[tuple[int, int], int]) -> Any:
-    """The keys by their numbers [key, 2]."""
-    keys = np.zeros((len(key_of), 2), np.int64)
-    for name, at in key_of.items():
-        keys[at, 0], keys[at, 1] = name
-    return keys
+def _used(features: Floats, columns: Ints, count: int) -> Any:
+    """Those of the columns that are not 0 for all of the first so many options, and which they
+    are."""
+    used = np.zeros(columns.size, np.bool_)
+    for k in range(columns.size):
+        used[k] = np.any(features[k, :count] != 0.0)
+    picks = np.nonzero(used)[0]
+    kept = np.empty((picks.size, count))
+    for k in range(picks.size):
+        kept[k] = features[picks[k], :count]
+    return kept, columns[picks]
+
+
+@compiled(inline=True)
+def _enter(
+    both: Pair, out: Floats, columns: Ints, ways: Ints, features: Floats, count: int
+) -> None:
+    """Writes down an option and its features."""
+    for column in range(WIDTH):
+        ways[0, column], ways[1, column] = both.way[0, column], both.way[1, column]
+    for c in range(columns.size):
+        features[c, count] = out[columns[c]]
+
+
+@compiled()
+def _listed(key: Ints, most0: int, most1: int) -> Any:
+    """The keys [key, 2] in the order in which they come, numbers of whose tiles are i * most1 + j;
+    these are replaced by the keys' own numbers."""
+    number, keys, count = np.full(most0 * most1, -1), np.zeros((most0 * most1, 2), np.int64), 0
+    for at in range(key.size):
+        tiles = key[at]
+        if number[tiles] < 0:
+            number[tiles], keys[count, 0], keys[count, 1] = count, tiles // most1, tiles % most1
+            count += 1
+        key[at] = number[tiles]
+    return keys[:count].copy()
 
 
 @compiled()
@@ -173,41 +205,30 @@ def _pairs_of_splits(n: Numbers, d: int, e: int, spread_of: Ints) -> Any:
 
 
 @compiled(inline=True)
-def _describe(n: Numbers, f: Form, axis: int, way: Ints, out: Floats) -> bool:
+def _describe(n: Numbers, f: Form, axis: int, o: Pair, out: Floats) -> bool:
     """Fills in an option's features; whether its tiles fit."""
     pads = f.inner_tensors.size
     for j in range(pads):
-        tile = tile_share(n, f.inner_tensors[j], axis, way[0, PADS + j], way[1, PADS + j])
+        tile = tile_share(n, f.inner_tensors[j], axis, o.way[0, PADS + j], o.way[1, PADS + j])
         if tile * f.bits[OUTER + j] > n.room[f.memory[OUTER + j]]:
             return False
         out[SHARES + j] = n.logs[tile]
     for j in range(pads):
         t = f.inner_tensors[j]
-        together, summed = pad_visits(n, f, t, axis, way, j)
+        together, summed = pad_visits(n, f, t, axis, o, j)
         out[TOGETHER - OUTER + j] = together if n.shared[t] else summed
         out[SUMMED - OUTER + j] = summed
     if f.risen >= 0:
         t = f.tensors[f.risen]
-        out[RISEN - OUTER] = risen_places(n, f, t, axis, way)
-        tile = tile_share(n, t, axis, way[0, CHUNK], way[1, CHUNK])
+        out[RISEN - OUTER] = risen_places(n, f, t, axis, o)
+        tile = tile_share(n, t, axis, o.way[0, CHUNK], o.way[1, CHUNK])
         if tile * f.bits[OUTER + INNER] > n.room[f.memory[OUTER + INNER]]:
             return False
         out[SHARES + INNER] = n.logs[tile]
     for t in range(3):
         if f.macs[t]:
-            out[MACS - OUTER + t] = mac_words(n, t, axis, way)
+            out[MACS - OUTER + t] = mac_words(n, t, axis, o)
         if f.leads[t] >= 0:
-            out[LEADS - OUTER + t] = lead(n, f, t, axis, way)
-    out[STEPS - OUTER] = _steps(n, axis, way)
+            out[LEADS - OUTER + t] = lead(n, f, t, axis, o)
+    out[STEPS - OUTER] = n.logs[o.steps[0, ONES]] + n.logs[o.steps[1, ONES]]
     return True
-
-
-@compiled(inline=True)
-def _steps(n: Numbers, axis: int, way: Ints) -> Any:
-    """The logarithm of how many steps there are, at least."""
-    found = 0.0
-    for k in range(2):
-        d = n.first[axis] if k == 0 else n.second[axis]
-        if d >= 0:
-            found += n.logs[groups(n, d, way[k], 1)]
-    return found

@@ -42,10 +42,10 @@ class Numbers(NamedTuple):
     whole numbers as large as any tile or place; `sizes` [8, most] tile sizes, largest first, of
     which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap
     rows (columns) that are sent at least in so many tiles along either dimension, and `each_h`,
-    `each_w` for one of no more than so many tiles, on the mean; `steps` [2, 2] stride and dilation;
-    `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room` [memory] bits;
-    `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a tensor lacks a
-    dimension.
+    `each_w` for one of no more than so many tiles, on the mean; `steps` [2, 2] stride and dilation,
+    and `coprime` [2, 2] without what divides both; `span` [2] padded ifmap size; `x`, `y` places
+    along the array's axes; `room` [memory] bits; `shared` [3] whether one word serves all places;
+    `lacks` [3, 8] whether a tensor lacks a dimension.
     """
 
     first: Ints
@@ -59,6 +59,7 @@ class Numbers(NamedTuple):
     each_h: Floats
     each_w: Floats
     steps: Ints
+    coprime: Ints
     span: Ints
     x: int
     y: int
@@ -126,6 +127,7 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
     rows_h, rows_w = (
         np.log(_rows(*side, stored=machine.stores_padding)) for side in (heights, widths)
     )
+    steps = np.array([heights[2:4], widths[2:4]], np.int64)
     return Numbers(
         first=np.array([index[a] for a, _ in AXES], np.int64),
         second=np.array([index.get(b, -1) for _, b in AXES], np.int64),
@@ -137,7 +139,8 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         rows_w=rows_w,
         each_h=_of_each(rows_h),
         each_w=_of_each(rows_w),
-        steps=np.array([heights[2:4], widths[2:4]], np.int64),
+        steps=steps,
+        coprime=steps // np.gcd.reduce(steps, axis=1, keepdims=True),
         span=np.array([layer.H + 2 * layer.pad_h, layer.W + 2 * layer.pad_w], np.int64),
         x=places[0],
         y=places[1],

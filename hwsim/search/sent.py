@@ -1,65 +1,95 @@
 """How often an option sends words: to the pads, and to MACs that none feeds."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.extents import extent, groups, rows, slides_over
+from hwsim.search.extents import extent, rows, slides_over
 from hwsim.search.problem import Form, Numbers
-from hwsim.search.ways import CHUNK, IFMAP, PADS, PLACES, largest, tiles_of
+from hwsim.search.ways import CHUNK, IFMAP, ONES, PADS, PLACES, WIDTH, Ways, largest, tiles_of
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Pair(NamedTuple):
+    """Ways [2, WIDTH] of both dimensions of an axis, and their `steps` and `tiles` as in Ways;
+    `apart` [chunk, tile, times]: what `_apart` found, its logarithm plus one, by numbers of the
+    first one's sizes, `number` [count] of those of which there are so many tiles."""
+
+    way: Ints
+    steps: Ints
+    tiles: Ints
+    apart: Floats
+    number: Ints
+
+
+@compiled()
+def pair(n: Numbers, axis: int) -> Pair:
+    """Room for ways of an axis."""
+    d, taps = n.first[axis], n.bounds[n.second[axis]] if axis < 2 else 1
+    ones, number = np.ones((3, 2, WIDTH), np.int64), np.zeros(n.bounds[d] + 1, np.int64)
+    for at in range(n.counts[d]):
+        number[tiles_of(n.bounds[d], n.sizes[d, at])] = at
+    apart = np.zeros((n.counts[d], n.counts[d], taps))
+    return Pair(ones[0], ones[1], ones[2], apart, number)
 
 
 @compiled(inline=True)
-def pad_visits(n: Numbers, f: Form, t: int, axis: int, way: Ints, j: int) -> Any:
+def enter(ways: Ways, row: int, k: int, o: Pair) -> None:
+    """Writes down a way of a dimension."""
+    for column in range(WIDTH):
+        o.way[k, column] = ways.rows[row, column]
+        o.steps[k, column] = ways.steps[row, column]
+        o.tiles[k, column] = ways.tiles[row, column]
+
+
+@compiled(inline=True)
+def pad_visits(n: Numbers, f: Form, t: int, axis: int, o: Pair, j: int) -> Any:
     """Logarithms of how often a pad's tiles are sent: together, and summed over places."""
     if axis < 2 and t == IFMAP:
-        return _window(n, f, axis, way, j)
+        return _window(n, f, axis, o, j)
     together = summed = 0.0
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
-            places, tile = way[k, PLACES], way[k, PADS + j]
-            times = n.logs[groups(n, d, way[k], tile)]
+            times = n.logs[o.steps[k, PADS + j]]
             together += times
-            summed += times + n.logs[places] if n.shared[t] else n.logs[tiles_of(n.bounds[d], tile)]
+            places, tiles = n.logs[o.way[k, PLACES]], n.logs[o.tiles[k, PADS + j]]
+            summed += times + places if n.shared[t] else tiles
     return together, summed
 
 
 @compiled(inline=True)
-def _window(n: Numbers, f: Form, axis: int, way: Ints, j: int) -> Any:
+def _window(n: Numbers, f: Form, axis: int, o: Pair, j: int) -> Any:
     """The same of an ifmap's rows, which may slide inside the PE along one dimension."""
     d, e = n.first[axis], n.second[axis]
-    p, r = way[0, PADS + j], way[1, PADS + j]
+    at, before = PADS + j, PADS + j - 1
+    p, r = o.way[0, at], o.way[1, at]
     slides = f.slides[f.tensors.size + j] == axis
-    x, y = groups(n, d, way[0], p), groups(n, e, way[1], r)
-    u, v = tiles_of(n.bounds[d], p), tiles_of(n.bounds[e], r)
-    together, summed = max(rows(n, axis, x, y), _apart(n, axis, way, j)), rows(n, axis, u, v)
-    if slides and f.inner_masks[j, d] and way[0, PADS + j - 1] > p and slides_over(n, axis, 0, r):
-        before = way[0, PADS + j - 1]
-        z, w = groups(n, d, way[0], before), tiles_of(n.bounds[d], before)
+    x, y, u, v = o.steps[0, at], o.steps[1, at], o.tiles[0, at], o.tiles[1, at]
+    together, summed = max(rows(n, axis, x, y), _apart(n, axis, o, j)), rows(n, axis, u, v)
+    if slides and f.inner_masks[j, d] and o.way[0, before] > p and slides_over(n, axis, 0, r):
+        z, w = o.steps[0, before], o.tiles[0, before]
         least = rows(n, axis, z, y)
-        if way[1, PLACES] == 1:
+        if o.way[1, PLACES] == 1:
             # Neighbours' tiles overlap when first sent, and never as they slide on.
-            overlap = max(extent(n, axis, p, r) - before * n.steps[axis, 0], 0)
+            overlap = max(extent(n, axis, p, r) - o.way[0, before] * n.steps[axis, 0], 0)
             least = max(
                 least, np.log(max(np.exp(rows(n, axis, w, y)) - (w - z) * y * overlap, 1.0))
             )
         together = min(together, least)
         summed = min(summed, rows(n, axis, w, v))
-    if slides and f.inner_masks[j, e] and way[1, PADS + j - 1] > r and slides_over(n, axis, 1, p):
-        before = way[1, PADS + j - 1]
-        x, y = groups(n, d, way[0], p), groups(n, e, way[1], before)
-        together = min(together, rows(n, axis, x, y))
-        summed = min(summed, rows(n, axis, u, tiles_of(n.bounds[e], before)))
+    if slides and f.inner_masks[j, e] and o.way[1, before] > r and slides_over(n, axis, 1, p):
+        together = min(together, rows(n, axis, x, o.steps[1, before]))
+        summed = min(summed, rows(n, axis, u, o.tiles[1, before]))
     return together, summed
 
 
 @compiled(inline=True)
-def _apart(n: Numbers, axis: int, way: Ints, j: int) -> Any:
+def _apart(n: Numbers, axis: int, o: Pair, j: int) -> Any:
     """The logarithm of the ifmap rows (columns) that are sent together at least, where the places'
     tiles do not touch but filters are side by side; -1 where that is not so.
 
@@ -68,11 +98,21 @@ def _apart(n: Numbers, axis: int, way: Ints, j: int) -> Any:
     Where places along both axes share a chunk that is cut raggedly, every other one is smaller.
     """
     d, e = n.first[axis], n.second[axis]
-    chunk, r = way[0, CHUNK], way[1, PADS + j]
-    p = largest(n.bounds[d], way[0, PADS + j])
-    if n.steps[axis, 1] > 1 or way[1, CHUNK] > r or largest(n.bounds[e], r) > r or p >= chunk:
+    chunk, r = o.way[0, CHUNK], o.way[1, PADS + j]
+    p = largest(n.bounds[d], o.way[0, PADS + j])
+    if n.steps[axis, 1] > 1 or o.way[1, CHUNK] > r or largest(n.bounds[e], r) > r or p >= chunk:
         return -1.0
-    times = groups(n, e, way[1], r) - 1
+    times = o.steps[1, PADS + j] - 1
+    at = o.number[o.tiles[0, CHUNK]], o.number[o.tiles[0, PADS + j]], times
+    if o.apart[at] == 0.0:
+        o.apart[at] = 1.0 + _least_apart(n, axis, p, times, chunk)
+    return o.apart[at] - 1.0
+
+
+@compiled()
+def _least_apart(n: Numbers, axis: int, p: int, times: int, chunk: int) -> Any:
+    """The same of tiles of p rows, the filter's cut into a large one and so many small ones."""
+    d, e = n.first[axis], n.second[axis]
     whole = times * _of_each(n, axis, p, 1, chunk) + _of_each(
         n, axis, p, n.bounds[e] - times, chunk
     )
@@ -98,34 +138,33 @@ def _of_each(n: Numbers, axis: int, p: int, b: int, chunk: int) -> Any:
 
 
 @compiled(inline=True)
-def risen_places(n: Numbers, f: Form, t: int, axis: int, way: Ints) -> Any:
+def risen_places(n: Numbers, f: Form, t: int, axis: int, o: Pair) -> Any:
     """What places multiply the words of a pad that rose by, summed over them."""
-    d, e = n.first[axis], n.second[axis]
     found = 0.0
     if axis < 2 and t == IFMAP:
-        places = way[0, PLACES], way[1, PLACES]
-        u, v = tiles_of(n.bounds[d], way[0, CHUNK]), tiles_of(n.bounds[e], way[1, CHUNK])
+        places = o.way[0, PLACES], o.way[1, PLACES]
+        u, v = o.tiles[0, CHUNK], o.tiles[1, CHUNK]
         found = rows(n, axis, u, v)
-        if f.slides[f.risen] == axis and slides_over(n, axis, 0, way[1, CHUNK]):
+        if f.slides[f.risen] == axis and slides_over(n, axis, 0, o.way[1, CHUNK]):
             found = min(found, rows(n, axis, min(places[0], u), v))
-        if f.slides[f.risen] == axis and slides_over(n, axis, 1, way[0, CHUNK]):
+        if f.slides[f.risen] == axis and slides_over(n, axis, 1, o.way[0, CHUNK]):
             found = min(found, rows(n, axis, u, min(places[1], v)))
         return found
     for k in range(2):
         d = n.first[axis] if k == 0 else n.second[axis]
         if d >= 0 and n.lacks[t, d]:
-            found += n.logs[way[k, PLACES]]
+            found += n.logs[o.way[k, PLACES]]
     return found
 
 
 @compiled(inline=True)
-def mac_words(n: Numbers, t: int, axis: int, way: Ints) -> Any:
+def mac_words(n: Numbers, t: int, axis: int, o: Pair) -> Any:
     """The logarithm of how often words are read for MACs that no pad feeds; for each place, where
     one word does not serve all."""
     d, e = n.first[axis], n.second[axis]
     x, y = n.bounds[d], n.bounds[e] if e >= 0 else 1
     if n.shared[t]:
-        x, y = groups(n, d, way[0], 1), groups(n, e, way[1], 1) if e >= 0 else 1
+        x, y = o.steps[0, ONES], o.steps[1, ONES]
     if axis < 2 and t == IFMAP:
         return rows(n, axis, x, y)
     found = 0.0

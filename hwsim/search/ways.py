@@ -1,6 +1,6 @@
 """What a dimension may do from the array inwards: its places on the array, and tiles of a PE."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,18 @@ IFMAP = 0
 PLACES, CHUNK, PADS = 0, 1, 2
 ABOVE = PADS + INNER
 WIDTH = ABOVE + 1
+# The column that counts what tiles of 1 come to.
+ONES = PLACES
+
+
+class Ways(NamedTuple):
+    """What a dimension may do [way, WIDTH]: `rows`, and of the tile in each column in how many
+    `steps` all PEs go through them at least, and how many `tiles` there are; in column ONES those
+    of 1."""
+
+    rows: Ints
+    steps: Ints
+    tiles: Ints
 
 
 @compiled(inline=True)
@@ -43,12 +55,12 @@ def splits_of(n: Numbers, d: int) -> Any:
 
 
 @compiled()
-def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
-    """Rows of WIDTH: every way of a dimension that may be worth it."""
+def dimension_ways(n: Numbers, f: Form, d: int) -> Ways:
+    """Every way of a dimension that may be worth it."""
     if d < 0:
         found = np.ones((1, WIDTH), np.int64)
         found[0, ABOVE] = 0
-        return found
+        return Ways(found, np.ones_like(found), np.ones_like(found))
     chains, splits = _chains(n, f, d), splits_of(n, d)
     found, count, before = np.ones((64, WIDTH), np.int64), 0, 0
     for at in range(splits.shape[0]):
@@ -64,7 +76,39 @@ def dimension_ways(n: Numbers, f: Form, d: int) -> Any:
                 found[count, PLACES], found[count, CHUNK:ABOVE] = places, chains[row]
                 found[count, ABOVE] = above
                 count += 1
-    return found[:count]
+    return _counted(n, d, found[:count])
+
+
+@compiled()
+def _counted(n: Numbers, d: int, found: Ints) -> Ways:
+    """The ways with what their tiles come to."""
+    steps, tiles = np.ones_like(found), np.ones_like(found)
+    for at in range(found.shape[0]):
+        for column in range(WIDTH):
+            tile = 1 if column == ONES else found[at, column]
+            if column == ABOVE:
+                tile = n.sizes[d, tile]
+            steps[at, column] = groups(n, d, found[at], tile)
+            tiles[at, column] = tiles_of(n.bounds[d], tile)
+    return Ways(found, steps, tiles)
+
+
+@compiled(inline=True)
+def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
+    """In how many steps all tiles of PEs are gone through, at least: a step for each tile above the
+    array, and for each tile that a PE's own chunk is cut into.
+
+    Tiles above the array are as large as their number and the places allow, a PE's as small as its
+    number does: of tiles of the bound some are that large and take so many steps, and the rest,
+    cut as finely as the PE's tiles, a step each.
+    """
+    bound, chunk, above = n.bounds[d], way[CHUNK], n.sizes[d, way[ABOVE]]
+    steps = max(tiles_of(bound, way[PLACES] * tile), tiles_of(bound, above))
+    widest, most = largest(bound, tile), largest(bound, way[PLACES]) * largest(bound, chunk)
+    each, most = tiles_of(chunk, widest), min(largest(bound, above), most)
+    whole = bound // most
+    least = whole * each + min(tiles_of(bound - whole * most, widest), each)
+    return max(steps, min(least, tiles_of(bound, widest)))
 
 
 @compiled()
