@@ -23,8 +23,12 @@ MARK = b"from hwsim._compiled import"
 CACHES = "~/.cache/hwsim/compiled"
 
 
-def compiled(*, inline: bool = False, zero_division: bool = True) -> Callable[[Function], Function]:
-    """A decorator: compiles a function, once for all processes. `inline`: into those that call it;
+def compiled(
+    *, inline: bool = False, allocates: bool = True, zero_division: bool = True
+) -> Callable[[Function], Function]:
+    """A decorator: compiles a function, once for all processes. `inline`: into those that call it.
+    `allocates`: whether it makes arrays; one that does not, or that is `inline`, need not count who
+    refers to those that it is given, which takes longer than most of what these do.
     `zero_division`: whether dividing by zero raises."""
     error_model: Literal["python", "numpy"] = "python" if zero_division else "numpy"
     config: Any = numba.config
@@ -33,7 +37,8 @@ def compiled(*, inline: bool = False, zero_division: bool = True) -> Callable[[F
         # A function's folder is chosen as it is decorated.
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder())
         try:
-            decorate = numba.njit(cache=True, forceinline=inline, error_model=error_model)
+            counts: Any = {"_nrt": allocates and not inline}
+            decorate = numba.njit(cache=True, forceinline=inline, error_model=error_model, **counts)
             return cast(Function, decorate(function))
         finally:
             config.CACHE_DIR = before

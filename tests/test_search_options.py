@@ -10,7 +10,7 @@ from hwsim._nest import MOVER, SHARED, TEMPORAL, states, window_words
 from hwsim.search.dominance import undominated
 from hwsim.search.problem import Numbers, numbers
 from hwsim.search.sent import _apart, enter, pair
-from hwsim.search.ways import ABOVE, CHUNK, PADS, PLACES, WIDTH, _counted, groups, splits_of
+from hwsim.search.ways import ABOVE, CHUNK, PADS, PLACES, WIDTH, counted, groups, splits_of
 from hwsim.workload import DIMS, Layer
 from tests import machines
 
@@ -82,7 +82,7 @@ def test_no_window_brings_fewer_rows_than_places_apart_do(seed: int) -> None:
         way[1, ABOVE] = list(n.sizes[DIMS.index("R")]).index(smallest(filters, taps))
         both = pair(n, 0)
         for k, dim in enumerate("PR"):
-            enter(_counted(n, DIMS.index(dim), way[k : k + 1]), 0, k, both)
+            enter(counted(n, DIMS.index(dim), way[k : k + 1], 1), 0, k, both)
         assert exp(_apart(n, 0, both, 0)) <= together * (1 + 1e-9), (layer, down, through)
 
 

@@ -156,7 +156,7 @@ def cuts(
     return where[:count], logs[:count]
 
 
-@compiled()
+@compiled(allocates=False)
 def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
     """How much what the best options of an axis take wavers in a column, as it weighs."""
     w, swing = a.weights, a.swing[axis]
@@ -173,7 +173,7 @@ def _weight(f: Form, axis: int, c: int, a: Ascent) -> Any:
     return visit_weight(f, axis, c, w.theta) * swing[c]
 
 
-@compiled()
+@compiled(allocates=False)
 def _is_above(c: int) -> bool:
     """Whether a column is of tiles above the array."""
     return c != BEST and (c < OUTER or MONOMIALS <= c < MONOMIALS + OUTER)

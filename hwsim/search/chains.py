@@ -157,7 +157,7 @@ def _undominated(o: Options, order: Ints) -> Any:
     return order[keep]
 
 
-@compiled()
+@compiled(allocates=False)
 def _beats(o: Options, a: int, b: int) -> bool:
     """Whether option a does all that b does, with no more of anything."""
     if o.spread[a] != o.spread[b] or o.key[a] != o.key[b]:
@@ -168,7 +168,7 @@ def _beats(o: Options, a: int, b: int) -> bool:
     return c == o.columns.size
 
 
-@compiled()
+@compiled(allocates=False)
 def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
     """Whether loops in a slot above the array may go through either dimension of an axis."""
     d, e = n.first[axis], n.second[axis]
@@ -275,7 +275,7 @@ def _longer(
     return parents[:count], steps[:count], seen[:count]
 
 
-@compiled()
+@compiled(allocates=False)
 def _step(f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights, own: Scratch) -> Any:
     """Weighted cost, logarithms of visits, of the tile and of starts at store k, by numbers of the
     tiles before and there."""

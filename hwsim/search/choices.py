@@ -130,11 +130,12 @@ def copy(axis: int, source: State, to: State) -> None:
         to.taken[axis, k] = source.taken[axis, k]
 
 
-@compiled()
+@compiled(allocates=False)
 def begin(n: Numbers, f: Form, t: Terms, c: Choices, axis: int, s: State) -> None:
     """Begins an axis with the tiles of its option everywhere that they may be."""
     s.split[axis] = c.splits[s.row[axis], 0]
-    s.tiles[axis, f.tensors.size] = c.key[s.row[axis]]
+    for dim in range(2):
+        s.tiles[axis, f.tensors.size, dim] = c.key[s.row[axis], dim]
     mend(n, f, axis, s)
     take(f, t, c, axis, s)
 
@@ -198,7 +199,7 @@ def _visits(f: Form, c: Choices, axis: int, k: int, s: State) -> Any:
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def write(
     n: Numbers, f: Form, options: tuple[Options, ...], c: Choices, s: State, leaf: Ints
 ) -> None:
@@ -209,7 +210,8 @@ def write(
         pick = c.number[s.row[axis]]
         row[0], row[1] = o.splits[o.spread[pick], s.split[axis] - c.splits[s.row[axis], 0]]
         way = o.ways[o.number[pick]]
-        row[2 : 2 + WIDTH], row[2 + WIDTH : 2 + 2 * WIDTH] = way[0], way[1]
+        for column in range(WIDTH):
+            row[2 + column], row[2 + WIDTH + column] = way[0, column], way[1, column]
         for k in range(f.tensors.size + 1):
             row[2 + 2 * WIDTH + 2 * k] = n.sizes[d, s.tiles[axis, k, 0]]
             row[3 + 2 * WIDTH + 2 * k] = n.sizes[e, s.tiles[axis, k, 1]] if e >= 0 else 1

@@ -47,13 +47,13 @@ def value(goal: Goal, logs: Floats) -> Any:
     return energy + goal.clock * cycles, cycles
 
 
-@compiled()
+@compiled(allocates=False)
 def objective(goal: Goal, energy: float, cycles: float) -> Any:
     """What is minimised, of energy and cycles."""
     return energy ** goal.powers[0] * cycles ** goal.powers[1]
 
 
-@compiled()
+@compiled(allocates=False)
 def _spent(goal: Goal, visits: Floats) -> Any:
     """Energy in pJ but for that of cycles."""
     energy = goal.energy_const
@@ -63,7 +63,7 @@ def _spent(goal: Goal, visits: Floats) -> Any:
     return energy
 
 
-@compiled()
+@compiled(allocates=False)
 def _load(goal: Goal, r: int, visits: Floats) -> Any:
     """Cycles for which a resource is busy."""
     load = goal.busy_const[r]
@@ -76,7 +76,7 @@ def _load(goal: Goal, r: int, visits: Floats) -> Any:
 # What fits
 
 
-@compiled()
+@compiled(allocates=False)
 def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     """Whether every memory holds the tiles from number `first` on."""
     memory = 0
@@ -85,7 +85,7 @@ def all_fit(n: Numbers, f: Form, tiles: Floats, first: int) -> Any:
     return memory == n.room.size
 
 
-@compiled()
+@compiled(allocates=False)
 def _overfull(n: Numbers, f: Form, tiles: Floats, memory: int, first: int) -> Any:
     """Whether a memory cannot hold the tiles from number `first` on."""
     used = 0.0
@@ -136,7 +136,7 @@ def _tangent(
     return power * found
 
 
-@compiled()
+@compiled(allocates=False)
 def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     """The share of a memory that tiles of given logarithms fill."""
     use = 0.0
@@ -146,7 +146,7 @@ def _use(n: Numbers, f: Form, memory: int, tiles: Floats) -> Any:
     return use
 
 
-@compiled()
+@compiled(allocates=False)
 def _price(f: Form, memory: int, w: Weights) -> Any:
     """The price of a memory: of all tiles in it together."""
     price = 0.0

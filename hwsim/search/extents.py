@@ -35,7 +35,7 @@ def tile_share(n: Numbers, t: int, axis: int, a: int, b: int) -> Any:
     return tile
 
 
-@compiled()
+@compiled(allocates=False)
 def slides_over(n: Numbers, axis: int, way: int, tile: int) -> Any:
     """Whether ifmap tiles that follow each other along the first (second) dimension of an axis may
     share rows, given their tile of the other one."""

@@ -93,7 +93,7 @@ def woken(x: Mixture) -> Mixture:
     return found._replace(counts=x.counts, start=x.start, faith=x.faith)
 
 
-@compiled()
+@compiled(allocates=False)
 def is_twice(f: Form, axis: int) -> Any:
     """Whether visits to a pad that rose count in the sum over places too."""
     return f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP)
@@ -107,10 +107,7 @@ def keep(f: Form, x: Mixture, picks: Picks) -> None:
         if is_twice(f, axis):
             own[RISEN] += own[f.risen]
         count = x.counts[axis]
-        known: Any = False
-        for c in range(count):
-            known |= np.all(np.abs(x.taken[axis, c] - own) < 1e-9)
-        if known:
+        if _is_known(x, axis, own):
             continue
         at = count
         if count == COLUMNS:
@@ -121,6 +118,18 @@ def keep(f: Form, x: Mixture, picks: Picks) -> None:
         x.taken[axis, at], x.leaves[axis, at] = own, picks.leaf[axis]
 
 
+@compiled(allocates=False)
+def _is_known(x: Mixture, axis: int, own: Floats) -> bool:
+    """Whether an axis has what takes the same."""
+    for c in range(x.counts[axis]):
+        at = 0
+        while at < own.size and np.abs(x.taken[axis, c, at] - own[at]) < 1e-9:
+            at += 1
+        if at == own.size:
+            return True
+    return False
+
+
 @compiled()
 def forget(x: Mixture, axis: int, mean: Floats) -> None:
     """Drops what is kept of an axis, which starts from a mean again."""
@@ -128,19 +137,25 @@ def forget(x: Mixture, axis: int, mean: Floats) -> None:
     x.start[axis] = mean
 
 
-@compiled()
+@compiled(allocates=False)
 def mixed(f: Form, x: Mixture, logs: Floats) -> None:
     """What the mixture takes [TAKEN]."""
     logs[:] = 0.0
     for axis in range(6):
         faith = x.faith[axis] if x.counts[axis] else 1.0
         if faith > 0:
-            logs += faith * x.start[axis]
+            _add(logs, faith, x.start[axis])
             if is_twice(f, axis):
                 logs[RISEN] += faith * x.start[axis, f.risen]
         for c in range(x.counts[axis]):
             if x.shares[axis, c] > 0:
-                logs += (1 - faith) * x.shares[axis, c] * x.taken[axis, c]
+                _add(logs, (1 - faith) * x.shares[axis, c], x.taken[axis, c])
+
+
+@compiled(allocates=False)
+def _add(logs: Floats, share: float, taken: Floats) -> None:
+    for at in range(logs.size):
+        logs[at] += share * taken[at]
 
 
 @compiled()
@@ -158,7 +173,7 @@ def describe(f: Form, x: Mixture, mean: Floats, swing: Floats) -> None:
             mean[axis, RISEN] -= mean[axis, f.risen]
 
 
-@compiled()
+@compiled(allocates=False)
 def fade(x: Mixture) -> None:
     """Lets what axes start from weigh less."""
     for axis in range(6):

@@ -74,7 +74,7 @@ def scratch_of(n: Numbers, axis: int, options: int, keys: int, spreads: int) -> 
     )
 
 
-@compiled()
+@compiled(allocates=False)
 def _times(n: Numbers, axis: int, t: int, a: int, b: int) -> Any:
     """The logarithm of how often tiles are sent."""
     d, e = n.first[axis], n.second[axis]
@@ -90,7 +90,7 @@ def _times(n: Numbers, axis: int, t: int, a: int, b: int) -> Any:
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> Any:
     """The logarithm of how often tiles of numbers `at` are sent to store k, tiles `before` it."""
     t, (u, v), (i, j) = f.tensors[k], before, at
@@ -103,7 +103,7 @@ def visits(f: Form, axis: int, k: int, own: Scratch, before: Pair, at: Pair) -> 
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
     """The weight of visits to store k: a pad that rose has them in the sum over places too."""
     if k == f.risen and not (axis < 2 and f.tensors[k] == IFMAP):
@@ -111,7 +111,7 @@ def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
     return theta[k]
 
 
-@compiled()
+@compiled(allocates=False)
 def start_weight(f: Form, k: int, theta: Floats) -> Any:
     """The weight of how many tiles store k has: of the starts with each, that all pads wait for."""
     found = 0.0
@@ -121,13 +121,13 @@ def start_weight(f: Form, k: int, theta: Floats) -> Any:
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def tile_weight(f: Form, k: int, theta: Floats, prices: Floats) -> Any:
     """The weight of the elements of store k's tiles: of room, and of the wait for the first."""
     return 0.0 if k == f.risen else theta[FIRSTS + k] + prices[k]
 
 
-@compiled()
+@compiled(allocates=False)
 def cheapest(
     n: Numbers, f: Form, axis: int, theta: Floats, lam: Floats, barred: Flags, own: Scratch
 ) -> None:
@@ -151,14 +151,14 @@ def cheapest(
         _bar(best[k + 1], barred[k])
 
 
-@compiled()
+@compiled(allocates=False)
 def _add(costs: Floats, weight: float, logs: Floats) -> None:
     for i in range(costs.shape[0]):
         for j in range(costs.shape[1]):
             costs[i, j] += weight * logs[i, j]
 
 
-@compiled()
+@compiled(allocates=False)
 def _bar(costs: Floats, barred: Flags) -> None:
     for i in range(costs.shape[0]):
         for j in range(costs.shape[1]):
@@ -166,7 +166,7 @@ def _bar(costs: Floats, barred: Flags) -> None:
                 costs[i, j] = BIG
 
 
-@compiled()
+@compiled(allocates=False)
 def _fall(before: Floats, after: Floats, back: Ints, free0: bool, free1: bool) -> None:
     """The best of all larger tiles, where tiles may fall."""
     most = after.shape[1]
@@ -179,7 +179,7 @@ def _fall(before: Floats, after: Floats, back: Ints, free0: bool, free1: bool) -
                 after[i, j], back[i, j] = after[i, j - 1], back[i, j - 1]
 
 
-@compiled()
+@compiled(allocates=False)
 def _slide(
     f: Form, axis: int, k: int, weight: float, own: Scratch, free0: bool, free1: bool
 ) -> None:

@@ -127,7 +127,7 @@ def _joined(
     return count
 
 
-@compiled()
+@compiled(allocates=False)
 def _trace(origin: Ints, splits: Ints) -> None:
     """The splits that the first of the sums of all axes comes from."""
     pair = 0

@@ -40,7 +40,7 @@ class Picks(NamedTuple):
     leaf: Ints
 
 
-@compiled()
+@compiled(allocates=False)
 def axis_best(
     n: Numbers, f: Form, axis: int, o: Options, w: Weights, own: Scratch, picks: Picks
 ) -> Any:
@@ -62,7 +62,7 @@ def axis_best(
     return own.scores[pick]
 
 
-@compiled()
+@compiled(allocates=False)
 def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     """The least of `best` [tile, tile] over the tiles above the array of a key, and their
     numbers."""
@@ -77,7 +77,7 @@ def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
     return least, pi, pj
 
 
-@compiled()
+@compiled(allocates=False)
 def _end(ends: Floats, w: Weights) -> Any:
     """The lower price of places that are longest along either axis, and which it is."""
     one = w.places[0] * ends[0, 0] + w.places[1] * ends[0, 1]
@@ -85,7 +85,7 @@ def _end(ends: Floats, w: Weights) -> Any:
     return (one, 0) if one <= other else (other, 1)
 
 
-@compiled()
+@compiled(allocates=False)
 def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Floats) -> None:
     """The least score with each option."""
     for i in range(o.key.size):
@@ -99,13 +99,13 @@ def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Float
                 scores[i] += weight * row[i]
 
 
-@compiled()
+@compiled(allocates=False)
 def column_of(feature: int) -> Any:
     """The column of TAKEN of an option's feature."""
     return OUTER + feature if feature < SHARES else MONOMIALS + OUTER + feature - SHARES
 
 
-@compiled()
+@compiled(allocates=False)
 def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -> None:
     """What an option takes from the array inwards, on its cheapest places."""
     for c in range(o.columns.size):
@@ -115,10 +115,11 @@ def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -
     taken[PLACES], taken[PLACES + 1] = o.ends[at, end]
     leaf[0], leaf[1] = o.splits[at, o.end_splits[at, end]]
     way = o.ways[o.number[pick]]
-    leaf[2 : 2 + WIDTH], leaf[2 + WIDTH : 2 + 2 * WIDTH] = way[0], way[1]
+    for column in range(WIDTH):
+        leaf[2 + column], leaf[2 + WIDTH + column] = way[0, column], way[1, column]
 
 
-@compiled()
+@compiled(allocates=False)
 def _take_above(
     n: Numbers, f: Form, axis: int, o: Options, own: Scratch, pick: int, taken: Floats, leaf: Ints
 ) -> None:
@@ -137,11 +138,12 @@ def _take_above(
             taken[MONOMIALS + k - 1] = own.shares[f.tensors[k - 1], i, j]
             taken[FIRSTS + k - 1] = taken[MONOMIALS + k - 1]
         if k - 1 == f.starts:
-            taken[LEADS : LEADS + 3] += own.counts[i, j]
+            for lead in range(LEADS, LEADS + 3):
+                taken[lead] += own.counts[i, j]
         i, j = u, v
 
 
-@compiled()
+@compiled(allocates=False)
 def total(f: Form, taken: Floats, summed: Floats) -> None:
     """What all axes take together [TAKEN]."""
     for c in range(TAKEN):
@@ -151,7 +153,7 @@ def total(f: Form, taken: Floats, summed: Floats) -> None:
             summed[RISEN] += taken[axis, f.risen]
 
 
-@compiled()
+@compiled(allocates=False)
 def price_all(
     n: Numbers,
     f: Form,

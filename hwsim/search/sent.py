@@ -109,7 +109,7 @@ def _apart(n: Numbers, axis: int, o: Pair, j: int) -> Any:
     return o.apart[at] - 1.0
 
 
-@compiled()
+@compiled(allocates=False)
 def _least_apart(n: Numbers, axis: int, p: int, times: int, chunk: int) -> Any:
     """The same of tiles of p rows, the filter's cut into a large one and so many small ones."""
     d, e = n.first[axis], n.second[axis]

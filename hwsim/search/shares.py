@@ -32,7 +32,8 @@ class Terms(NamedTuple):
     its transpose; `scale` [tile]: the share of its memory that one element fills; `memory` [tile].
     `prices` [memory] and `places` [2] are known already, and rise by `firm` a logarithm; `limits`
     [2]: logarithms of places. `slopes` [term], `shares` [resource]: of the objective, when
-    `_descend` has been there.
+    `_descend` has been there; `visits` [monomial], `loads` [resource], `used` [memory] and `scores`
+    [axis * COLUMNS + column]: room.
     """
 
     columns: Ints
@@ -49,6 +50,10 @@ class Terms(NamedTuple):
     firm: float
     slopes: Floats
     shares: Floats
+    visits: Floats
+    loads: Floats
+    used: Floats
+    scores: Floats
 
 
 @compiled()
@@ -66,7 +71,7 @@ def settle_shares(
     at, taken = logs[t.columns], _gathered(x, t.columns)
     _descend(goal, near, t, at)
     for _ in range(MOVES):
-        axis, worse, better = _pair(x, t.slopes, taken)
+        axis, worse, better = _pair(x, t, taken)
         if axis < 0:
             break
         first = axis * COLUMNS
@@ -121,6 +126,10 @@ def terms(n: Numbers, f: Form, goal: Goal, near: Weights, firm: float) -> Terms:
         firm,
         np.empty(count + 2),
         np.empty(resources),
+        np.empty(monomials),
+        np.empty(resources),
+        np.empty(memories),
+        np.empty(ROOM),
     )
 
 
@@ -135,15 +144,15 @@ def _gathered(x: Mixture, columns: Ints) -> Floats:
     return taken
 
 
-@compiled()
+@compiled(allocates=False)
 def _descend(goal: Goal, near: Weights, t: Terms, at: Floats) -> None:
     """Fills in slopes and shares where the terms' logarithms are `at`."""
     count, resources = t.monomials, t.shares.size
-    visits, cycles = np.exp(at[:count]), 0.0
+    visits, cycles = t.visits, 0.0
     for m in range(count):
-        t.slopes[m] = 0.0
+        t.slopes[m], visits[m] = 0.0, np.exp(at[m])
     if resources:
-        cycles = _longest(goal, near, t, visits)
+        cycles = _longest(goal, near, t)
         for r in range(resources):
             share = t.shares[r] / cycles
             for m in range(count):
@@ -158,13 +167,15 @@ def _descend(goal: Goal, near: Weights, t: Terms, at: Floats) -> None:
     _fill(t, at)
 
 
-@compiled()
-def _longest(goal: Goal, near: Weights, t: Terms, visits: Floats) -> Any:
+@compiled(allocates=False)
+def _longest(goal: Goal, near: Weights, t: Terms) -> Any:
     """Cycles of the resources as they weigh, and the shares of each of them."""
-    loads, top, total, cycles = goal.busy_const.copy(), 0.0, 0.0, 0.0
-    for m in range(visits.size):
+    loads, top, total, cycles = t.loads, 0.0, 0.0, 0.0
+    for r in range(loads.size):
+        loads[r] = goal.busy_const[r]
+    for m in range(t.monomials):
         for r in range(loads.size):
-            loads[r] += t.busier[m, r] * visits[m]
+            loads[r] += t.busier[m, r] * t.visits[m]
     for r in range(loads.size):
         top = max(top, loads[r])
     for r in range(loads.size):
@@ -180,10 +191,12 @@ def _longest(goal: Goal, near: Weights, t: Terms, visits: Floats) -> Any:
     return cycles
 
 
-@compiled()
+@compiled(allocates=False)
 def _fill(t: Terms, at: Floats) -> None:
     """Fills in the slopes of tiles and places: prices of memories, shared by what fills them."""
-    use = np.zeros(t.prices.size)
+    use = t.used
+    for memory in range(use.size):
+        use[memory] = 0.0
     for tile in range(t.scale.size):
         own = t.scale[tile] * np.exp(at[t.monomials + tile])
         t.slopes[t.monomials + tile] = own
@@ -200,13 +213,15 @@ def _fill(t: Terms, at: Floats) -> None:
         t.slopes[last + k] = max(0.0, t.places[k] + t.firm * over)
 
 
-@compiled()
-def _pair(x: Mixture, slopes: Floats, taken: Floats) -> Any:
+@compiled(allocates=False)
+def _pair(x: Mixture, t: Terms, taken: Floats) -> Any:
     """(axis, column, column) of the share that is worth most to move, and where to; or axis -1."""
-    scores = np.zeros(ROOM)
-    for term in range(slopes.size):
+    scores = t.scores
+    for c in range(ROOM):
+        scores[c] = 0.0
+    for term in range(t.slopes.size):
         for c in range(ROOM):
-            scores[c] += slopes[term] * taken[term, c]
+            scores[c] += t.slopes[term] * taken[term, c]
     found, most = (-1, 0, 0), LITTLE
     for axis in range(6):
         if x.counts[axis] < 2 or x.faith[axis] >= 1.0:
@@ -224,19 +239,19 @@ def _pair(x: Mixture, slopes: Floats, taken: Floats) -> Any:
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def _step(goal: Goal, near: Weights, t: Terms, at: Floats, way: Floats, most: float) -> Any:
     """Goes `at` along a way, to where it hardly slopes any more, or to the end; how far that is."""
     low, high, down = 0.0, most, -_along(t, way)
     flat, now = FLAT * down, most
-    at += now * way
+    _go(at, now, way)
     _descend(goal, near, t, at)
     up = _along(t, way)
     if up <= flat:
         return now
     for _ in range(STEPS):
         then = low + (high - low) * down / (down + up)
-        at += (then - now) * way
+        _go(at, then - now, way)
         now = then
         _descend(goal, near, t, at)
         slope = _along(t, way)
@@ -249,7 +264,14 @@ def _step(goal: Goal, near: Weights, t: Terms, at: Floats, way: Floats, most: fl
     return now
 
 
-@compiled()
+@compiled(allocates=False)
+def _go(at: Floats, far: float, way: Floats) -> None:
+    """Goes on so far."""
+    for term in range(way.size):
+        at[term] += far * way[term]
+
+
+@compiled(allocates=False)
 def _along(t: Terms, way: Floats) -> Any:
     """The slope along a way [term]."""
     found = 0.0
@@ -258,14 +280,17 @@ def _along(t: Terms, way: Floats) -> Any:
     return found
 
 
-@compiled()
+@compiled(allocates=False)
 def _write(t: Terms, w: Weights) -> None:
     """Writes the slopes down as weights."""
-    w.theta[:], w.tiles[:], w.busy[:] = 0.0, 0.0, t.shares
+    w.theta[:], w.tiles[:] = 0.0, 0.0
+    for r in range(t.shares.size):
+        w.busy[r] = t.shares[r]
     for term in range(t.columns.size - 2):
         column = t.columns[term]
         if column < MONOMIALS:
             w.theta[column] = t.slopes[term]
         else:
             w.tiles[column - MONOMIALS] = t.slopes[term]
-    w.places[:] = t.slopes[t.columns.size - 2 :]
+    for k in range(2):
+        w.places[k] = t.slopes[t.columns.size - 2 + k]

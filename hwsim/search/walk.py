@@ -128,7 +128,7 @@ def _options(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, s: Walk, con
             row[at], split[at] = t.option_starts[s.order[at]], 0
 
 
-@compiled()
+@compiled(allocates=False)
 def first_chain(t: Table, axis: int, row: int) -> Any:
     """The least cost of a chain that an option goes with."""
     for c in range(t.chain_starts[axis], t.chain_starts[axis + 1]):
@@ -137,7 +137,7 @@ def first_chain(t: Table, axis: int, row: int) -> Any:
     return 1e300
 
 
-@compiled()
+@compiled(allocates=False)
 def _goes(t: Table, row: int, c: int) -> Any:
     """Whether an option goes with a chain."""
     last = t.last
@@ -145,7 +145,7 @@ def _goes(t: Table, row: int, c: int) -> Any:
     return t.spans[row, 0] <= i < t.spans[row, 1] and t.spans[row, 2] <= j < t.spans[row, 3]
 
 
-@compiled()
+@compiled(allocates=False)
 def fits(n: Numbers, f: Form, t: Table, s: Walk, at: int, row: int) -> Any:
     """Adds up an option; whether the pads' tiles still fit."""
     for k in range(MONOMIALS):
@@ -190,7 +190,7 @@ def chains_of(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk, score: float) 
             cursor[at] = t.chain_starts[s.order[at]]
 
 
-@compiled()
+@compiled(allocates=False)
 def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
     """Adds up a chain."""
     for k in range(MONOMIALS):
@@ -201,7 +201,8 @@ def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
         s.logs[7 + at, k] += t.chain[c, k]
         s.tiles[7 + at, k] += t.chain[c, OUTER + k]
         s.logs[7 + at, FIRSTS + k] += t.chain[c, OUTER + k]
-    s.logs[7 + at, LEADS : LEADS + 3] += t.chain[c, STARTS]
+    for lead in range(LEADS, LEADS + 3):
+        s.logs[7 + at, lead] += t.chain[c, STARTS]
     if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
         s.logs[7 + at, RISEN] += t.chain[c, f.risen]
     s.chains[axis] = c
@@ -223,14 +224,15 @@ def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
     s.limit[0] = np.log(found)
 
 
-@compiled()
+@compiled(allocates=False)
 def _write(n: Numbers, f: Form, t: Table, s: Walk, leaf: Ints) -> None:
     """Writes the chosen options and chains down, [axis, LEAF]."""
     for axis in range(6):
         row, o, d, e = leaf[axis], s.options[axis], n.first[axis], n.second[axis]
         row[0], row[1] = s.splits[axis, 0], s.splits[axis, 1]
-        row[2 : 2 + WIDTH] = t.ways[o, 0]
-        row[2 + WIDTH : 2 + 2 * WIDTH] = t.ways[o, 1]
+        for column in range(WIDTH):
+            row[2 + column] = t.ways[o, 0, column]
+            row[2 + WIDTH + column] = t.ways[o, 1, column]
         for k in range(f.tensors.size + 1):
             i, j = t.tiles[s.chains[axis], k]
             row[2 + 2 * WIDTH + 2 * k] = n.sizes[d, i]

@@ -22,7 +22,7 @@ ONES = PLACES
 class Ways(NamedTuple):
     """What a dimension may do [way, WIDTH]: `rows`, and of the tile in each column in how many
     `steps` all PEs go through them at least, and how many `tiles` there are; in column ONES those
-    of 1."""
+    of 1, and no steps in column ABOVE."""
 
     rows: Ints
     steps: Ints
@@ -67,30 +67,36 @@ def dimension_ways(n: Numbers, f: Form, d: int) -> Ways:
         places = splits[at, 0] * splits[at, 1]
         if places == before:
             continue
-        before = places
+        before, fewer = places, _fewer(splits, places)
         for row in range(chains.shape[0]):
-            lo, hi = _tiles_above(n, d, splits, places, chains[row, 0])
+            lo, hi = _tiles_above(n, d, places, fewer, chains[row, 0])
             for above in range(lo, hi):
                 if count == found.shape[0]:
                     found = np.concatenate((found, found))
-                found[count, PLACES], found[count, CHUNK:ABOVE] = places, chains[row]
-                found[count, ABOVE] = above
+                found[count, PLACES], found[count, ABOVE] = places, above
+                for column in range(chains.shape[1]):
+                    found[count, CHUNK + column] = chains[row, column]
                 count += 1
-    return _counted(n, d, found[:count])
+    return counted(n, d, found[:count], f.inner_tensors.size)
 
 
 @compiled()
-def _counted(n: Numbers, d: int, found: Ints) -> Ways:
-    """The ways with what their tiles come to."""
+def counted(n: Numbers, d: int, found: Ints, pads: int) -> Ways:
+    """The ways with what their tiles come to, those of so many pads."""
     steps, tiles = np.ones_like(found), np.ones_like(found)
-    for at in range(found.shape[0]):
-        for column in range(WIDTH):
-            tile = 1 if column == ONES else found[at, column]
-            if column == ABOVE:
-                tile = n.sizes[d, tile]
-            steps[at, column] = groups(n, d, found[at], tile)
-            tiles[at, column] = tiles_of(n.bounds[d], tile)
+    _count(n, d, found, pads, steps, tiles)
     return Ways(found, steps, tiles)
+
+
+@compiled(allocates=False)
+def _count(n: Numbers, d: int, found: Ints, pads: int, steps: Ints, tiles: Ints) -> None:
+    bound = n.bounds[d]
+    for at in range(found.shape[0]):
+        steps[at, ONES], tiles[at, ONES] = groups(n, d, found[at], 1), bound
+        tiles[at, ABOVE] = tiles_of(bound, n.sizes[d, found[at, ABOVE]])
+        for column in range(CHUNK, PADS + pads):
+            steps[at, column] = groups(n, d, found[at], found[at, column])
+            tiles[at, column] = tiles_of(bound, found[at, column])
 
 
 @compiled(inline=True)
@@ -111,26 +117,27 @@ def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
     return max(steps, min(least, tiles_of(bound, widest)))
 
 
-@compiled()
-def fewest(splits: Ints, places: int, chunk: int) -> Any:
-    """The least tile above the array that would not do with fewer places along either axis."""
-    least = places * chunk
+@compiled(allocates=False)
+def _fewer(splits: Ints, places: int) -> Any:
+    """The most of such places that are left where either axis has one fewer, of the split of which
+    least are; all but one if there is no such split."""
+    most = places - 1
     for at in range(splits.shape[0]):
         x, y = splits[at]
         if x * y == places:
-            least = min(least, max((x - 1) * y, x * (y - 1)) * chunk + 1)
-    return max(least, chunk)
+            most = min(most, max((x - 1) * y, x * (y - 1)))
+    return most
 
 
-@compiled()
-def _tiles_above(n: Numbers, d: int, splits: Ints, places: int, chunk: int) -> Any:
+@compiled(allocates=False)
+def _tiles_above(n: Numbers, d: int, places: int, fewer: int, chunk: int) -> Any:
     """Numbers of the tiles above the array, from the largest that so many places and tiles of a PE
     cover, to the end.
 
     A nest whose tile would do with fewer places has the option of those: its tiles are sent no
     less often than they would be then.
     """
-    least, lo, hi = fewest(splits, places, chunk), 0, n.counts[d]
+    least, lo, hi = max(fewer * chunk + 1, chunk), 0, n.counts[d]
     while n.sizes[d, lo] > places * chunk:
         lo += 1
     # Tiles are the smallest of their number: the largest of it must keep all places busy.
@@ -139,7 +146,7 @@ def _tiles_above(n: Numbers, d: int, splits: Ints, places: int, chunk: int) -> A
     return lo, hi
 
 
-@compiled()
+@compiled(allocates=False)
 def largest(bound: int, tile: int) -> Any:
     """The largest tile of the same number of tiles."""
     tiles = tiles_of(bound, tile)
@@ -173,7 +180,7 @@ def _chains(n: Numbers, f: Form, d: int) -> Any:
     return found[:count]
 
 
-@compiled()
+@compiled(allocates=False)
 def _falling(code: int, base: int, picks: Ints) -> bool:
     """Reads numbers of sizes off the digits of a code; whether no tile is larger than the one
     before."""
@@ -185,7 +192,7 @@ def _falling(code: int, base: int, picks: Ints) -> bool:
     return True
 
 
-@compiled()
+@compiled(allocates=False)
 def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
     """Whether tiles of one dimension would fit the pads if all others were 1."""
     for j in range(f.inner_tensors.size):
