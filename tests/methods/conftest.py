@@ -54,11 +54,22 @@ def testing(images: tuple[Tensor, Tensor]) -> Data:
     return Data(images=images[0][TRAINING:], labels=images[1][TRAINING:])
 
 
-@pytest.fixture(scope="session")
-def trained_mlp(training: Data) -> nn.Module:
-    torch.manual_seed(0)
+def perceptron(training: Data, seed: int) -> nn.Module:
+    """256-100-50-10 with ReLU, trained."""
+    torch.manual_seed(seed)
     layers = (nn.Linear(256, 100), nn.ReLU(), nn.Linear(100, 50), nn.ReLU(), nn.Linear(50, 10))
     return trained(nn.Sequential(nn.Flatten(), *layers), training, epochs=6, rate=0.05)
+
+
+@pytest.fixture(scope="session")
+def trained_mlp(training: Data) -> nn.Module:
+    return perceptron(training, seed=0)
+
+
+@pytest.fixture(scope="session")
+def mlps(trained_mlp: nn.Module, training: Data) -> list[nn.Module]:
+    """`mlp` and two of other seeds, for means: to be copied, not changed."""
+    return [trained_mlp, *(perceptron(training, seed) for seed in (1, 2))]
 
 
 def convolutional(training: Data, seed: int) -> nn.Module:
@@ -83,7 +94,7 @@ def cnns(trained_cnn: nn.Module, training: Data) -> list[nn.Module]:
 
 @pytest.fixture
 def mlp(trained_mlp: nn.Module) -> nn.Module:
-    """256-100-50-10 with ReLU, trained; a copy of one's own."""
+    """A network of `perceptron`; a copy of one's own."""
     return copy.deepcopy(trained_mlp)
 
 
