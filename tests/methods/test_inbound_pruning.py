@@ -101,6 +101,6 @@ def test_reuse_leaves_less_than_dropping(
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["inbound", "reduce_and_reuse"])
 def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data, mode: str) -> None:
-    config = {"mode": mode, "keep": 0.7, "fit": {"epochs": 2.0, "learning_rate": 0.02}}
+    config = {"mode": mode, "keep": 0.7, "fit": {"epochs": 2.0, "learning_rate": 0.05}}
     found = compress(cnn, uniform(("inbound_pruning", config), keep=["9"]), data=training)
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01
