@@ -68,8 +68,9 @@ def test_beats_as_many_random_masks(cnn: nn.Module, training: Data) -> None:
 
     Four particles need a low temperature: a higher one hardly tells them apart.
     """
-    searched = {"particles": 4, "generations": 15, "temperature": 0.02}
-    steps = (("particle_filter_pruning", searched), ("random_mask_pruning", {"draws": 64}))
+    searched: dict[str, float] = {"particles": 4, "generations": 15, "temperature": 0.02}
+    drawn: dict[str, float] = {"draws": 64}
+    steps = (("particle_filter_pruning", searched), ("random_mask_pruning", drawn))
     found = [0.0, 0.0]
     for seed in range(4):
         common = {"images": 300, "fit": {"epochs": 0}, "seed": seed}
