@@ -79,14 +79,14 @@ def test_lenet_300_100() -> None:
     """Published: 40 x without loss, on digits; clothes are harder."""
     some = fashion_mnist.load(limit=10000)
     images = some.images[:, :, 2:30, 2:30]  # without their margins
-    training = Data(images=images[:8000], labels=some.labels[:8000])
-    testing = Data(images=images[8000:], labels=some.labels[8000:])
+    training = Data(images=images[:6000], labels=some.labels[:6000])
+    testing = Data(images=images[6000:], labels=some.labels[6000:])
     assert training.labels is not None
     torch.manual_seed(0)
     layers = (nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
     model = nn.Sequential(nn.Flatten(), *layers)
     fit(model, training.images, training.labels, Fit(epochs=6, learning_rate=0.05))
-    settings = {"linear_keep": 0.08, "pruning_fit": {"epochs": 4, "learning_rate": 0.05}}
+    settings = {"linear_keep": 0.08, "pruning_fit": {"epochs": 6, "learning_rate": 0.05}}
     compressed = compress(model, uniform(("deep_compression", settings)), data=training)
     ratio = dense_bytes(model) / weight_bytes(compressed)
     found = accuracy(compressed, testing)

@@ -122,6 +122,7 @@ def test_each_width_is_chosen_by_itself(cnn: nn.Module, training: Data) -> None:
 @pytest.mark.slow
 def test_learns(mlp: nn.Module, training: Data, testing: Data) -> None:
     """W2 A2 G8 within two points; the catalogue's W1 A2 is 3 points below float on this network."""
-    method = ("dorefa_net", {"weight_bits": 2, "activation_bits": 2, "gradient_bits": 8})
-    found = compress(mlp, uniform(method), data=training)
+    fit = {"epochs": 6, "learning_rate": 0.05, "weight_decay": 0}
+    bits = {"weight_bits": 2, "activation_bits": 2, "gradient_bits": 8}
+    found = compress(mlp, uniform(("dorefa_net", bits | {"fit": fit})), data=training)
     assert accuracy(found, testing) > accuracy(mlp, testing) - 0.02

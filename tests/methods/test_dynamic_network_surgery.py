@@ -85,15 +85,20 @@ def test_weights_come_back(mlp: nn.Module, training: Data) -> None:
 
 @pytest.mark.slow
 def test_beats_one_shot_magnitudes_at_equal_density(
-    mlp: nn.Module, training: Data, testing: Data
+    mlps: list[nn.Module], training: Data, testing: Data
 ) -> None:
+    """The mean of three networks."""
     fitted = RATE | {"epochs": 8}
     plan = uniform(("dynamic_network_surgery", {"crate": 2.0, "fit": fitted}))
-    operated = compress(mlp, plan, data=training)
-    share = density(targets(operated, ["1", "3", "5"]))
-    assert share < 0.12
-    wanted = {"sparsity": 1 - share, "rounds": 1, "fit": fitted}
-    pruned = compress(mlp, uniform(("magnitude_pruning", wanted)), data=training)
-    print(f"surgery {accuracy(operated, testing)}, magnitudes {accuracy(pruned, testing)}, {share}")
-    assert accuracy(operated, testing) >= accuracy(pruned, testing)
-    assert accuracy(operated, testing) > accuracy(mlp, testing) - 0.01
+    found = []
+    for mlp in mlps:
+        operated = compress(mlp, plan, data=training)
+        share = density(targets(operated, ["1", "3", "5"]))
+        assert share < 0.12
+        wanted = {"sparsity": 1 - share, "rounds": 1, "fit": fitted}
+        pruned = compress(mlp, uniform(("magnitude_pruning", wanted)), data=training)
+        found.append([accuracy(one, testing) for one in (mlp, operated, pruned)])
+    before, surgery, magnitudes = torch.tensor(found).mean(0).tolist()
+    print(f"float {before}, surgery {surgery}, magnitudes {magnitudes}")
+    assert surgery >= magnitudes
+    assert surgery > before - 0.01

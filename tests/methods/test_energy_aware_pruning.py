@@ -157,7 +157,7 @@ def test_draws_less_than_magnitude_at_equal_loss(
 
 @pytest.mark.slow
 def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data) -> None:
-    config = {"keep": 0.4, "fit": {"epochs": 4.0, "learning_rate": 0.02}}
+    config = {"keep": 0.4, "fit": {"epochs": 4.0, "learning_rate": 0.05}}
     found = compress(cnn, uniform(("energy_aware_pruning", config)), data=training)
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01
 

@@ -61,5 +61,5 @@ def test_half_the_places_lose_less_than_a_point(
     cnn: nn.Module, training: Data, testing: Data
 ) -> None:
     rate = {"learning_rate": 0.05}
-    found = damaged(cnn, training, train=rate | {"epochs": 0.5}, fit=rate | {"epochs": 1.5})
+    found = damaged(cnn, training, train=rate | {"epochs": 0.5}, fit=rate | {"epochs": 3})
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01

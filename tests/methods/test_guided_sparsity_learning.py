@@ -73,8 +73,8 @@ def test_the_crossing_is_that_of_a_sweep(training: Data) -> None:
 def test_costs_no_more_than_without_guidance(cnn: nn.Module, training: Data, testing: Data) -> None:
     """Each layer on the better of two machines, at accuracies less than a point apart."""
     fit = {"train": {"epochs": 2, "learning_rate": 0.05}, "rounds": 2}
-    fit["fit"] = {"epochs": 2, "learning_rate": 0.05}
-    led = guided(cnn, training, **fit, strength=4.5e-3)
+    fit["fit"] = {"epochs": 4, "learning_rate": 0.05}
+    led = guided(cnn, training, **fit, strength=5e-3)
     limits = dict.fromkeys(LAYERS, 1.0)
     free = guided(cnn, training, **fit, strength=4e-3, break_even=limits)
     sparse, dense = load_machine("zero_skipping"), load_machine("eyeriss_v1_int8")

@@ -89,7 +89,7 @@ def test_stores_the_values_alone(mlp: nn.Module, training: Data, testing: Data) 
 def test_better_than_a_small_network_of_equal_memory(training: Data, testing: Data) -> None:
     """Table 1: at 1/16 of the weights, against as many weights stored."""
     assert training.labels is not None
-    settings = Fit(epochs=20, learning_rate=0.05)
+    settings = Fit(epochs=10, learning_rate=0.05)
     torch.manual_seed(0)
     wide = nn.Sequential(nn.Flatten(), nn.Linear(256, 400), nn.ReLU(), nn.Linear(400, 10))
     small = nn.Sequential(nn.Flatten(), nn.Linear(256, 25), nn.ReLU(), nn.Linear(25, 10))

@@ -74,8 +74,12 @@ def test_what_others_say_is_reconstructed_exactly(cnn: nn.Module, training: Data
     assert torch.allclose(smaller(images), cnn(images), rtol=1e-3, atol=1e-3)
 
 
-def test_reuse_leaves_less_than_dropping(cnn: nn.Module, training: Data, testing: Data) -> None:
-    """The residual of least squares is at most that of no reconstruction."""
+def test_reuse_leaves_less_than_dropping(
+    cnns: list[nn.Module], training: Data, testing: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The residual of least squares is at most that of no reconstruction; so in the network, in the
+    mean of three.
+    """
     draw = torch.Generator().manual_seed(0)
     values = (
         torch.randn(500, 6, generator=draw).double() @ torch.randn(6, 9, generator=draw).double()
@@ -87,14 +91,16 @@ def test_reuse_leaves_less_than_dropping(cnn: nn.Module, training: Data, testing
     wanted, *_ = np.linalg.lstsq(values[:, keep].numpy(), values[:, ~keep].numpy(), rcond=None)
     assert np.allclose(shares[keep][:, ~keep], wanted, atol=1e-8)
     assert left < plain
-    reused = compress(cnn, uniform(("inbound_pruning", REUSE), keep=["9"]), data=training)
-    dropped = compress(cnn, uniform("l1_filter_pruning", keep=["9"]))
-    assert accuracy(reused, testing) > accuracy(dropped, testing)
+    plan = uniform(("inbound_pruning", REUSE), keep=["9"])
+    reused = [accuracy(compress(one, plan, data=training), testing) for one in cnns]
+    monkeypatch.setattr(inbound_pruning, "reconstruction", lambda _, keep: keep.double().diag())
+    dropped = [accuracy(compress(one, plan, data=training), testing) for one in cnns]
+    assert sum(reused) > sum(dropped)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["inbound", "reduce_and_reuse"])
 def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data, mode: str) -> None:
-    config = {"mode": mode, "keep": 0.7, "fit": {"epochs": 2.0, "learning_rate": 0.02}}
+    config = {"mode": mode, "keep": 0.7, "fit": {"epochs": 2.0, "learning_rate": 0.05}}
     found = compress(cnn, uniform(("inbound_pruning", config), keep=["9"]), data=training)
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01

@@ -75,7 +75,7 @@ def test_places_do_not_grow_with_filters(cnn: nn.Module, training: Data) -> None
 def test_free_offsets_keep_more_weight_and_accuracy_returns(
     cnn: nn.Module, training: Data, testing: Data
 ) -> None:
-    fit = {"epochs": 2, "learning_rate": 0.05}
+    fit = {"epochs": 4, "learning_rate": 0.05}
     free = strided(cnn, training, same=False, stride=2, fit=fit)
     assert accuracy(free, testing) > accuracy(cnn, testing) - 0.01
 

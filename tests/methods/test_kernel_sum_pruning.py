@@ -39,6 +39,6 @@ def test_connections_take_a_bit_each(cnn: nn.Module, training: Data) -> None:
 def test_half_the_kernels_lose_less_than_a_point(
     cnn: nn.Module, training: Data, testing: Data
 ) -> None:
-    fit = {"epochs": 1, "learning_rate": 0.05}
+    fit = {"epochs": 2, "learning_rate": 0.05}
     pruned = compress(cnn, plan(cnn, sparsity=0.5, fit=fit), data=training)
     assert accuracy(pruned, testing) > accuracy(cnn, testing) - 0.01

@@ -50,11 +50,8 @@ def discriminant_accuracy(train: Tensor, truth: Tensor, test: Tensor, wanted: Te
     return float(((tests @ found).argmax(1) == wanted).double().mean())
 
 
-def test_the_best_tell_classes_apart(cnn: nn.Module, training: Data, testing: Data) -> None:
-    """Top k beat bottom k and the mean of random k, for a linear classifier of the features."""
-    few = training.first(2000)
-    assert few.labels is not None
-    assert testing.labels is not None
+def scores(cnn: nn.Module, few: Data, testing: Data) -> tuple[float, float, float]:
+    """Of the best six maps, of forty draws of six, and of the worst six."""
     maps, tests = features(cnn, few), features(cnn, testing)
     order = torch.argsort(lda_pruning.ratios({"6": maps}, few)["6"], descending=True)
 
@@ -64,9 +61,17 @@ def test_the_best_tell_classes_apart(cnn: nn.Module, training: Data, testing: Da
         parts = maps.means[:, chosen], few.labels, tests.means[:, chosen], testing.labels
         return discriminant_accuracy(*parts)
 
-    draws = [torch.randperm(16, generator=torch.Generator().manual_seed(n)) for n in range(10)]
-    by_chance = sum(score(drawn[:6]) for drawn in draws) / 10
-    assert score(order[:6]) > by_chance > score(order[-6:])
+    draws = [torch.randperm(16, generator=torch.Generator().manual_seed(n)) for n in range(40)]
+    by_chance = sum(score(drawn[:6]) for drawn in draws) / 40
+    return score(order[:6]), by_chance, score(order[-6:])
+
+
+def test_the_best_tell_classes_apart(cnns: list[nn.Module], training: Data, testing: Data) -> None:
+    """Top k beat bottom k and the mean of random k, for a linear classifier of the features; the
+    mean of three networks.
+    """
+    found = torch.tensor([scores(one, training.first(2000), testing) for one in cnns]).mean(0)
+    assert found[0] > found[1] > found[2]
 
 
 def test_traces_back_what_feeds_the_kept(cnn: nn.Module, training: Data) -> None:
@@ -89,7 +94,7 @@ def test_traces_back_what_feeds_the_kept(cnn: nn.Module, training: Data) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("trace", [True, False])
 def test_retraining_recovers(cnn: nn.Module, training: Data, testing: Data, trace: bool) -> None:
-    fit = {"epochs": 4.0, "learning_rate": 0.02}
+    fit = {"epochs": 4.0, "learning_rate": 0.05}
     config = {"keep": 0.75, "trace": trace, "fit": fit}
     smaller = compress(cnn, uniform(("lda_pruning", config), keep=["9"]), data=training)
     assert accuracy(smaller, testing) > accuracy(cnn, testing) - 0.01

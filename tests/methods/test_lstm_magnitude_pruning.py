@@ -77,7 +77,7 @@ def test_names_an_lstm_with_bad_weights() -> None:
 
 @pytest.mark.slow
 def test_loses_less_than_a_twentieth_at_85_percent(training: Data, testing: Data) -> None:
-    model = trained(rows(48), training, epochs=8, rate=0.1)
+    model = trained(rows(48), training, epochs=5, rate=0.1)
     settings = {"sparsity": 0.85, "fit": {"epochs": 2, "learning_rate": 0.1}}
     pruned = compress(model, uniform(("lstm_magnitude_pruning", settings)), data=training)
     print(accuracy(model, testing), accuracy(pruned, testing))

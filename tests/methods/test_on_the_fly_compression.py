@@ -27,8 +27,9 @@ def test_signs_cost_less_the_stronger_the_pull(
     mlp: nn.Module, training: Data, testing: Data
 ) -> None:
     found = []
+    fit = {"epochs": 12, "learning_rate": 0.05, "momentum": 0.95}
     for pull in (0.0, 0.1):
-        plan = uniform(("on_the_fly_compression", {"pull": pull}))
+        plan = uniform(("on_the_fly_compression", {"pull": pull, "fit": fit}))
         compressed = compress(mlp, plan, data=training)
         found.append(accuracy(compressed, testing))
     code = code_of(compressed.get_submodule("1"))

@@ -95,13 +95,17 @@ def test_names_a_layer_that_is_too_large(mlp: nn.Module, training: Data) -> None
 
 
 def test_convolutions_lose_half_their_weights_without_training(
-    cnn: nn.Module, training: Data, testing: Data
+    cnns: list[nn.Module], training: Data, testing: Data
 ) -> None:
-    """And less loss than Optimal Brain Damage, which moves nothing, causes."""
-    cut = compress(
-        cnn, uniform(("optimal_brain_surgeon", {"sparsity": 0.5, "images": 64})), data=training
-    )
+    """And less loss than Optimal Brain Damage, which moves nothing, causes; less than a point in
+    the mean of three networks.
+    """
     once = {"sparsity": 0.5, "rounds": 1, "fit": {"epochs": 0}}
-    damaged = compress(cnn, uniform(("optimal_brain_damage", once)), data=training)
-    assert accuracy(cut, testing) > accuracy(cnn, testing) - 0.01
-    assert cross_entropy(cut, testing) < cross_entropy(damaged, testing)
+    lost = 0.0
+    for one in cnns:
+        surgeon = uniform(("optimal_brain_surgeon", {"sparsity": 0.5, "images": 64}))
+        cut = compress(one, surgeon, data=training)
+        damaged = compress(one, uniform(("optimal_brain_damage", once)), data=training)
+        lost += (accuracy(one, testing) - accuracy(cut, testing)) / len(cnns)
+        assert cross_entropy(cut, testing) < cross_entropy(damaged, testing)
+    assert lost < 0.01

@@ -64,16 +64,20 @@ def test_errors_never_rise_and_the_best_mask_is_found() -> None:
 
 @pytest.mark.slow
 def test_beats_as_many_random_masks(cnn: nn.Module, training: Data) -> None:
-    """On the images that judge, at 64 masks each; the mean of three seeds."""
-    searched = {"particles": 4, "generations": 15}
-    steps = (("particle_filter_pruning", searched), ("random_mask_pruning", {"draws": 64}))
+    """On the images that judge, at 64 masks each; the mean of four seeds.
+
+    Four particles need a low temperature: a higher one hardly tells them apart.
+    """
+    searched: dict[str, float] = {"particles": 4, "generations": 15, "temperature": 0.02}
+    drawn: dict[str, float] = {"draws": 64}
+    steps = (("particle_filter_pruning", searched), ("random_mask_pruning", drawn))
     found = [0.0, 0.0]
-    for seed in range(3):
+    for seed in range(4):
         common = {"images": 300, "fit": {"epochs": 0}, "seed": seed}
         judging = held_out(training, 300, seed=seed)[1]
         for which, (method, settings) in enumerate(steps):
             plan = uniform((method, settings | common), keep=["9"])
-            found[which] += misclassified(compress(cnn, plan, data=training), judging) / 3
+            found[which] += misclassified(compress(cnn, plan, data=training), judging) / 4
     assert found[0] < found[1]
 
 

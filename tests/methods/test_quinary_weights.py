@@ -41,7 +41,7 @@ def test_error_is_less_than_a_ternary_one() -> None:
 
 
 def test_loses_less_than_ternary_weights(cnn: nn.Module, training: Data, testing: Data) -> None:
-    settings = {"fit": {"learning_rate": 0.05}}
+    settings = {"fit": {"epochs": 3, "learning_rate": 0.05}}
     five = compress(cnn, uniform(("quinary_weights", settings)), data=training)
     three = compress(cnn, uniform(("ternary_weight_networks", settings)), data=training)
     layer = five.get_submodule("3")

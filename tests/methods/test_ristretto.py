@@ -1,7 +1,8 @@
 """Gysel, Motamedi and Ghiasi, arXiv:1604.03168; Gysel, arXiv:1605.06402.
 
 The catalogue has fine-tuning recover half of the loss at four bits. Here four bits lose half a
-point, of which little can be had back, so the test has three.
+point, of which little can be had back, so the test has three. Rounding at random is then rough, and
+takes more and smaller steps.
 """
 
 import copy
@@ -125,15 +126,21 @@ def test_shadow_weights_move_though_rounding_would_hide_it(cnn: nn.Module, train
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
+@pytest.mark.parametrize(("rounding", "epochs"), [("stochastic", 3), ("nearest", 2)])
 def test_fine_tuning_recovers_half_of_the_loss(
-    cnn: nn.Module, training: Data, testing: Data, rounding: str
+    cnns: list[nn.Module], training: Data, testing: Data, rounding: str, epochs: int
 ) -> None:
-    """Weights and activations of three bits."""
-    before, found = accuracy(cnn, testing), []
-    for epochs in (0, 4):
-        fit = {"epochs": epochs, "learning_rate": 0.05, "weight_decay": 0}
-        settings = {"widths": [3], "rounding": rounding, "fit": fit}
-        tuned = compress(cnn, uniform(("ristretto", settings)), data=training)
-        found.append(accuracy(tuned, testing))
-    assert before - found[1] <= (before - found[0]) / 2
+    """Weights and activations of three bits; the mean of three networks, which lose 15 to 26 points
+    at first.
+    """
+
+    def mean(networks: list[nn.Module]) -> float:
+        return sum(accuracy(one, testing) for one in networks) / len(networks)
+
+    def quantised(epochs: int) -> list[nn.Module]:
+        fit = {"epochs": epochs, "batch": 64, "learning_rate": 0.05, "weight_decay": 0}
+        plan = uniform(("ristretto", {"widths": [3], "rounding": rounding, "fit": fit}))
+        return [compress(one, plan, data=training) for one in cnns]
+
+    before, direct, tuned = mean(cnns), mean(quantised(0)), mean(quantised(epochs))
+    assert before - tuned <= (before - direct) / 2

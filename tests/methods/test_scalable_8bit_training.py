@@ -124,5 +124,5 @@ def test_range_norms_are_on_while_it_trains(
 
 
 def test_loses_less_than_a_point(cnn: nn.Module, training: Data, testing: Data) -> None:
-    found = compress(cnn, uniform((METHOD, {"fit": {"epochs": 0.5}})), data=training)
+    found = compress(cnn, uniform((METHOD, {"fit": {"learning_rate": 0.05}})), data=training)
     assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01

@@ -37,9 +37,14 @@ def test_index_bits_fall_with_the_size_of_a_group(cnn: nn.Module, training: Data
         assert code.bits() == weights // size + 32 * weights // 2
 
 
-def test_finer_is_better_before_retraining(cnn: nn.Module, training: Data, testing: Data) -> None:
-    """0-D >= 1-D >= 2-D >= 3-D."""
-    found = [accuracy(pruned(cnn, training, unit, 0.4), testing) for unit in UNITS]
+def test_finer_is_better_before_retraining(
+    cnns: list[nn.Module], training: Data, testing: Data
+) -> None:
+    """0-D >= 1-D >= 2-D >= 3-D; the mean of three networks."""
+    found = [
+        sum(accuracy(pruned(one, training, unit, 0.5), testing) for one in cnns) / len(cnns)
+        for unit in UNITS
+    ]
     assert found == sorted(found, reverse=True)
 
 
@@ -58,7 +63,7 @@ def test_coarse_zeros_cost_fewer_bits_than_fine_ones(cnn: nn.Module, training: D
 
 @pytest.mark.slow
 def test_kernels_lose_less_than_a_point(cnn: nn.Module, training: Data, testing: Data) -> None:
-    fit = {"epochs": 1, "learning_rate": 0.05}
+    fit = {"epochs": 2, "learning_rate": 0.05}
     for unit in UNITS[1:3]:
         found = pruned(cnn, training, unit, 0.6, rounds=3, fit=fit)
         assert accuracy(found, testing) > accuracy(cnn, testing) - 0.01

@@ -45,9 +45,9 @@ def test_l2_alone_makes_no_zeros(mlp: nn.Module, training: Data) -> None:
 def test_loses_less_than_a_point_at_80_percent(
     norm: str, mlp: nn.Module, training: Data, testing: Data
 ) -> None:
-    fit = {"epochs": 2, "learning_rate": 0.05}
+    fit = {"epochs": 6, "learning_rate": 0.05}
     found = regularised(
-        mlp, training, norm=norm, strength=1e-3, sparsity=0.8, train=TRAIN | {"epochs": 3}, fit=fit
+        mlp, training, norm=norm, strength=1e-3, sparsity=0.8, train=TRAIN | {"epochs": 4}, fit=fit
     )
     assert share(found) == pytest.approx(0.2)
     assert accuracy(found, testing) > accuracy(mlp, testing) - 0.01

@@ -89,7 +89,7 @@ def test_what_a_map_costs_changes_which_go(cnn: nn.Module, training: Data) -> No
 
 @pytest.mark.slow
 def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data) -> None:
-    fit = {"epochs": 1.0, "learning_rate": 0.02}
+    fit = {"epochs": 2.0, "learning_rate": 0.05}
     plan = uniform(("taylor_pruning", {"keep": 0.7, "fit": fit}), keep=[HEAD])
     smaller = compress(cnn, plan, data=training)
     assert accuracy(smaller, testing) > accuracy(cnn, testing) - 0.01

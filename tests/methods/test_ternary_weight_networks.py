@@ -49,7 +49,7 @@ def test_projects_onto_itself(scope: str) -> None:
 
 
 def test_trains_to_within_three_points(cnn: nn.Module, training: Data, testing: Data) -> None:
-    plan = uniform(("ternary_weight_networks", {"fit": {"learning_rate": 0.05}}))
+    plan = uniform(("ternary_weight_networks", {"fit": {"epochs": 3, "learning_rate": 0.05}}))
     compressed = compress(cnn, plan, data=training)
     for path in ("0", "3", "6", "9"):
         layer = compressed.get_submodule(path)

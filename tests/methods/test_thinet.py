@@ -86,6 +86,6 @@ def test_the_network_keeps_more_than_by_norms(
 
 @pytest.mark.slow
 def test_fine_tuning_recovers(cnn: nn.Module, training: Data, testing: Data) -> None:
-    between = {"epochs": 1.0, "learning_rate": 0.02}
+    between = {"epochs": 1.0, "learning_rate": 0.05}
     plan = uniform(("thinet", {"keep": 0.7, "between": between, "fit": between}), keep=["9"])
     assert accuracy(compress(cnn, plan, data=training), testing) > accuracy(cnn, testing) - 0.01

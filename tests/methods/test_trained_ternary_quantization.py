@@ -38,7 +38,7 @@ def test_gradients_are_the_published_ones() -> None:
 
 
 def test_scales_of_the_signs_part(cnn: nn.Module, training: Data, testing: Data) -> None:
-    plan = uniform(("trained_ternary_quantization", {"fit": {"learning_rate": 0.05}}))
+    plan = uniform(("trained_ternary_quantization", {"fit": {"epochs": 3, "learning_rate": 0.05}}))
     compressed = compress(cnn, plan, data=training)
     for path in ("0", "3", "6", "9"):
         layer = compressed.get_submodule(path)
