@@ -29,7 +29,9 @@ def compiled(
     """A decorator: compiles a function, once for all processes. `inline`: into those that call it.
     `allocates`: whether it makes arrays; one that does not, or that is `inline`, need not count who
     refers to those that it is given, which takes longer than most of what these do.
-    `zero_division`: whether dividing by zero raises."""
+    `zero_division`: whether dividing by zero raises. What is `inline`, or has a name that begins
+    with an underscore, is for compiled code alone: to be called from elsewhere takes a third of the
+    time that it takes to compile."""
     error_model: Literal["python", "numpy"] = "python" if zero_division else "numpy"
     config: Any = numba.config
 

@@ -105,7 +105,7 @@ def _add(
     order = np.argsort(filter_group, kind="stable")
     starts = np.searchsorted(filter_group[order], np.arange(filter_groups.shape[1]))
     counts = np.add.reduceat(kept[:, order], starts, axis=1, dtype=np.min_scalar_type(order.size))
-    _count(
+    count_lanes(
         field,
         counts,
         taps.sums,
@@ -169,7 +169,7 @@ def _sized(layer: Layer, tensor: str, mask: Mask | None) -> Mask:
 
 
 @compiled()
-def _count(
+def count_lanes(
     field: Mask,
     kept: NDArray[Any],
     tap_sums: Integers,

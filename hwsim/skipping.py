@@ -184,11 +184,11 @@ def queue_cycles(work: Integers, *, depth: int) -> int:
     """
     if depth < 1:
         raise InputError(f"depth = {depth}: must be at least 1")
-    return int(_queue_cycles(np.maximum(work, 1), depth))
+    return int(behind_queues(np.maximum(work, 1), depth))
 
 
 @compiled()
-def _queue_cycles(work: Integers, depth: int) -> Any:
+def behind_queues(work: Integers, depth: int) -> Any:
     steps, lanes = work.shape
     free = np.zeros(lanes, np.int64)
     taken = np.full((depth, lanes), -1)

@@ -30,7 +30,6 @@ ROUNDING = 1e-9
 ABOVE, NEXT, BOTH = 0.5, 0.3, 0.5
 
 
-@compiled()
 def anneal(
     n: Numbers,
     f: Form,
@@ -42,20 +41,22 @@ def anneal(
     seed: int,
 ) -> None:
     """Tries so many moves, and leaves the lowest nest that fits in `a`, if any does."""
-    np.random.seed(seed)
     score_all(n, f, options, a.weights, scratch)
     t = terms(n, f, goal, a.weights, 0.0)
     c = choices_of(n, t, options, scratch)
     best = state(t.columns.size)
-    a.value[0] = np.exp(_walked(n, f, goal, t, c, moves, best))
+    a.value[0] = np.exp(walked(n, f, goal, t, c, moves, best, seed))
     if a.value[0] < np.inf:
         write(n, f, options, c, best, a.leaf)
 
 
 @compiled()
-def _walked(n: Numbers, f: Form, goal: Goal, t: Terms, c: Choices, moves: int, best: State) -> Any:
+def walked(
+    n: Numbers, f: Form, goal: Goal, t: Terms, c: Choices, moves: int, best: State, seed: int
+) -> Any:
     """The logarithm of the lowest value that is found, infinite if nothing fits, and into `best`
     the nest that has it."""
+    np.random.seed(seed)
     size = t.columns.size
     now, new = state(size), state(size)
     for axis in range(6):

@@ -52,7 +52,6 @@ def chosen(o: Options, keep: Ints) -> Options:
     )
 
 
-@compiled()
 def narrowed(
     n: Numbers,
     f: Form,
@@ -64,22 +63,16 @@ def narrowed(
     """Those of the options that a nest below `limit` may have, and that may fit with some of every
     other axis; perhaps none."""
     slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
-    least = np.zeros((6, USES))
-    for axis in range(6):
-        least[axis] = _least_uses(options[axis])
-    rest, most = least.sum(axis=0) - least, _most_uses(n, f, least.sum(axis=0))
-    return (
-        _near(options[0], scratch[0].scores, slack, most - rest[0]),
-        _near(options[1], scratch[1].scores, slack, most - rest[1]),
-        _near(options[2], scratch[2].scores, slack, most - rest[2]),
-        _near(options[3], scratch[3].scores, slack, most - rest[3]),
-        _near(options[4], scratch[4].scores, slack, most - rest[4]),
-        _near(options[5], scratch[5].scores, slack, most - rest[5]),
+    least = np.array([least_uses(own) for own in options])
+    rest, most = least.sum(axis=0) - least, most_uses(n, f, least.sum(axis=0))
+    return tuple(
+        near_best(own, room.scores, slack, most - others)
+        for own, room, others in zip(options, scratch, rest, strict=True)
     )
 
 
 @compiled()
-def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
+def near_best(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
     """The options of an axis that are within `slack` of the best and use no more than `most`."""
     own = scores[: o.key.size]
     keep = own <= own.min() + slack
@@ -93,7 +86,7 @@ def _near(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
 
 
 @compiled()
-def _least_uses(o: Options) -> Floats:
+def least_uses(o: Options) -> Floats:
     """Logarithms of the least that options use of each pad and of the array [USES]."""
     found = np.full(USES, BIG)
     found[:X] = 0.0
@@ -108,7 +101,7 @@ def _least_uses(o: Options) -> Floats:
 
 
 @compiled()
-def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
+def most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
     """Logarithms of what there is of each pad, beside the least of others in the same memory, and
     of the array [USES]."""
     found = np.full(USES, BIG)
@@ -125,35 +118,36 @@ def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
     return found
 
 
-@compiled()
 def cuts(
     n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
-) -> Any:
+) -> tuple[Ints, Floats]:
     """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
     first, of those that leave something on both sides; if there are none of these, the best option
     against the others; nothing where every axis has one option."""
     score_all(n, f, options, a.weights, scratch)
     weights = np.zeros((6, PLACES + 1))
+    weigh(f, a, weights)
+    where, logs = list[tuple[int, int]](), list[float]()
+    for code in np.argsort(-weights.ravel(), kind="stable"):
+        axis, c = divmod(int(code), PLACES + 1)
+        if weights[axis, c] <= ROUNDING:
+            break
+        at = float(a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0))
+        if all(sides(f, options[axis], scratch[axis], c, at)):
+            where.append((axis, c))
+            logs.append(at)
+    sizes = [own.key.size for own in options]
+    if not where and max(sizes) > 1:
+        where, logs = [(int(np.argmax(sizes)), BEST)], [0.0]
+    return np.array(where, np.int64).reshape(-1, 2), np.array(logs)
+
+
+@compiled(allocates=False)
+def weigh(f: Form, a: Ascent, weights: Floats) -> None:
+    """Fills in how much each axis wavers in each column."""
     for axis in range(6):
         for c in range(PLACES + 1):
             weights[axis, c] = _weight(f, axis, c, a)
-    where, logs, count = np.zeros((weights.size, 2), np.int64), np.zeros(weights.size), 0
-    for code in np.argsort(-weights.ravel(), kind="mergesort"):
-        axis, c = code // (PLACES + 1), code % (PLACES + 1)
-        if weights[axis, c] <= ROUNDING:
-            break
-        at = a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0)
-        low, high = _sides(f, options[axis], scratch[axis], c, at)
-        if low and high:
-            where[count, 0], where[count, 1], logs[count] = axis, c, at
-            count += 1
-    if count == 0:
-        where[0, 1] = BEST
-        for axis in range(6):
-            if options[axis].key.size > options[where[0, 0]].key.size:
-                where[0, 0] = axis
-        count = 1 if options[where[0, 0]].key.size > 1 else 0
-    return where[:count], logs[:count]
 
 
 @compiled(allocates=False)
@@ -203,7 +197,7 @@ def _row(o: Options, own: Scratch, c: int) -> Any:
 
 
 @compiled()
-def _sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
+def sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
     """Whether there is anything on either side of a cut."""
     low = high = False
     if _is_above(c):

@@ -54,7 +54,6 @@ class Table(NamedTuple):
     last: int
 
 
-@compiled()
 def near(
     n: Numbers,
     f: Form,
@@ -65,11 +64,12 @@ def near(
 ) -> Table:
     """The table of options and chains that nests below `limit` may have."""
     slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
-    return _table(n, f, options, a.weights, scratch, slack)
+    found: Table = table(n, f, options, a.weights, scratch, slack)
+    return found
 
 
 @compiled()
-def _table(
+def table(
     n: Numbers,
     f: Form,
     options: tuple[Options, ...],

@@ -49,35 +49,28 @@ class State(NamedTuple):
     taken: Floats
 
 
-@compiled()
 def choices_of(
     n: Numbers, t: Terms, options: tuple[Options, ...], scratch: tuple[Scratch, ...]
 ) -> Choices:
     """What every axis may be, options by their scores."""
-    starts, rows = np.zeros(7, np.int64), 0
-    first, splits, most0, most1 = np.zeros(6, np.int64), 0, 1, 1
-    for axis in range(6):
-        o = options[axis]
-        starts[axis], first[axis] = rows, splits
-        rows, splits = rows + min(o.key.size, RANKED), splits + o.split_counts.sum()
-        most0, most1 = max(most0, o.barred.shape[1]), max(most1, o.barred.shape[2])
-    starts[6] = rows
+    starts = np.cumsum([0, *(min(o.key.size, RANKED) for o in options)])
+    first = np.cumsum([0, *(o.split_counts.sum() for o in options)])
+    rows, most = int(starts[-1]), tuple(max(o.barred.shape[k] for o in options) for k in (1, 2))
     c = Choices(
         starts,
         np.empty(rows, np.int64),
         np.zeros((rows, t.columns.size)),
         np.empty((rows, 2), np.int64),
         np.empty((rows, 2), np.int64),
-        np.empty((splits, 2)),
-        np.zeros((6, 3, most0, most1)),
-        np.zeros((6, 3, most0, most1)),
-        np.zeros((6, most0, most1)),
-        np.zeros((6, 2, max(most0, most1)), np.bool_),
+        np.empty((int(first[-1]), 2)),
+        np.zeros((6, 3, *most)),
+        np.zeros((6, 3, *most)),
+        np.zeros((6, *most)),
+        np.zeros((6, 2, max(most)), np.bool_),
     )
-    for axis in range(6):
-        o, own = options[axis], scratch[axis]
-        ranked = np.argsort(own.scores[: o.key.size], kind="mergesort")
-        _enter_options(n, t, o, ranked, starts[axis], first[axis], c)
+    for axis, (o, own) in enumerate(zip(options, scratch, strict=True)):
+        ranked = np.argsort(own.scores[: o.key.size], kind="stable")[:RANKED]
+        enter_options(n, t, o, ranked, starts[axis], first[axis], c)
         i, j = o.barred.shape[1:]
         c.times[axis, :, :i, :j], c.shares[axis, :, :i, :j] = own.times, own.shares
         c.counts[axis, :i, :j] = own.counts
@@ -86,7 +79,7 @@ def choices_of(
 
 
 @compiled()
-def _enter_options(
+def enter_options(
     n: Numbers, t: Terms, o: Options, ranked: Ints, start: int, first: int, c: Choices
 ) -> None:
     """Writes down the first of the ranked options of an axis."""
@@ -97,7 +90,7 @@ def _enter_options(
             c.places[first, 0] = n.logs[o.splits[at, k, 0]]
             c.places[first, 1] = n.logs[o.splits[at, k, 1]]
             first += 1
-    for row in range(min(ranked.size, RANKED)):
+    for row in range(ranked.size):
         pick, to = ranked[row], start + row
         c.number[to], c.key[to] = pick, o.keys[o.key[pick]]
         c.splits[to, 0] = begin[o.spread[pick]]
@@ -199,19 +192,15 @@ def _visits(f: Form, c: Choices, axis: int, k: int, s: State) -> Any:
     return found
 
 
-@compiled(allocates=False)
 def write(
     n: Numbers, f: Form, options: tuple[Options, ...], c: Choices, s: State, leaf: Ints
 ) -> None:
     """Writes a nest down."""
-    for axis in range(6):
-        o, row = options[axis], leaf[axis]
-        d, e = n.first[axis], n.second[axis]
-        pick = c.number[s.row[axis]]
-        row[0], row[1] = o.splits[o.spread[pick], s.split[axis] - c.splits[s.row[axis], 0]]
-        way = o.ways[o.number[pick]]
-        for column in range(WIDTH):
-            row[2 + column], row[2 + WIDTH + column] = way[0, column], way[1, column]
-        for k in range(f.tensors.size + 1):
-            row[2 + 2 * WIDTH + 2 * k] = n.sizes[d, s.tiles[axis, k, 0]]
-            row[3 + 2 * WIDTH + 2 * k] = n.sizes[e, s.tiles[axis, k, 1]] if e >= 0 else 1
+    for axis, (o, row) in enumerate(zip(options, leaf, strict=True)):
+        pick, split = c.number[s.row[axis]], s.split[axis] - c.splits[s.row[axis], 0]
+        row[:2] = o.splits[o.spread[pick], split]
+        row[2 : 2 + 2 * WIDTH] = o.ways[o.number[pick]].ravel()
+        tiles = s.tiles[axis, : f.tensors.size + 1]
+        above = row[2 + 2 * WIDTH :].reshape(-1, 2)[: len(tiles)]
+        above[:, 0] = n.sizes[n.first[axis], tiles[:, 0]]
+        above[:, 1] = n.sizes[n.second[axis], tiles[:, 1]] if n.second[axis] >= 0 else 1

@@ -20,7 +20,7 @@ from hwsim.search.inner import Options
 from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
-from hwsim.search.scores import LEAF, PLACES, TAKEN, Weights, no_picks, price_all, total
+from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, no_picks, price_all, total
 from hwsim.search.shares import settle_shares
 
 Ints = NDArray[np.int64]
@@ -203,7 +203,6 @@ def ascent(goal: Goal) -> Ascent:
     )
 
 
-@compiled()
 def bound(
     n: Numbers,
     f: Form,
@@ -213,11 +212,39 @@ def bound(
     scratch: tuple[Scratch, ...],
     limit: float,
     rounds: int,
-) -> Any:
+) -> tuple[float, int]:
     """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
     `limit`, and where it rises no more."""
-    picks = no_picks()
-    now, summed = _copied(a.weights), np.zeros(TAKEN)
+    now = Weights(*(own.copy() for own in a.weights))
+    desk = Desk(no_picks(), now, np.zeros(TAKEN), np.zeros(TAKEN))
+    top, done = climb(n, f, goal, options, a, scratch, desk, limit, rounds)
+    return float(top), int(done)
+
+
+class Desk(NamedTuple):
+    """Room for a round: what is picked, weights, logarithms of the mixture and of the picks
+    [TAKEN]."""
+
+    picks: Picks
+    now: Weights
+    logs: Floats
+    summed: Floats
+
+
+@compiled(allocates=False)
+def climb(
+    n: Numbers,
+    f: Form,
+    goal: Goal,
+    options: tuple[Options, ...],
+    a: Ascent,
+    scratch: tuple[Scratch, ...],
+    desk: Desk,
+    limit: float,
+    rounds: int,
+) -> Any:
+    """`bound`, with room for it."""
+    picks, now, logs, summed = desk
     a.value[0] = np.inf
     top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
@@ -228,7 +255,7 @@ def bound(
         keep(f, a.mixture, picks)
     while done < rounds and top <= limit and since < PATIENCE:
         done += 1
-        logs = settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now)
+        settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now, logs)
         const = settle(n, f, goal, now, logs[:MONOMIALS], logs[MONOMIALS:PLACES])
         priced = price_all(n, f, options, now, scratch, picks)
         if priced >= BIG:
@@ -285,11 +312,6 @@ def _keep(n: Numbers, f: Form, goal: Goal, leaf: Ints, summed: Floats, a: Ascent
         if found < a.value[0]:
             a.value[0] = found
             a.leaf[:] = leaf
-
-
-@compiled()
-def _copied(w: Weights) -> Weights:
-    return Weights(w.theta.copy(), w.tiles.copy(), w.places.copy(), w.busy.copy())
 
 
 @compiled()

@@ -49,12 +49,12 @@ def _beaten(flat: Floats, kept: NDArray[np.int64], at: int) -> Any:
 
 def added(parts: Iterable[Floats]) -> Floats:
     """All sums of one of each part that may be the largest."""
-    found: Floats = reduce(_pairs, parts)
+    found: Floats = reduce(pairs, parts)
     return found
 
 
 @compiled()
-def _pairs(one: Floats, other: Floats) -> Any:
+def pairs(one: Floats, other: Floats) -> Any:
     found = np.empty((one.shape[0] * other.shape[0], SUM))
     for i in range(one.shape[0]):
         for j in range(other.shape[0]):

@@ -5,17 +5,17 @@ can have. Here what an axis costs at least with so many places is known for each
 the sets that fit the array and stay below a limit are gone through; most structures have hundreds.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import Options
+from hwsim.search.inner import SPLITS, Options
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import Form, Numbers
-from hwsim.search.scores import Weights, score_all
+from hwsim.search.scores import score_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,7 +23,18 @@ Floats = NDArray[np.float64]
 LISTED, TRIED = 4096, 1_000_000
 
 
-@compiled()
+class Spreads(NamedTuple):
+    """The places that each axis may have: `least` [6, spread] scores, unpriced, `order` [6, spread]
+    of these, the lowest first, so many `counts` [6]; `splits` [6, spread, SPLITS, 2] along x and y,
+    so many `split_counts` [6, spread]."""
+
+    least: Floats
+    order: Ints
+    counts: Ints
+    splits: Ints
+    split_counts: Ints
+
+
 def packings(
     n: Numbers,
     f: Form,
@@ -31,29 +42,53 @@ def packings(
     a: Ascent,
     scratch: tuple[Scratch, ...],
     limit: float,
-) -> Any:
+) -> tuple[Floats, Ints, Ints]:
     """(bounds [set], spreads [set, 6], splits [set, 6]) of all sets of places below `limit`; the
     last bound is -BIG where there are more than are listed."""
+    score_all(n, f, options, a.weights._replace(places=np.zeros(2)), scratch)
+    const = a.const[0] + a.weights.places @ np.log((n.x, n.y))
+    bounds, spreads, splits = listed(n, _spreads(options, scratch), const, limit)
+    return bounds, spreads, splits
+
+
+def _spreads(options: tuple[Options, ...], scratch: tuple[Scratch, ...]) -> Spreads:
+    """The places that each axis may have, by the scores of its options."""
+    most = max(own.ends.shape[0] for own in options)
+    least = np.full((6, most), BIG)
+    splits, split_counts = np.ones((6, most, SPLITS, 2), np.int64), np.zeros((6, most), np.int64)
+    for axis, (own, room) in enumerate(zip(options, scratch, strict=True)):
+        np.minimum.at(least[axis], own.spread, room.scores[: own.key.size])
+        splits[axis, : len(own.splits)], split_counts[axis, : len(own.splits)] = (
+            own.splits,
+            own.split_counts,
+        )
+    order = np.argsort(least, axis=1, kind="stable")
+    return Spreads(least, order, (least < BIG / 2).sum(axis=1), splits, split_counts)
+
+
+@compiled()
+def listed(n: Numbers, own: Spreads, const: float, limit: float) -> Any:
+    """`packings` of places whose scores are known, `const` what adds to their sum."""
+    least, order = own.least, own.order
     bounds, count = np.empty(LISTED), 0
     spreads, splits = np.empty((LISTED, 6), np.int64), np.empty((LISTED, 6), np.int64)
-    least, order, counts = _least(n, f, options, a, scratch)
     rest, score, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
     for axis in range(5, -1, -1):
         rest[axis] = rest[axis + 1] + least[axis, order[axis, 0]]
     most = min(n.x, n.y) + 1
     pairs, origin = np.ones((7, most, 2), np.int64), np.zeros((7, most, 2), np.int64)
     fits = np.ones(7, np.int64)
-    score[0] = a.const[0] + a.weights.places[0] * np.log(n.x) + a.weights.places[1] * np.log(n.y)
+    score[0] = const
     at, tried = 0, 0
     while at >= 0:
         c = cursor[at]
-        if c == counts[at] or score[at] + least[at, order[at, c]] + rest[at + 1] >= limit:
+        if c == own.counts[at] or score[at] + least[at, order[at, c]] + rest[at + 1] >= limit:
             at -= 1
             continue
         cursor[at] += 1
         tried += 1
         spread = order[at, c]
-        fits[at + 1] = _joined(n, options[at], spread, pairs, origin, fits[at], at)
+        fits[at + 1] = _joined(n, own, spread, pairs, origin, fits[at], at)
         if count == LISTED or tried >= TRIED:
             count = max(count, 1)
             bounds[count - 1] = -BIG
@@ -75,39 +110,17 @@ def packings(
 
 
 @compiled()
-def _least(
-    n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
-) -> Any:
-    """The least score of each axis by its places, unpriced [6, spread], spreads that are had, the
-    lowest first [6, spread], and how many [6]."""
-    free = Weights(a.weights.theta, a.weights.tiles, np.zeros(2), a.weights.busy)
-    score_all(n, f, options, free, scratch)
-    most = 0
-    for axis in range(6):
-        most = max(most, options[axis].ends.shape[0])
-    least, order = np.full((6, most), BIG), np.zeros((6, most), np.int64)
-    counts = np.zeros(6, np.int64)
-    for axis in range(6):
-        o, scores = options[axis], scratch[axis].scores
-        for i in range(o.key.size):
-            least[axis, o.spread[i]] = min(least[axis, o.spread[i]], scores[i])
-        order[axis] = np.argsort(least[axis], kind="mergesort")
-        counts[axis] = np.sum(least[axis] < BIG / 2)
-    return least, order, counts
-
-
-@compiled()
 def _joined(
-    n: Numbers, o: Options, spread: int, pairs: Ints, origin: Ints, before: int, at: int
+    n: Numbers, own: Spreads, spread: int, pairs: Ints, origin: Ints, before: int, at: int
 ) -> Any:
     """Fills in the places along x and y that the first axes come to with those of one more, unless
     others need no more along both; how many there are."""
     count, now = 0, pairs[at + 1]
     for p in range(before):
-        for s in range(o.split_counts[spread]):
+        for s in range(own.split_counts[at, spread]):
             x, y = (
-                pairs[at, p, 0] * o.splits[spread, s, 0],
-                pairs[at, p, 1] * o.splits[spread, s, 1],
+                pairs[at, p, 0] * own.splits[at, spread, s, 0],
+                pairs[at, p, 1] * own.splits[at, spread, s, 1],
             )
             if x > n.x or y > n.y:
                 continue

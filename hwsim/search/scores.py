@@ -172,19 +172,17 @@ def price_all(
     return found
 
 
-@compiled()
 def no_picks() -> Picks:
     """Room for what is picked."""
     return Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
 
 
-@compiled()
 def score_all(
     n: Numbers,
     f: Form,
     options: tuple[Options, ...],
     w: Weights,
     scratch: tuple[Scratch, ...],
-) -> Any:
+) -> float:
     """The sum of the axes' least scores; those with each option are left in `scratch`."""
-    return price_all(n, f, options, w, scratch, no_picks())
+    return float(price_all(n, f, options, w, scratch, no_picks()))

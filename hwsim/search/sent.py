@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 class Pair(NamedTuple):
     """Ways [2, WIDTH] of both dimensions of an axis, and their `steps` and `tiles` as in Ways;
-    `apart` [chunk, tile, times]: what `_apart` found, its logarithm plus one, by numbers of the
+    `apart` [chunk, tile, times]: what `apart` found, its logarithm plus one, by numbers of the
     first one's sizes, `number` [count] of those of which there are so many tiles."""
 
     way: Ints
@@ -33,8 +33,8 @@ def pair(n: Numbers, axis: int) -> Pair:
     ones, number = np.ones((3, 2, WIDTH), np.int64), np.zeros(n.bounds[d] + 1, np.int64)
     for at in range(n.counts[d]):
         number[tiles_of(n.bounds[d], n.sizes[d, at])] = at
-    apart = np.zeros((n.counts[d], n.counts[d], taps))
-    return Pair(ones[0], ones[1], ones[2], apart, number)
+    known = np.zeros((n.counts[d], n.counts[d], taps))
+    return Pair(ones[0], ones[1], ones[2], known, number)
 
 
 @compiled(inline=True)
@@ -70,7 +70,7 @@ def _window(n: Numbers, f: Form, axis: int, o: Pair, j: int) -> Any:
     p, r = o.way[0, at], o.way[1, at]
     slides = f.slides[f.tensors.size + j] == axis
     x, y, u, v = o.steps[0, at], o.steps[1, at], o.tiles[0, at], o.tiles[1, at]
-    together, summed = max(rows(n, axis, x, y), _apart(n, axis, o, j)), rows(n, axis, u, v)
+    together, summed = max(rows(n, axis, x, y), apart(n, axis, o, j)), rows(n, axis, u, v)
     if slides and f.inner_masks[j, d] and o.way[0, before] > p and slides_over(n, axis, 0, r):
         z, w = o.steps[0, before], o.tiles[0, before]
         least = rows(n, axis, z, y)
@@ -88,8 +88,8 @@ def _window(n: Numbers, f: Form, axis: int, o: Pair, j: int) -> Any:
     return together, summed
 
 
-@compiled(inline=True)
-def _apart(n: Numbers, axis: int, o: Pair, j: int) -> Any:
+@compiled(allocates=False)
+def apart(n: Numbers, axis: int, o: Pair, j: int) -> Any:
     """The logarithm of the ifmap rows (columns) that are sent together at least, where the places'
     tiles do not touch but filters are side by side; -1 where that is not so.
 

@@ -58,15 +58,22 @@ class Terms(NamedTuple):
 
 @compiled()
 def settle_shares(
-    n: Numbers, f: Form, goal: Goal, near: Weights, firm: float, x: Mixture, w: Weights
-) -> Any:
-    """Moves shares to what costs least, and leaves its weights in `w`; what the mixture takes.
+    n: Numbers,
+    f: Form,
+    goal: Goal,
+    near: Weights,
+    firm: float,
+    x: Mixture,
+    w: Weights,
+    logs: Floats,
+) -> None:
+    """Moves shares to what costs least, and leaves its weights in `w`, what the mixture takes in
+    `logs`.
 
     Memories and places that are overfull cost `firm` for each logarithm beyond the prices of
     `near`, whose resources are preferred.
     """
     t = terms(n, f, goal, near, firm)
-    logs = np.empty(TAKEN)
     mixed(f, x, logs)
     at, taken = logs[t.columns], _gathered(x, t.columns)
     _descend(goal, near, t, at)
@@ -83,7 +90,6 @@ def settle_shares(
             x.shares[axis, worse] = 0.0
     _write(t, w)
     mixed(f, x, logs)
-    return logs
 
 
 @compiled()

@@ -99,7 +99,7 @@ def _count(n: Numbers, d: int, found: Ints, pads: int, steps: Ints, tiles: Ints)
             tiles[at, column] = tiles_of(bound, found[at, column])
 
 
-@compiled(inline=True)
+@compiled(allocates=False)
 def groups(n: Numbers, d: int, way: Ints, tile: int) -> Any:
     """In how many steps all tiles of PEs are gone through, at least: a step for each tile above the
     array, and for each tile that a PE's own chunk is cut into.
