@@ -30,8 +30,7 @@ def goal(
 ) -> Goal:
     """What is minimised in a structure."""
     powers, links = POWERS[objective], flows(layer, structure, rates, len(machine.levels))
-    timed = powers[1] > 0 or rates.cycle_pj > 0
-    sums = _elapsed(links, rates, waits=powers[1] > 0) if timed else np.zeros((0, SUM))
+    sums = _elapsed(links, rates) if is_timed(objective, rates) else np.zeros((0, SUM))
     if powers[0]:
         energy, energy_const = positive(_energy(links, rates))
     else:
@@ -45,6 +44,11 @@ def goal(
         busy_const=np.array([const for _, const in busy], float),
         clock=rates.cycle_pj if powers[0] else 0.0,
     )
+
+
+def is_timed(objective: str, rates: Rates) -> bool:
+    """Whether cycles count, be it for the energy of the clock."""
+    return POWERS[objective][1] > 0 or rates.cycle_pj > 0
 
 
 def _energy(links: Iterable[Flow], rates: Rates) -> Floats:
@@ -87,9 +91,9 @@ def _side(ports: int) -> _Side:
     return _Side(leads, inward, beside, [], [], [])
 
 
-def _elapsed(links: Iterable[Flow], rates: Rates, *, waits: bool) -> Floats:
+def _elapsed(links: Iterable[Flow], rates: Rates) -> Floats:
     """Sums [sum, SUM] of which cycles are at least the largest: `latency.elapsed`, its maxima
-    resolved; `waits`: whether first and last tiles count."""
+    resolved."""
     outer, inner = _side(rates.timing.ports), _side(rates.timing.ports)
     for flow in links:
         link = rates.timing.links[flow.place]
@@ -100,7 +104,7 @@ def _elapsed(links: Iterable[Flow], rates: Rates, *, waits: bool) -> Floats:
         if link["stalls"]:
             side.stalls.append(added(longest(way) for way in ways))
             continue
-        waited = _waited(flow, rates) * waits
+        waited = _waited(flow, rates)
         if flow.place[0] == OFMAP:
             side.outward.append(ways.sum(axis=0))
             side.tails.append(longest(waited))

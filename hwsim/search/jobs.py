@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.goal import POWERS, goal
+from hwsim.search.goal import goal, is_timed
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
@@ -87,7 +87,8 @@ def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[J
     """Every structure, and every way in which its ifmaps may slide."""
     sized, sliding, square = numbers(layer, machine), windows(layer), _is_square(layer)
     known: dict[tuple[Any, ...], Options] = {}
-    rates, timed = rates_of(layer, machine), POWERS[objective][1] > 0
+    rates = rates_of(layer, machine)
+    timed = is_timed(objective, rates)
     for structure in structures(machine, layer.tensors, sliding):
         costs = goal(layer, machine, structure, objective, rates)
         for slides in _slides(structure, bool(sliding), square):

@@ -26,8 +26,8 @@ PARTED = "number", "barred"
 # Rounds after which options are left out, and options that a round goes through in the time in
 # which a walk tries one; what it takes besides.
 STRIDE, SWIFTER, EACH_ROUND = 10, 80, 100
-# Moves of an annealing for each option, and at most.
-WANDERING, FARTHEST = 5, 20_000
+# Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
+WANDERING, FARTHEST, MOVES = 5, 20_000, 4
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
 # Rounds of a bound that rises no more.
@@ -152,7 +152,7 @@ class Part:
         reached = float(self.ascent.value[0])
         if reached < inf:
             self.leaves.append((reached, self.ascent.leaf.copy()))
-        return reached, moves
+        return reached, moves // MOVES
 
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
