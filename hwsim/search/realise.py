@@ -22,15 +22,10 @@ def mappings(
 ) -> Iterator[Mapping]:
     """Every way to write a nest down whose tiles fit: the loop before each of the ifmap's stores
     that comes last, and whether tiles are raised to whole numbers of those within."""
-    slides = [
-        [dim for dim in (*"PQRS", "") if not dim or layer.bounds[dim] > 1]
-        for kept in structure.stores
-        if kept.tensor == "ifmap"
-    ]
     found: dict[Mapping, None] = {}
     for raised in (True, False):
         nest = _Nest(layer, machine, structure, leaf, raised)
-        for choice in product(*slides):
+        for choice in product(*nest.slides()):
             found[Mapping(tuple(nest.nodes(choice)))] = None
     for mapping in found:
         if overflow(mapping, layer, machine) is None:
@@ -79,6 +74,15 @@ class _Nest:
         if self.raised:
             tile = -(-tile // inside) * inside
         return min(max(tile, inside), self.layer.bounds[dim])
+
+    def slides(self) -> Iterator[list[str]]:
+        """For each of the ifmap's stores, the loops before it that may be put last; "" for none."""
+        structure, outer = self.structure, [dict(self.layer.bounds), *self.above]
+        for stores, tiles in ((structure.outer, outer), (structure.inner, self.within)):
+            for kept, before, after in zip(stores, tiles, tiles[1:], strict=False):
+                if kept.tensor == "ifmap":
+                    loops = [dim for dim in DIMS if after[dim] < before[dim]]
+                    yield [*(dim for dim in loops[:-1] if dim in "PQRS"), ""]
 
     def nodes(self, slides: tuple[str, ...]) -> Iterator[Node]:
         """The nest with the loops over `slides` last before each of the ifmap's stores."""
