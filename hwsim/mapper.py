@@ -40,6 +40,8 @@ FEW, SHORT = 1e3, 20_000
 # The share of the effort that looks for good nests at random, in so many structures, while bounds
 # are farther away than that, as logarithms.
 SOUGHT, WIDELY, CLOSE = 0.3, 16, 1e-3
+# What the cost of a mapping takes of the effort.
+JUDGED = 1000
 
 
 def best(question: Question) -> Found:
@@ -213,6 +215,7 @@ class _Search:
     def _take(self, candidates: Iterable[Mapping]) -> None:
         for mapping in candidates:
             self.tried += 1
+            self.effort -= JUDGED
             judged = cost(self.layer, mapping, self.question.machine)
             reached = value(self.question.objective, judged.energy_pj, judged.cycles)
             if reached < self.best.value:
