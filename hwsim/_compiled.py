@@ -30,8 +30,8 @@ def compiled(
     `allocates`: whether it makes arrays; one that does not, or that is `inline`, need not count who
     refers to those that it is given, which takes longer than most of what these do.
     `zero_division`: whether dividing by zero raises. What is `inline`, or has a name that begins
-    with an underscore, is for compiled code alone: to be called from elsewhere takes a third of the
-    time that it takes to compile."""
+    with an underscore, is for compiled code alone: what others need to call it takes long to
+    compile."""
     error_model: Literal["python", "numpy"] = "python" if zero_division else "numpy"
     config: Any = numba.config
 
@@ -39,8 +39,9 @@ def compiled(
         # A function's folder is chosen as it is decorated.
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder())
         try:
-            counts: Any = {"_nrt": allocates and not inline}
-            decorate = numba.njit(cache=True, forceinline=inline, error_model=error_model, **counts)
+            own = inline or function.__name__.startswith("_")
+            more: Any = {"_nrt": allocates and not inline, "no_cpython_wrapper": own}
+            decorate = numba.njit(cache=True, forceinline=inline, error_model=error_model, **more)
             return cast(Function, decorate(function))
         finally:
             config.CACHE_DIR = before

@@ -213,7 +213,7 @@ def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
     words = count(terms.ground, terms.timing.links, mappings, machine)
     priced = 2 * _memory_count(machine) + len(machine.arrays)
     return Offers(
-        bits=_bits(words.begin, words.links, words.words, terms.drawn, terms.wires, priced),
+        bits=bits_moved(words.begin, words.links, words.words, terms.drawn, terms.wires, priced),
         words=words,
         compute=_compute(layer, machine, words),
         timing=terms.timing,
@@ -248,14 +248,14 @@ def cheapest(
         loads[column] /= prices.widths[found.outward]
     at_width = found.timing._replace(loads=loads, skew=prices.skew)
     energy = found.bits @ prices.pj + fixed_pj
-    pick, taken = _cheapest(
+    pick, taken = least_of(
         at_width, found.words, found.compute, energy, cycle_pj, float(powers[0]), float(powers[1])
     )
     return int(pick), int(taken)
 
 
 @compiled()
-def _cheapest(
+def least_of(
     t: Timing,
     found: Words,
     compute: Floats,
@@ -312,7 +312,7 @@ def _drawn(layer: Layer, machine: Accelerator) -> tuple[Records, Floats]:
 
 
 @compiled()
-def _bits(
+def bits_moved(
     begin: Ints, links: Ints, words: Floats, drawn: Records, wires: Floats, priced: int
 ) -> Any:
     """Bits of mappings through all that has a price, as `hwsim.cost.transfer_pj` charges them."""

@@ -92,7 +92,7 @@ def count(
 ) -> Words:
     """The words of valid mappings of a layer; `known` are the links of its `clock.Timing`."""
     nodes, begin = _nodes(mappings, machine)
-    return Words(*_count(ground, known, nodes, begin))
+    return Words(*count_all(ground, known, nodes, begin))
 
 
 def _nodes(mappings: Sequence[Mapping], machine: Accelerator) -> tuple[Ints, Ints]:
@@ -112,7 +112,7 @@ def _nodes(mappings: Sequence[Mapping], machine: Accelerator) -> tuple[Ints, Int
 
 
 @compiled()
-def _count(g: Ground, known: Records, nodes: Ints, begin: Ints) -> Any:
+def count_all(g: Ground, known: Records, nodes: Ints, begin: Ints) -> Any:
     mappings, total = begin.size - 1, 0
     ends = np.empty(mappings + 1, np.int64)
     for m in range(mappings):
