@@ -190,35 +190,21 @@ class Ascent(NamedTuple):
     value: Floats
 
 
+def _weights(goal: Goal) -> Weights:
+    """Those that nothing is known of yet."""
+    count = goal.busy_const.size
+    busy = np.full(count, 1 / max(count, 1))
+    return Weights(np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), busy)
+
+
 def ascent(goal: Goal) -> Ascent:
     """One that has not begun."""
-    count = goal.busy_const.size
-    start = Weights(
-        np.zeros(MONOMIALS), np.zeros(TILES), np.zeros(2), np.full(count, 1 / max(count, 1))
-    )
+    start = _weights(goal)
     mean, swing = np.zeros((6, TAKEN)), np.zeros((6, TAKEN))
     leaf = np.zeros((6, LEAF), np.int64)
     return Ascent(
         start, np.full(1, -BIG), mixture(), mean, swing, np.full(1, FIRM), leaf, np.zeros(1)
     )
-
-
-def bound(
-    n: Numbers,
-    f: Form,
-    goal: Goal,
-    options: tuple[Options, ...],
-    a: Ascent,
-    scratch: tuple[Scratch, ...],
-    limit: float,
-    rounds: int,
-) -> tuple[float, int]:
-    """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
-    `limit`, and where it rises no more."""
-    now = Weights(*(own.copy() for own in a.weights))
-    desk = Desk(no_picks(), now, np.zeros(TAKEN), np.zeros(TAKEN))
-    top, done = climb(n, f, goal, options, a, scratch, desk, limit, rounds)
-    return float(top), int(done)
 
 
 class Desk(NamedTuple):
@@ -231,8 +217,13 @@ class Desk(NamedTuple):
     summed: Floats
 
 
+def desk_of(goal: Goal) -> Desk:
+    """Room for the rounds of a structure."""
+    return Desk(no_picks(), _weights(goal), np.zeros(TAKEN), np.zeros(TAKEN))
+
+
 @compiled(allocates=False)
-def climb(
+def bound(
     n: Numbers,
     f: Form,
     goal: Goal,
@@ -243,12 +234,13 @@ def climb(
     limit: float,
     rounds: int,
 ) -> Any:
-    """`bound`, with room for it."""
+    """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
+    `limit`, and where it rises no more."""
     picks, now, logs, summed = desk
     a.value[0] = np.inf
     top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
-        priced = price_all(n, f, options, now, scratch, picks)
+        priced = price_all(n, f, options, a.weights, scratch, picks)
         if priced >= BIG:
             return BIG, done
         top = a.const[0] + priced

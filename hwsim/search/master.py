@@ -144,16 +144,17 @@ def mixed(f: Form, x: Mixture, logs: Floats) -> None:
     for axis in range(6):
         faith = x.faith[axis] if x.counts[axis] else 1.0
         if faith > 0:
-            _add(logs, faith, x.start[axis])
+            add(logs, faith, x.start[axis])
             if is_twice(f, axis):
                 logs[RISEN] += faith * x.start[axis, f.risen]
         for c in range(x.counts[axis]):
             if x.shares[axis, c] > 0:
-                _add(logs, (1 - faith) * x.shares[axis, c], x.taken[axis, c])
+                add(logs, (1 - faith) * x.shares[axis, c], x.taken[axis, c])
 
 
-@compiled(allocates=False)
-def _add(logs: Floats, share: float, taken: Floats) -> None:
+@compiled(inline=True)
+def add(logs: Floats, share: float, taken: Floats) -> None:
+    """Adds a share of what is taken."""
     for at in range(logs.size):
         logs[at] += share * taken[at]
 

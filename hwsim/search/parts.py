@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.search.anneal import anneal
 from hwsim.search.branch import BEST, ROUNDING, chosen, cuts, narrowed, side
 from hwsim.search.chains import near
-from hwsim.search.dual import Ascent, ascent, bound
+from hwsim.search.dual import Ascent, ascent, bound, desk_of
 from hwsim.search.inner import Flags, Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
@@ -123,9 +123,10 @@ class Part:
         that it took."""
         self._wake()
         job, options, work = self.job, self.options, 0
+        desk = desk_of(job.goal)
         for turns in [STRIDE] * (rounds // STRIDE):
             place = room.numbers, job.form, job.goal, options
-            found, done = bound(*place, self.ascent, room.scratch, limit, turns)
+            found, done = bound(*place, self.ascent, room.scratch, desk, limit, turns)
             work += done * (EACH_ROUND + sum(own.key.size for own in options) // SWIFTER)
             self.least = max(self.least, min(found, limit))
             self.rounds += turns if done == turns else SETTLED

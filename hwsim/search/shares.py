@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim._compiled import compiled
-from hwsim.search.master import COLUMNS, Floats, Goal, Ints, Mixture, mixed
+from hwsim.search.master import COLUMNS, Floats, Goal, Ints, Mixture, add, mixed
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import PLACES, TAKEN, Weights
 
@@ -250,14 +250,14 @@ def _step(goal: Goal, near: Weights, t: Terms, at: Floats, way: Floats, most: fl
     """Goes `at` along a way, to where it hardly slopes any more, or to the end; how far that is."""
     low, high, down = 0.0, most, -_along(t, way)
     flat, now = FLAT * down, most
-    _go(at, now, way)
+    add(at, now, way)
     _descend(goal, near, t, at)
     up = _along(t, way)
     if up <= flat:
         return now
     for _ in range(STEPS):
         then = low + (high - low) * down / (down + up)
-        _go(at, then - now, way)
+        add(at, then - now, way)
         now = then
         _descend(goal, near, t, at)
         slope = _along(t, way)
@@ -268,13 +268,6 @@ def _step(goal: Goal, near: Weights, t: Terms, at: Floats, way: Floats, most: fl
         else:
             high, down, up = now, down / 2, slope
     return now
-
-
-@compiled(allocates=False)
-def _go(at: Floats, far: float, way: Floats) -> None:
-    """Goes on so far."""
-    for term in range(way.size):
-        at[term] += far * way[term]
 
 
 @compiled(allocates=False)
