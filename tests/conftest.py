@@ -1,7 +1,7 @@
 """Tests search for themselves: nothing that earlier runs found is theirs to find.
 
 What they start hears Ctrl-C, even where a script runs them in the background and so has told them
-to ignore it. No example is timed: machines are shared.
+to ignore it. No example is timed: machines are shared. Tests run side by side, each on one core.
 """
 
 import os
@@ -16,6 +16,7 @@ from hwsim.mapping_cache import OFF, VARIABLE
 from tests.shell import Invoke
 
 os.environ[VARIABLE] = OFF  # subprocesses too
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
