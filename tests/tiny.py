@@ -1,7 +1,7 @@
 """Tiny layers and machines whose every mapping can be enumerated, for hypothesis or by seed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import prod
 from random import Random
 from typing import Any
@@ -183,13 +183,16 @@ def is_enumerable(layer: Layer, machine: Accelerator, *, most: int = MOST) -> bo
 def cases(seed: int, count: int, *, most: int = MOST, fewest: int = 1) -> list[Case]:
     """So many layers and machines, the same for the same seed, each with at least `fewest` valid
     mappings, and few enough of them to go through in a second or two."""
+    return list(islice(stream(seed, most=most, fewest=fewest), count))
+
+
+def stream(seed: int, *, most: int = MOST, fewest: int = 1) -> Iterator[Case]:
+    """`cases` without end."""
     pick: Pick = Random(seed).choice
-    found: list[Case] = []
-    while len(found) < count:
+    while True:
         case = layer(pick), machine(pick)
         if is_enumerable(*case, most=most) and has_mappings(*case, fewest):
-            found.append(case)
-    return found
+            yield case
 
 
 def has_mappings(layer: Layer, machine: Accelerator, fewest: int) -> bool:
