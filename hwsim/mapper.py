@@ -13,6 +13,7 @@ what lies between is the gap.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
+from itertools import count
 from math import exp, inf, log, prod
 from operator import itemgetter
 from time import perf_counter
@@ -25,7 +26,8 @@ from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
 from hwsim.search.jobs import Job, guess, jobs
-from hwsim.search.parts import Packings, Part, room, whole
+from hwsim.search.packed import Packed, packed
+from hwsim.search.parts import Part, room, whole
 from hwsim.search.problem import numbers
 from hwsim.search.realise import mappings
 from hwsim.search.structures import Structure
@@ -37,9 +39,10 @@ FIRST_ROUNDS, MORE_ROUNDS = 10, 40
 FAR = 0.15
 # Options of all axes, multiplied, which are walked through, trying at most so many.
 FEW, SHORT = 1e3, 20_000
-# The share of the effort that looks for good nests at random, in so many structures, while bounds
-# are farther away than that, as logarithms.
+# The share of the effort spent that looked for good nests at random, in so many structures, while
+# bounds are farther away than that, as logarithms.
 SOUGHT, WIDELY, CLOSE = 0.3, 16, 1e-3
+DONE = object()
 # What the cost of a mapping takes of the effort.
 JUDGED = 1000
 
@@ -69,16 +72,17 @@ class _Search:
         self.effort, self.tried = question.effort, start.evaluated
         self.end = self.began + (question.budget_s or inf)
         self.floor, self.whole = inf, True
-        self.queue: list[tuple[float, int, Part | Packings]] = []
-        self.count = 0
+        self.queue: list[tuple[float, int, Part | Packed]] = []
+        self.count, self.sought = 0, 0
         self.trials, self.judged = Trials(), set[tuple[Structure, bytes]]()
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed."""
         self._begin()
-        self._seek()
+        seeks = self._seeks()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
-            self._go_on(heappop(self.queue)[2])
+            if not self._is_sought() or next(seeks, DONE) is DONE:
+                self._go_on(heappop(self.queue)[2])
         return replace(
             self.best,
             lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
@@ -101,6 +105,11 @@ class _Search:
     def _goes_on(self) -> bool:
         return self.effort > 0 and perf_counter() < self.end
 
+    def _is_sought(self) -> bool:
+        """Whether it is time to look for good nests at random."""
+        spent = self.question.effort - self.effort
+        return self.sought < SOUGHT * spent and self.queue[0][0] < self._limit() - CLOSE
+
     def _limit(self) -> float:
         return log(self.best.value)
 
@@ -121,25 +130,24 @@ class _Search:
             part.teach(known)
             self._push(part)
 
-    def _seek(self) -> None:
+    def _seeks(self) -> Iterator[None]:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of
-        them, down to one, and so again."""
-        end, seed, ahead = self.effort * (1 - SOUGHT), 0, list[Part]()
-        parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)]
-        while self.effort > end and self.queue and self.queue[0][0] < self._limit() - CLOSE:
-            ahead = ahead or parts[:WIDELY]
-            reached = []
-            for at, part in enumerate(ahead):
-                if part.least < self._limit() and self.effort > end and self._goes_on():
+        them, down to one, and so again; stops after each for what else is to be done."""
+        parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)][:WIDELY]
+        seeds = count()
+        while ahead := [part for part in parts if part.least < self._limit()]:
+            while ahead:
+                seed, reached = next(seeds), []
+                for at, part in enumerate(ahead):
                     reached.append((self._sought(part, seed), at))
-            if not reached:
-                break
-            ahead, seed = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]], seed + 1
+                    yield
+                ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
 
     def _sought(self, part: Part, seed: int) -> float:
         """What the best nest of a part comes to that is found at random."""
         reached, work = part.seek(self.room, seed)
         self.effort -= work
+        self.sought += work
         self._judge(part)
         return reached
 
@@ -155,7 +163,7 @@ class _Search:
             self.effort -= sum(fresh.values())
             yield job
 
-    def _push(self, part: Part | Packings) -> None:
+    def _push(self, part: Part | Packed) -> None:
         if part.least < self._limit():
             part.rest()
             heappush(self.queue, (part.least, self.count, part))
@@ -165,20 +173,26 @@ class _Search:
         self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
         self._judge(part)
 
-    def _go_on(self, part: Part | Packings) -> None:
+    def _go_on(self, part: Part | Packed) -> None:
         """Raises the bound of what has the lowest one, or takes it apart."""
-        if isinstance(part, Packings):
-            one = part.pop()
-            self._push(part)
-            self._raise(one, FIRST_ROUNDS)
-            self._push(one)
+        if isinstance(part, Packed):
+            self._pop(part)
         elif part.rounds < MORE_ROUNDS:
             self._raise(part, MORE_ROUNDS - part.rounds)
             self._push(part)
-        elif part.splits is None and (parts := part.packings(self.room, self._limit())):
+        elif part.splits is None and (parts := packed(part, self.room, self._limit())):
             self._push(parts)
         elif not self._closed(part):
             self._cut(part)
+
+    def _pop(self, packed: Packed) -> None:
+        """Takes a part by places out, if it is not ruled out at once."""
+        part, work = packed.pop(self.room, self._limit(), FIRST_ROUNDS)
+        self.effort -= work + 1
+        if part:
+            self._judge(part)
+            self._push(part)
+        self._push(packed)
 
     def _cut(self, part: Part) -> None:
         """Cuts a part in two; what cannot be cut keeps its bound."""

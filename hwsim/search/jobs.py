@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -25,7 +25,6 @@ from hwsim.search.problem import (
     STEPS,
     TILES,
     Form,
-    Ints,
     Numbers,
     form,
     numbers,
@@ -48,14 +47,6 @@ class Job:
     form: Form
     goal: Goal
     options: tuple[Options, ...]
-
-    @cached_property
-    def spreads(self) -> tuple[dict[int, Ints], ...]:
-        """The options of each axis, by their places."""
-        return tuple(
-            {int(at): np.flatnonzero(own.spread == at) for at in np.unique(own.spread)}
-            for own in self.options
-        )
 
 
 def guess(numbers: Numbers) -> dict[Label, Any]:

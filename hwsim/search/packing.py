@@ -16,6 +16,7 @@ from hwsim.search.inner import SPLITS, Options
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
+from hwsim.search.sift import Sets
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -42,13 +43,12 @@ def packings(
     a: Ascent,
     scratch: tuple[Scratch, ...],
     limit: float,
-) -> tuple[Floats, Ints, Ints]:
-    """(bounds [set], spreads [set, 6], splits [set, 6]) of all sets of places below `limit`; the
-    last bound is -BIG where there are more than are listed."""
+) -> Sets:
+    """All sets of places below `limit`; the first bound is -BIG where there are more than are
+    listed."""
     score_all(n, f, options, a.weights._replace(places=np.zeros(2)), scratch)
     const = a.const[0] + a.weights.places @ np.log((n.x, n.y))
-    bounds, spreads, splits = listed(n, _spreads(options, scratch), const, limit)
-    return bounds, spreads, splits
+    return Sets(*listed(n, _spreads(options, scratch), const, limit))
 
 
 def _spreads(options: tuple[Options, ...], scratch: tuple[Scratch, ...]) -> Spreads:

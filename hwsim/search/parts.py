@@ -15,17 +15,16 @@ from hwsim.search.dual import Ascent, ascent, bound, desk_of
 from hwsim.search.inner import Flags, Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
-from hwsim.search.outer import BIG, Scratch, scratch_of
-from hwsim.search.packing import packings
-from hwsim.search.problem import MONOMIALS, RISEN, Floats, Form, Ints, Numbers
+from hwsim.search.outer import Scratch, scratch_of
+from hwsim.search.problem import MONOMIALS, RISEN, Form, Ints, Numbers
 from hwsim.search.scores import PLACES
+from hwsim.search.sift import EACH_ROUND, SWIFTER
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 
 # What parts of a structure differ in.
 PARTED = "number", "barred"
-# Rounds after which options are left out, and options that a round goes through in the time in
-# which a walk tries one; what it takes besides.
-STRIDE, SWIFTER, EACH_ROUND = 10, 80, 100
+# Rounds after which options are left out.
+STRIDE = 10
 # Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
 WANDERING, FARTHEST, MOVES = 5, 20_000, 4
 # What a mixture has one of alone is cut too, after all that wavers.
@@ -80,14 +79,6 @@ class Part:
             kept = own if rows.size == own.key.size else chosen(own, rows)
             found.append(kept._replace(**changes))
         return tuple(found)
-
-    def packings(self, room: Room, limit: float) -> "Packings | None":
-        """Its parts by the places of all axes; None if there are too many."""
-        place = room.numbers, self.job.form, self.options, self.ascent, room.scratch
-        bounds, spreads, splits = packings(*place, limit)
-        if bounds.size and bounds[0] == -BIG:
-            return None
-        return Packings(self, room.numbers, bounds, spreads, splits)
 
     def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""
@@ -205,52 +196,6 @@ def whole(job: Job) -> Part:
     """All nests of a structure."""
     rows, barred = (tuple(getattr(own, name) for own in job.options) for name in PARTED)
     return Part(job, rows, barred, ascent(job.goal))
-
-
-@dataclass
-class Packings:
-    """The parts of a part by the places of all axes, the lowest bounds first: `bounds` [set],
-    `spreads` and `splits` [set, axis]; those before number `at` are taken out."""
-
-    part: Part
-    numbers: Numbers
-    bounds: Floats
-    spreads: Ints
-    splits: Ints
-    at: int = 0
-
-    @property
-    def least(self) -> float:
-        """The bound of those that are left."""
-        return float(self.bounds[self.at]) if self.at < self.bounds.size else inf
-
-    def rest(self) -> None:
-        """Takes little room as it is."""
-
-    def pop(self) -> Part:
-        """Takes the next part out."""
-        part, at = self.part, self.at
-        self.at += 1
-        rows = tuple(
-            np.intersect1d(own, groups[int(spread)], assume_unique=True)
-            for own, groups, spread in zip(
-                part.rows, part.job.spreads, self.spreads[at], strict=True
-            )
-        )
-        start, least = self._unpriced(), float(self.bounds[at])
-        return Part(part.job, rows, part.barred, start, least, splits=self.splits[at])
-
-    def _unpriced(self) -> Ascent:
-        """Where all parts begin: at the weights of the whole, but for prices of places."""
-        own, start = self.part.ascent, ascent(self.part.job.goal)
-        for name, weights in own.weights._asdict().items():
-            getattr(start.weights, name)[:] = weights
-        places = np.log((self.numbers.x, self.numbers.y))
-        start.const[0] = own.const[0] + own.weights.places @ places
-        start.weights.places[:] = 0.0
-        start.mixture.start[:] = own.mean
-        start.mixture.start[:, PLACES:] = 0.0
-        return start
 
 
 class Cut(NamedTuple):
