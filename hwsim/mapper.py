@@ -180,7 +180,7 @@ class _Search:
         elif part.rounds < MORE_ROUNDS:
             self._raise(part, MORE_ROUNDS - part.rounds)
             self._push(part)
-        elif part.splits is None and (parts := packed(part, self.room, self._limit())):
+        elif not part.is_placed and (parts := packed(part, self.room, self._limit())):
             self._push(parts)
         elif not self._closed(part):
             self._cut(part)
@@ -206,7 +206,7 @@ class _Search:
 
     def _closed(self, part: Part) -> bool:
         """Walks through a part if it is small; whether to the end."""
-        if prod(float(rows.size) for rows in part.rows) >= FEW:
+        if prod(float(rows.size) for rows in part.held.rows) >= FEW:
             return False
         tried, done = part.close(self.room, self._limit(), SHORT)
         self.effort -= tried + 1

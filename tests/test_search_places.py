@@ -1,6 +1,7 @@
 """Sets of places that the search goes through one by one, against all of them tried."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import product
 from math import inf, log
 
@@ -9,9 +10,12 @@ import pytest
 
 from hwsim.hardware import Accelerator
 from hwsim.search.jobs import jobs
-from hwsim.search.parts import Packings, Part, Room, room, whole
-from hwsim.search.problem import numbers
+from hwsim.search.narrow import Subset
+from hwsim.search.packed import packed
+from hwsim.search.parts import Part, Room, room, whole
+from hwsim.search.problem import Ints, numbers
 from hwsim.search.scores import score_all
+from hwsim.search.sift import Sets
 from hwsim.workload import Layer
 from tests import machines
 
@@ -55,9 +59,20 @@ def fitting(part: Part, spreads: tuple[int, ...]) -> bool:
     return bool(sums)
 
 
-def listed(packings: Packings) -> dict[tuple[int, ...], float]:
-    rows = zip(packings.spreads, packings.bounds, strict=True)
+def listed(sets: Sets) -> dict[tuple[int, ...], float]:
+    rows = zip(sets.spreads, sets.bounds, strict=True)
     return {tuple(map(int, spreads)): float(bound) for spreads, bound in rows}
+
+
+def by_hand(part: Part, spreads: Ints, splits: Ints) -> Part:
+    """The part of a part that has such places."""
+    rows = tuple(
+        own.number[own.spread == at] for own, at in zip(part.options, spreads, strict=True)
+    )
+    start = deepcopy(part.ascent)
+    start.const[0] += start.weights.places @ np.log((4, 3))
+    start.weights.places[:] = 0.0
+    return Part(part.job, Subset(rows, part.held.barred, splits), start)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
@@ -71,40 +86,58 @@ def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: La
             spreads = tuple(at for at, _ in choice)
             if bound < limit and fitting(part, spreads):
                 expected[spreads] = bound
-        packings = part.packings(place, limit)
-        assert packings is not None
-        assert listed(packings) == pytest.approx(expected)
-        assert list(packings.bounds) == sorted(packings.bounds)
+        found = packed(part, place, limit)
+        assert found is not None
+        assert listed(found.sets) == pytest.approx(expected)
+        assert list(found.sets.bounds) == sorted(found.sets.bounds)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-def test_each_part_has_places_that_fit_and_the_bound_of_its_set(layer: Layer) -> None:
+def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) -> None:
     for part, place in raised(layer):
-        packings = part.packings(place, part.least + FAR)
-        assert packings is not None
-        while packings.least < inf:
-            least, at = packings.least, packings.at
-            one = packings.pop()
-            assert one.splits is not None
-            x, y = 1, 1
+        limit = part.least + FAR
+        found = packed(part, place, limit)
+        assert found is not None
+        bounds = found.sets.bounds.copy()
+        while found.least < limit:
+            one, _ = found.pop(place, limit, 10)
+            if one is None:
+                continue
+            at, (x, y) = found.at - 1, (1, 1)
             for axis, own in enumerate(part.options):
-                spread = int(packings.spreads[at, axis])
-                assert all(part.job.options[axis].spread[one.rows[axis]] == spread)
-                a, b = own.splits[spread, one.splits[axis]]
+                spread = int(found.sets.spreads[at, axis])
+                assert all(part.job.options[axis].spread[one.held.rows[axis]] == spread)
+                a, b = own.splits[spread, one.held.splits[axis]]
                 x, y = x * int(a), y * int(b)
             assert x <= 4
             assert y <= 3
-            assert one.least == least >= part.least - 1e-9
-            one.raise_bound(place, 600.0, 10)
-            assert one.least >= least - 1e-9
+            assert bounds[at] <= one.least < limit
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_sets_that_are_ruled_out_have_no_nest_below_the_limit(layer: Layer) -> None:
+    for part, place in raised(layer):
+        limit = part.least + FAR
+        found = packed(part, place, limit)
+        assert found is not None
+        kept = set[int]()
+        while found.least < limit:
+            one, _ = found.pop(place, limit, 10)
+            kept |= {found.at - 1} if one else set()
+        for at in set(range(found.at)) - kept:
+            sets = found.sets
+            alone = by_hand(part, sets.spreads[at], sets.splits[at])
+            alone.raise_bound(place, limit, 100)
+            _, done = alone.close(place, limit, 10_000)
+            assert not done or alone.least >= limit - 1e-9
 
 
 def test_a_machine_with_one_place_has_one_set() -> None:
     machine = machines.machine(machines.dram_level(), machines.glb_level())
     part, place = next(raised(LAYERS[0], machine))
-    packings = part.packings(place, part.least + log(2))
-    assert packings is not None
-    assert packings.bounds.size == 1
+    found = packed(part, place, part.least + log(2))
+    assert found is not None
+    assert found.sets.bounds.size == 1
 
 
 def test_more_sets_than_are_listed_are_none_at_all() -> None:
@@ -113,4 +146,4 @@ def test_more_sets_than_are_listed_are_none_at_all() -> None:
         machines.dram_level(), machines.glb_level(), machines.grid(16, 16), machines.spad_level()
     )
     part, place = next(raised(layer, machine))
-    assert part.packings(place, 600.0) is None
+    assert packed(part, place, 600.0) is None

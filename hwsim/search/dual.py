@@ -207,6 +207,22 @@ def ascent(goal: Goal) -> Ascent:
     )
 
 
+def copied(a: Ascent) -> Ascent:
+    """One to go on with apart."""
+    weights = Weights(*(own.copy() for own in a.weights))
+    mixture = Mixture(*(own.copy() for own in a.mixture))
+    return a._replace(
+        weights=weights,
+        mixture=mixture,
+        const=a.const.copy(),
+        mean=a.mean.copy(),
+        swing=a.swing.copy(),
+        firm=a.firm.copy(),
+        leaf=a.leaf.copy(),
+        value=a.value.copy(),
+    )
+
+
 class Desk(NamedTuple):
     """Room for a round: what is picked, weights, logarithms of the mixture and of the picks
     [TAKEN]."""
@@ -237,7 +253,6 @@ def bound(
     """(the best bound found, as log(objective), rounds that it took), `a` gone on with; stops above
     `limit`, and where it rises no more."""
     picks, now, logs, summed = desk
-    a.value[0] = np.inf
     top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
         priced = price_all(n, f, options, a.weights, scratch, picks)

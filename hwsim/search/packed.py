@@ -1,17 +1,18 @@
 """The parts of a part by the places of all axes, of which most are ruled out at once."""
 
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf
 
 import numpy as np
 
-from hwsim.search.dual import Ascent, ascent, desk_of
+from hwsim.search.dual import Ascent, ascent, copied, desk_of
+from hwsim.search.narrow import Subset
 from hwsim.search.outer import BIG
 from hwsim.search.packing import packings
-from hwsim.search.parts import SETTLED, Part, Room
+from hwsim.search.parts import Part, Room
 from hwsim.search.problem import Numbers
+from hwsim.search.raising import SETTLED
 from hwsim.search.scores import PLACES
 from hwsim.search.sift import Groups, Sets, grouped, sift
 
@@ -48,7 +49,7 @@ class Packed:
     def pop(self, room: Room, limit: float, rounds: int) -> tuple[Part | None, int]:
         """Takes out the next part whose bound stays below `limit` in so many rounds, if it is among
         the next few, and the effort that it took."""
-        part, now = self.part, deepcopy(self._start)
+        part, now = self.part, copied(self._start)
         last = min(self.at + MANY, self.sets.bounds.size)
         at, done, work = sift(
             self.numbers,
@@ -82,8 +83,8 @@ class Packed:
             groups.number[groups.starts[spread] : groups.starts[spread + 1]]
             for groups, spread in own
         )
-        least = float(self.sets.bounds[at])
-        return Part(self.part.job, rows, self.part.barred, now, least, splits=self.sets.splits[at])
+        held = Subset(rows, self.part.held.barred, self.sets.splits[at])
+        return Part(self.part.job, held, now, float(self.sets.bounds[at]))
 
     @cached_property
     def _groups(self) -> tuple[Groups, ...]:

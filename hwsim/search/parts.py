@@ -1,7 +1,6 @@
 """Parts of a structure, each with its lower bound and what is left to try of it."""
 
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
 from math import exp, inf
 from typing import Any, NamedTuple
@@ -9,28 +8,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.search.anneal import anneal
-from hwsim.search.branch import BEST, ROUNDING, chosen, cuts, narrowed, side
+from hwsim.search.branch import BEST, cuts, side
 from hwsim.search.chains import near
-from hwsim.search.dual import Ascent, ascent, bound, desk_of
-from hwsim.search.inner import Flags, Options
+from hwsim.search.dual import Ascent, ascent, copied, desk_of
+from hwsim.search.inner import Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
+from hwsim.search.narrow import ROUNDING, Subset, subset
 from hwsim.search.outer import Scratch, scratch_of
 from hwsim.search.problem import MONOMIALS, RISEN, Form, Ints, Numbers
+from hwsim.search.raising import raised
 from hwsim.search.scores import PLACES
-from hwsim.search.sift import EACH_ROUND, SWIFTER
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 
-# What parts of a structure differ in.
-PARTED = "number", "barred"
-# Rounds after which options are left out.
-STRIDE = 10
 # Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
 WANDERING, FARTHEST, MOVES = 5, 20_000, 4
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
-# Rounds of a bound that rises no more.
-SETTLED = 1000
 
 
 class Room(NamedTuple):
@@ -51,34 +45,29 @@ def room(numbers: Numbers, options: Iterable[tuple[Options, ...]]) -> Room:
 
 @dataclass
 class Part:
-    """Some nests of a structure: those of the options of these `rows` [axis] and of tiles that are
-    not `barred` [axis]. `splits` [axis]: numbers of the places along x and y, if they are chosen.
+    """Some nests of a structure: those of a `held` subset of its options.
 
     `least`: the lower bound so far, as log(objective), raised in so many `rounds`. `leaves`:
     (value, nest) of nests found, each lower than all before.
     """
 
     job: Job
-    rows: tuple[Ints, ...]
-    barred: tuple[Flags, ...]
+    held: Subset
     ascent: Ascent
     least: float = -inf
     rounds: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
-    splits: Ints | None = None
 
     @property
     def options(self) -> tuple[Options, ...]:
-        """Those of each axis; where places are chosen, they cost nothing."""
-        found = []
-        for axis, own in enumerate(self.job.options):
-            rows, changes = self.rows[axis], dict[str, Any](barred=self.barred[axis])
-            if self.splits is not None:
-                number = np.full_like(own.end_splits, self.splits[axis])
-                changes |= {"ends": np.zeros_like(own.ends), "end_splits": number}
-            kept = own if rows.size == own.key.size else chosen(own, rows)
-            found.append(kept._replace(**changes))
-        return tuple(found)
+        """Those of each axis."""
+        found: tuple[Options, ...] = subset(self.job.options, self.held)
+        return found
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether places are chosen."""
+        return bool(self.held.splits[0] >= 0)
 
     def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""
@@ -113,26 +102,14 @@ class Part:
         """Tries for a higher bound, up to `limit`, and leaves out what is not below it; the effort
         that it took."""
         self._wake()
-        job, options, work = self.job, self.options, 0
-        desk = desk_of(job.goal)
-        for turns in [STRIDE] * (rounds // STRIDE):
-            place = room.numbers, job.form, job.goal, options
-            found, done = bound(*place, self.ascent, room.scratch, desk, limit, turns)
-            work += done * (EACH_ROUND + sum(own.key.size for own in options) // SWIFTER)
-            self.least = max(self.least, min(found, limit))
-            self.rounds += turns if done == turns else SETTLED
-            if self.ascent.value[0] < exp(limit):
-                self.leaves.append((float(self.ascent.value[0]), self.ascent.leaf.copy()))
-            if self.least >= limit:
-                break
-            options = narrowed(room.numbers, job.form, options, self.ascent, room.scratch, limit)
-            if not all(own.key.size for own in options):
-                self.least = limit
-                break
-            if done < turns:
-                break
-        self.rows = tuple(own.number for own in options)
-        return work
+        job, now = self.job, self.ascent
+        place = room.numbers, job.form, job.goal, job.options, self.held, now, room.scratch
+        self.least, gone, work, rows = raised(*place, desk_of(job.goal), self.least, limit, rounds)
+        self.held = self.held._replace(rows=rows)
+        self.rounds += gone
+        if now.value[0] < exp(limit):
+            self.leaves.append((float(now.value[0]), now.leaf.copy()))
+        return int(work)
 
     def seek(self, room: Room, seed: int) -> tuple[float, int]:
         """Looks for a good nest at random; its value, infinite if none fits, and the effort that it
@@ -149,9 +126,11 @@ class Part:
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
-        where, logs = cuts(room.numbers, self.job.form, self.options, self.ascent, room.scratch)
+        job = self.job
+        place = room.numbers, job.form, job.options, self.held, self.ascent, room.scratch
+        where, logs = cuts(*place, desk_of(job.goal))
         return [
-            Cut(int(axis), int(c), float(log)) for (axis, c), log in zip(where, logs, strict=True)
+            Cut(int(axis), int(c), float(at)) for (axis, c), at in zip(where, logs, strict=True)
         ]
 
     def label(self, cut: "Cut") -> Label:
@@ -163,16 +142,18 @@ class Part:
     def halves(self, room: Room, cut: "Cut") -> list["Part"]:
         """Both sides of a cut, the lower one first."""
         self._wake()
-        form, options, found = self.job.form, self.options, []
+        job, axis, found = self.job, cut.axis, []
         for above in (False, True):
-            own = side(form, options[cut.axis], room.scratch[cut.axis], cut.column, cut.at, above)
-            rows, barred = list(self.rows), list(self.barred)
-            rows[cut.axis], barred[cut.axis] = own.number, own.barred
-            start = deepcopy(self.ascent)
-            _sift(form, start, cut, above)
-            found.append(
-                Part(self.job, tuple(rows), tuple(barred), start, self.least, splits=self.splits)
+            place = job.form, job.options, self.held, axis, room.scratch[axis]
+            rows, barred = side(*place, cut.column, cut.at, above)
+            held = Subset(
+                _with(self.held.rows, axis, rows),
+                _with(self.held.barred, axis, barred),
+                self.held.splits,
             )
+            start = copied(self.ascent)
+            _sift(job.form, start, cut, above)
+            found.append(Part(job, held, start, self.least))
         return found
 
     def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
@@ -194,8 +175,16 @@ class Part:
 
 def whole(job: Job) -> Part:
     """All nests of a structure."""
-    rows, barred = (tuple(getattr(own, name) for own in job.options) for name in PARTED)
-    return Part(job, rows, barred, ascent(job.goal))
+    rows, barred = (
+        tuple(own.number for own in job.options),
+        tuple(own.barred for own in job.options),
+    )
+    return Part(job, Subset(rows, barred, np.full(len(AXES), -1)), ascent(job.goal))
+
+
+def _with(parts: tuple[Any, ...], axis: int, one: Any) -> tuple[Any, ...]:
+    """All of them with that of one axis in its place."""
+    return *parts[:axis], one, *parts[axis + 1 :]
 
 
 class Cut(NamedTuple):

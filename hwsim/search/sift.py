@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.branch import chosen
 from hwsim.search.dual import FIRM, Ascent, Desk, bound
 from hwsim.search.inner import Options
 from hwsim.search.master import Goal
+from hwsim.search.narrow import chosen
 from hwsim.search.outer import Scratch
 from hwsim.search.problem import Form, Numbers
+from hwsim.search.raising import EACH_ROUND, SWIFTER, count
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-# Options that a round goes through in the time in which a walk tries one; what it takes besides.
-SWIFTER, EACH_ROUND = 80, 100
 
 
 class Groups(NamedTuple):
@@ -130,11 +129,9 @@ def sift(
     at, done, work = first, 0, 0
     while at < last and sets.bounds[at] < limit:
         own = sets.spreads[at]
-        size = 0
         for axis in range(6):
             for end in range(2):
                 groups[axis].end_splits[0, end] = sets.splits[at, axis]
-            size += groups[axis].starts[own[axis] + 1] - groups[axis].starts[own[axis]]
         options = (
             _group(groups[0], own[0]),
             _group(groups[1], own[1]),
@@ -145,7 +142,7 @@ def sift(
         )
         _restart(start, a)
         found, done = bound(n, f, goal, options, a, scratch, desk, limit, rounds)
-        work += done * (EACH_ROUND + size // SWIFTER)
+        work += done * (EACH_ROUND + count(options) // SWIFTER)
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
             break
@@ -162,3 +159,4 @@ def _restart(start: Ascent, a: Ascent) -> None:
     a.mean[:], a.swing[:] = 0.0, 0.0
     a.mixture.start[:], a.mixture.faith[:] = start.mixture.start, 1.0
     a.mixture.shares[:], a.mixture.counts[:] = 0.0, 0
+    a.value[0] = np.inf
