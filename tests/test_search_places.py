@@ -10,9 +10,8 @@ import pytest
 
 from hwsim.hardware import Accelerator
 from hwsim.search.jobs import jobs
-from hwsim.search.narrow import Subset
 from hwsim.search.packed import packed
-from hwsim.search.parts import Part, Room, room, whole
+from hwsim.search.parts import Part, Room, Subset, room, whole
 from hwsim.search.problem import Ints, numbers
 from hwsim.search.scores import score_all
 from hwsim.search.sift import Sets

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent, Desk
 from hwsim.search.inner import SHARES, Options
-from hwsim.search.narrow import ROUNDING, Subset, subset, subset_of
+from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch, visit_weight
 from hwsim.search.problem import LEADS, MONOMIALS, OUTER, Form, Numbers
 from hwsim.search.scores import PLACES, price_all
@@ -19,37 +19,33 @@ Floats = NDArray[np.float64]
 BEST = -1
 
 
-@compiled()
 def cuts(
     n: Numbers,
     f: Form,
     options: tuple[Options, ...],
-    s: Subset,
     a: Ascent,
     scratch: tuple[Scratch, ...],
     desk: Desk,
-) -> Any:
+) -> tuple[Ints, Floats]:
     """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
     first, of those that leave something on both sides; if there are none of these, the best option
     against the others; nothing where every axis has one option."""
-    own, count = subset(options, s), 0
-    price_all(n, f, own, a.weights, scratch, desk.picks)
+    price_all(n, f, options, a.weights, scratch, desk.picks)
     weights = np.zeros((6, PLACES + 1))
     weigh(f, a, weights)
-    where, logs = np.zeros((weights.size, 2), np.int64), np.zeros(weights.size)
-    for code in np.argsort(-weights.ravel(), kind="mergesort"):
-        axis, c = code // (PLACES + 1), code % (PLACES + 1)
+    where, logs = list[tuple[int, int]](), list[float]()
+    for code in np.argsort(-weights.ravel(), kind="stable"):
+        axis, c = divmod(int(code), PLACES + 1)
         if weights[axis, c] <= ROUNDING:
             break
-        at = a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0)
-        low, high = sides(f, own[axis], scratch[axis], c, at)
-        if low and high:
-            where[count, 0], where[count, 1], logs[count] = axis, c, at
-            count += 1
-    most = np.array([own[axis].key.size for axis in range(6)])
-    if count == 0 and most.max() > 1:
-        where[0, 0], where[0, 1], count = np.argmax(most), BEST, 1
-    return where[:count], logs[:count]
+        at = float(a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0))
+        if all(sides(f, options[axis], scratch[axis], c, at)):
+            where.append((axis, c))
+            logs.append(at)
+    sizes = [own.key.size for own in options]
+    if not where and max(sizes) > 1:
+        where, logs = [(int(np.argmax(sizes)), BEST)], [0.0]
+    return np.array(where, np.int64).reshape(-1, 2), np.array(logs)
 
 
 @compiled(allocates=False)
@@ -123,23 +119,13 @@ def sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
 
 
 @compiled()
-def side(
-    f: Form,
-    options: tuple[Options, ...],
-    s: Subset,
-    axis: int,
-    own: Scratch,
-    c: int,
-    at: float,
-    above: bool,
-) -> Any:
-    """Options' rows and barred tiles of an axis on one side of a cut."""
+def side(f: Form, o: Options, own: Scratch, c: int, at: float, above: bool) -> Any:
+    """Numbers of an axis' options and its barred tiles on one side of a cut."""
     if not _is_above(c):
-        row = _row(subset_of(options, s, axis), own, c)
-        return s.rows[axis][(row > at + ROUNDING) == above], s.barred[axis]
-    barred, logs = s.barred[axis].copy(), _logs(f, own, c)
+        return o.number[(_row(o, own, c) > at + ROUNDING) == above], o.barred
+    barred, logs = o.barred.copy(), _logs(f, own, c)
     for i in range(logs.shape[0]):
         for j in range(logs.shape[1]):
             if (logs[i, j] > at + ROUNDING) != above:
                 barred[c % MONOMIALS, i, j] = True
-    return s.rows[axis], barred
+    return o.number, barred

@@ -209,18 +209,12 @@ def ascent(goal: Goal) -> Ascent:
 
 def copied(a: Ascent) -> Ascent:
     """One to go on with apart."""
-    weights = Weights(*(own.copy() for own in a.weights))
-    mixture = Mixture(*(own.copy() for own in a.mixture))
-    return a._replace(
-        weights=weights,
-        mixture=mixture,
-        const=a.const.copy(),
-        mean=a.mean.copy(),
-        swing=a.swing.copy(),
-        firm=a.firm.copy(),
-        leaf=a.leaf.copy(),
-        value=a.value.copy(),
-    )
+    return Ascent(*(_copied(own) for own in a))
+
+
+def _copied(own: Any) -> Any:
+    """A copy of an array, or of several."""
+    return own.copy() if isinstance(own, np.ndarray) else type(own)(*map(np.copy, own))
 
 
 class Desk(NamedTuple):

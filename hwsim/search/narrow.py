@@ -1,7 +1,5 @@
 """What is left of a structure's options: those of a part, and those that its bound leaves in it."""
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,36 +20,12 @@ X = INNER + 1
 Y, BOTH, USES = X + 1, X + 2, X + 3
 
 
-class Subset(NamedTuple):
-    """Some of a structure's options: `rows` [axis] numbers of options, `barred` [axis] tiles above
-    the array that are left out, `splits` [axis] numbers of the places along x and y, which cost
-    nothing then, or -1 if they are not chosen."""
-
-    rows: tuple[Ints, ...]
-    barred: tuple[Flags, ...]
-    splits: Ints
-
-
 @compiled()
-def subset(options: tuple[Options, ...], s: Subset) -> Any:
-    """The options of every axis that a subset has."""
-    return (
-        subset_of(options, s, 0),
-        subset_of(options, s, 1),
-        subset_of(options, s, 2),
-        subset_of(options, s, 3),
-        subset_of(options, s, 4),
-        subset_of(options, s, 5),
-    )
-
-
-@compiled()
-def subset_of(options: tuple[Options, ...], s: Subset, axis: int) -> Options:
+def subset_of(o: Options, rows: Ints, barred: Flags, split: int) -> Options:
     """The options of an axis that a subset has."""
-    own, rows, split = options[axis], s.rows[axis], s.splits[axis]
-    if rows.size < own.key.size:
-        own = chosen(own, rows)
-    ends, end_splits = own.ends, own.end_splits
+    own, ends, end_splits = o, o.ends, o.end_splits
+    if rows.size < o.key.size:
+        own = chosen(o, rows)
     if split >= 0:
         ends, end_splits = np.zeros_like(ends), np.full_like(end_splits, split)
     return Options(
@@ -66,7 +40,7 @@ def subset_of(options: tuple[Options, ...], s: Subset, axis: int) -> Options:
         end_splits,
         own.key,
         own.keys,
-        s.barred[axis],
+        barred,
     )
 
 
@@ -101,7 +75,6 @@ def chosen(o: Options, keep: Ints) -> Options:
     )
 
 
-@compiled()
 def narrowed(
     n: Numbers,
     f: Form,
@@ -110,23 +83,16 @@ def narrowed(
     scratch: tuple[Scratch, ...],
     desk: Desk,
     limit: float,
-) -> Any:
+) -> tuple[Options, ...]:
     """Those of the options that a nest below `limit` may have, and that may fit with some of every
     other axis; perhaps none."""
     priced = price_all(n, f, options, a.weights, scratch, desk.picks)
-    slack = max(limit - a.const[0] - priced, 0.0)
-    least = np.empty((6, USES))
-    for axis in range(6):
-        least[axis] = least_uses(options[axis])
-    rest = least.sum(axis=0) - least
-    most = most_uses(n, f, least.sum(axis=0)) - rest
-    return (
-        near_best(options[0], scratch[0].scores, slack, most[0]),
-        near_best(options[1], scratch[1].scores, slack, most[1]),
-        near_best(options[2], scratch[2].scores, slack, most[2]),
-        near_best(options[3], scratch[3].scores, slack, most[3]),
-        near_best(options[4], scratch[4].scores, slack, most[4]),
-        near_best(options[5], scratch[5].scores, slack, most[5]),
+    slack = max(limit - float(a.const[0]) - priced, 0.0)
+    least = np.array([least_uses(own) for own in options])
+    rest, most = least.sum(axis=0) - least, most_uses(n, f, least.sum(axis=0))
+    return tuple(
+        near_best(own, room.scores, slack, most - others)
+        for own, room, others in zip(options, scratch, rest, strict=True)
     )
 
 

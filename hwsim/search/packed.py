@@ -7,10 +7,9 @@ from math import exp, inf
 import numpy as np
 
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
-from hwsim.search.narrow import Subset
 from hwsim.search.outer import BIG
 from hwsim.search.packing import packings
-from hwsim.search.parts import Part, Room
+from hwsim.search.parts import Part, Room, Subset
 from hwsim.search.problem import Numbers
 from hwsim.search.raising import SETTLED
 from hwsim.search.scores import PLACES

@@ -11,10 +11,10 @@ from hwsim.search.anneal import anneal
 from hwsim.search.branch import BEST, cuts, side
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
-from hwsim.search.inner import Options
+from hwsim.search.inner import Flags, Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
-from hwsim.search.narrow import ROUNDING, Subset, subset
+from hwsim.search.narrow import ROUNDING, subset_of
 from hwsim.search.outer import Scratch, scratch_of
 from hwsim.search.problem import MONOMIALS, RISEN, Form, Ints, Numbers
 from hwsim.search.raising import raised
@@ -25,6 +25,16 @@ from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 WANDERING, FARTHEST, MOVES = 5, 20_000, 4
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
+
+
+class Subset(NamedTuple):
+    """Some of a structure's options: `rows` [axis] numbers of options, `barred` [axis] tiles above
+    the array that are left out, `splits` [axis] numbers of the places along x and y, which cost
+    nothing then, or -1 if they are not chosen."""
+
+    rows: tuple[Ints, ...]
+    barred: tuple[Flags, ...]
+    splits: Ints
 
 
 class Room(NamedTuple):
@@ -61,8 +71,11 @@ class Part:
     @property
     def options(self) -> tuple[Options, ...]:
         """Those of each axis."""
-        found: tuple[Options, ...] = subset(self.job.options, self.held)
-        return found
+        return tuple(map(self._options_of, AXES))
+
+    def _options_of(self, axis: int) -> Options:
+        own, held = self.job.options[axis], self.held
+        return subset_of(own, held.rows[axis], held.barred[axis], int(held.splits[axis]))
 
     @property
     def is_placed(self) -> bool:
@@ -103,7 +116,7 @@ class Part:
         that it took."""
         self._wake()
         job, now = self.job, self.ascent
-        place = room.numbers, job.form, job.goal, job.options, self.held, now, room.scratch
+        place = room.numbers, job.form, job.goal, self.options, now, room.scratch
         self.least, gone, work, rows = raised(*place, desk_of(job.goal), self.least, limit, rounds)
         self.held = self.held._replace(rows=rows)
         self.rounds += gone
@@ -127,11 +140,9 @@ class Part:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
         job = self.job
-        place = room.numbers, job.form, job.options, self.held, self.ascent, room.scratch
-        where, logs = cuts(*place, desk_of(job.goal))
-        return [
-            Cut(int(axis), int(c), float(at)) for (axis, c), at in zip(where, logs, strict=True)
-        ]
+        place = room.numbers, job.form, self.options, self.ascent, room.scratch
+        found = zip(*cuts(*place, desk_of(job.goal)), strict=True)
+        return [Cut(int(axis), int(c), float(at)) for (axis, c), at in found]
 
     def label(self, cut: "Cut") -> Label:
         """What a cut is like in other parts, of whatever structure."""
@@ -143,9 +154,9 @@ class Part:
         """Both sides of a cut, the lower one first."""
         self._wake()
         job, axis, found = self.job, cut.axis, []
+        own = self._options_of(axis)
         for above in (False, True):
-            place = job.form, job.options, self.held, axis, room.scratch[axis]
-            rows, barred = side(*place, cut.column, cut.at, above)
+            rows, barred = side(job.form, own, room.scratch[axis], cut.column, cut.at, above)
             held = Subset(
                 _with(self.held.rows, axis, rows),
                 _with(self.held.barred, axis, barred),

@@ -17,11 +17,12 @@ from hwsim.search.master import Goal
 from hwsim.search.narrow import chosen
 from hwsim.search.outer import Scratch
 from hwsim.search.problem import Form, Numbers
-from hwsim.search.raising import EACH_ROUND, SWIFTER, count
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+# Options that a round goes through in the time in which a walk tries one; what it takes besides.
+SWIFTER, EACH_ROUND = 80, 100
 
 
 class Groups(NamedTuple):
@@ -128,10 +129,11 @@ def sift(
     `last`, rounds that it took, the effort of all); `a` is how far that one was raised."""
     at, done, work = first, 0, 0
     while at < last and sets.bounds[at] < limit:
-        own = sets.spreads[at]
+        own, size = sets.spreads[at], 0
         for axis in range(6):
-            for end in range(2):
-                groups[axis].end_splits[0, end] = sets.splits[at, axis]
+            groups[axis].end_splits[0, 0] = sets.splits[at, axis]
+            groups[axis].end_splits[0, 1] = sets.splits[at, axis]
+            size += groups[axis].starts[own[axis] + 1] - groups[axis].starts[own[axis]]
         options = (
             _group(groups[0], own[0]),
             _group(groups[1], own[1]),
@@ -142,7 +144,7 @@ def sift(
         )
         _restart(start, a)
         found, done = bound(n, f, goal, options, a, scratch, desk, limit, rounds)
-        work += done * (EACH_ROUND + count(options) // SWIFTER)
+        work += done * (EACH_ROUND + size // SWIFTER)
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
             break
