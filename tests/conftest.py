@@ -21,6 +21,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Tests of the search of all mappings: of those side by side one process alone compiles it.
+SEARCHING = (
+    "map_verb/test_search.py",
+    "test_docs.py",
+    "test_mapper.py",
+    "test_search_options.py",
+    "test_search_places.py",
+    "test_simulate.py",
+    "test_stored.py",
+    "test_tradeoff.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests together that compile the same."""
+    for item in items:
+        if str(item.path).endswith(SEARCHING):
+            item.add_marker(pytest.mark.xdist_group("search"))
+
 
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:

@@ -165,13 +165,13 @@ def check(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
 
 
 @given(skewed_cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_drawn_machine_takes_the_same_cycles_and_energy(case: Case) -> None:
     check(*case)
 
 
 @given(shipped_cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_shipped_machine_takes_the_same_cycles_and_energy(case: Case) -> None:
     check(*case)
 
@@ -224,7 +224,7 @@ def ratios(count: int) -> st.SearchStrategy[list[float]]:
 
 
 @given(any_case, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_cycles_fall_when_words_tiles_or_starts_grow(case: Case, data: st.DataObject) -> None:
     layer, _, machine = case
     nest, clock = numbers(*case), timing(layer, machine)
@@ -238,14 +238,14 @@ def test_no_cycles_fall_when_words_tiles_or_starts_grow(case: Case, data: st.Dat
 
 
 @given(any_case)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_link_moves_fewer_words_than_the_least(case: Case) -> None:
     nest, least = numbers(*case), timing(case[0], case[2]).least
     assert (nest.words >= least[nest.tensors, nest.parents, nest.children]).all()
 
 
 @given(any_case, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_floor_is_below_the_cycles_of_what_is_not_known(
     case: Case, data: st.DataObject
 ) -> None:
@@ -267,7 +267,7 @@ def test_the_floor_is_below_the_cycles_of_what_is_not_known(
 
 
 @given(any_case)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_floor_is_the_cycles_where_all_is_known(case: Case) -> None:
     """With an even number of starts no word is cut in half."""
     layer, _, machine = case

@@ -63,7 +63,7 @@ def skewed(case: Case) -> Case:
 
 
 @given(cases(timed=True), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_never_fewer_cycles_than_the_analytic_model(case: Case, systolic: bool) -> None:
     case = skewed(case) if systolic else case
     found, expected = executed(case), analytic(case)
@@ -73,7 +73,7 @@ def test_never_fewer_cycles_than_the_analytic_model(case: Case, systolic: bool) 
 
 
 @given(cases(timed=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_no_more_than_the_analytic_model_and_contention(case: Case) -> None:
     """So that both are equal where nothing contends; whole cycles are begun twice in the sum."""
     found = executed(case)
@@ -129,7 +129,7 @@ def test_ports_and_buses_are_busy_for_their_whole_load(case: Case) -> None:
 
 
 @given(cases(timed=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_folding_changes_nothing(case: Case) -> None:
     assert counts(executed(case)) == counts(executed(case, fast_forward=False))
 

@@ -276,7 +276,7 @@ TILES = ("first_words", "tile_words")
 
 
 @given(cases(timed=True), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_time_falls_when_something_grows(case: Case, data: st.DataObject) -> None:
     """Whatever it is: one count of one link, one of its tiles, starts, skew or arithmetic."""
     moves = list(transfers(*case))

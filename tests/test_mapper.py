@@ -27,6 +27,8 @@ from tests.tiny import Case, cases
 M45 = str(Path(__file__).parents[1] / "benchmarks" / "peers" / "m45.yaml")
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 EFFORT = 200_000
+# Layers that are tried each time.
+FEW = 4
 HOME = load_machine("eyeriss_v1").model_copy(update={"homes": {"ofmap": "GLB"}})
 POINTWISE = Layer(name="pointwise", K=384, C=64, P=14, Q=14)
 
@@ -71,7 +73,9 @@ def check_against_all(case: Case) -> None:
         assert found.value >= known * (1 - ROUNDING), objective
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize(
+    "number", [pytest.param(at, marks=pytest.mark.slow if at >= FEW else ()) for at in range(12)]
+)
 def test_no_mapping_of_a_tiny_layer_is_below_the_bound(number: int) -> None:
     check_against_all(searched(1, 12)[number])
 

@@ -39,7 +39,7 @@ def shares(layer: Layer, mapping: Mapping, where: Accelerator) -> tuple[Shares, 
 
 
 @given(cases(timed=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_passes_add_up_to_the_layer(case: Case) -> None:
     layer, mapping, where = case
     cut, moves = found(layer, mapping, where)

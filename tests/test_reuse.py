@@ -37,7 +37,7 @@ def to_macs(links: tuple[Link, ...]) -> list[Link]:
 # The oracle
 
 
-@settings(LAW, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(LAW, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(cases(), sharings(), st.booleans())
 def test_counts_equal_a_walk_of_the_nest(case: Case, shared: Shared, padding: bool) -> None:
     layer, mapping = case
