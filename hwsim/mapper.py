@@ -13,7 +13,6 @@ what lies between is the gap.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
-from itertools import count
 from math import exp, inf, log, prod
 from operator import itemgetter
 from time import perf_counter
@@ -42,6 +41,8 @@ FEW, SHORT = 1e3, 20_000
 # The share of the effort spent that looked for good nests at random, in so many structures, while
 # bounds are farther away than that, as logarithms.
 SOUGHT, WIDELY, CLOSE = 0.3, 16, 1e-3
+# Seeds after which none better is expected.
+TIRED = 30
 DONE = object()
 # What the cost of a mapping takes of the effort.
 JUDGED = 1000
@@ -134,14 +135,19 @@ class _Search:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of
         them, down to one, and so again; stops after each for what else is to be done."""
         parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)][:WIDELY]
-        seeds = count()
+        seed, better, known = 0, 0, self.best.value
         while ahead := [part for part in parts if part.least < self._limit()]:
             while ahead:
-                seed, reached = next(seeds), []
+                if seed - better >= TIRED:
+                    return
+                reached = []
                 for at, part in enumerate(ahead):
                     reached.append((self._sought(part, seed), at))
                     yield
                 ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
+                if self.best.value < known:
+                    better, known = seed, self.best.value
+                seed += 1
 
     def _sought(self, part: Part, seed: int) -> float:
         """What the best nest of a part comes to that is found at random."""

@@ -22,7 +22,7 @@ from hwsim.search.scores import PLACES
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 
 # Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
-WANDERING, FARTHEST, MOVES = 5, 20_000, 4
+WANDERING, FARTHEST, MOVES = 5, 20_000, 2
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
 
