@@ -142,8 +142,9 @@ class _Search:
                     return
                 reached = []
                 for at, part in enumerate(ahead):
-                    reached.append((self._sought(part, seed), at))
-                    yield
+                    if part.least < self._limit():
+                        reached.append((self._sought(part, seed), at))
+                        yield
                 ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
                 if self.best.value < known:
                     better, known = seed, self.best.value

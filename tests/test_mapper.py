@@ -109,6 +109,14 @@ def test_a_pointwise_layer_is_mapped_to_within_a_thousandth_of_the_bound() -> No
     assert found.gap < 1e-3
 
 
+def test_a_strided_pointwise_layer_is_mapped_to_within_a_hundredth_of_the_bound() -> None:
+    """Structures are ruled out while nests of them are still looked for."""
+    layer = Layer(name="shortcut", K=256, C=128, P=14, Q=14, H=28, W=28, stride_h=2, stride_w=2)
+    found = answer((layer, load_machine("eyeriss_v1")), "edp", 2_000_000)
+    assert found.gap is not None
+    assert found.gap < 0.01
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> None:
     layer = Layer(name="window", P=4, R=3, H=7, W=1, stride_h=2, pad_h=1)
