@@ -305,6 +305,7 @@ class TestOwnScenario:
             path.name for path in Path("results/My own").iterdir()
         }
 
+    @pytest.mark.slow
     def test_what_stays_on_chip(self, invoke: Invoke) -> None:
         result = invoke("run", written(), "--keep-on-chip")
         assert result.exit_code == 0

@@ -201,6 +201,7 @@ class TestLoad:
 
 
 class TestKeepOnChip:
+    @pytest.mark.slow
     def test_the_saving_is_over_the_plain_run(self, report: Report, tmp_path: Path) -> None:
         found = run(load_scenario(str(small(tmp_path))), out=tmp_path / "out", keep_on_chip=True)
         for (_, staying), (_, plain) in zip(found.sides, report.sides, strict=True):

@@ -241,7 +241,13 @@ class Blocks:
 
 
 @pytest.mark.parametrize(
-    ("layers", "bits"), [(HALOED, 2**16), (HALOED, 700), (STRIDED, 900), (STRIDED, 500)]
+    ("layers", "bits"),
+    [
+        pytest.param(HALOED, 2**16, marks=pytest.mark.slow),
+        (HALOED, 700),
+        pytest.param(STRIDED, 900, marks=pytest.mark.slow),
+        (STRIDED, 500),
+    ],
 )
 def test_no_schedule_of_a_tiny_chain_is_better(layers: tuple[Layer, ...], bits: int) -> None:
     found, memo = linked(bits), Memo()

@@ -160,7 +160,13 @@ def test_every_shipped_weights_file_loads(name: str) -> None:
     _weights.load_weights(file.build(), path)
 
 
-@pytest.mark.parametrize("name", FASHION_TOP1)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name.startswith("lenet") else pytest.mark.slow)
+        for name in FASHION_TOP1
+    ],
+)
 def test_trained_networks_reach_their_accuracy(name: str) -> None:
     file = registry.module("network", name)
     net = trained(name, _weights.find_weights(file))
