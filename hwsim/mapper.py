@@ -28,12 +28,15 @@ from hwsim.search.jobs import Job, guess, jobs
 from hwsim.search.packed import Packed, packed
 from hwsim.search.parts import Part, room, whole
 from hwsim.search.problem import numbers
+from hwsim.search.raising import work_of
 from hwsim.search.realise import mappings
 from hwsim.search.structures import Structure
 from hwsim.search.trials import Trials
 
 # Rounds that move weights: of every part first, and of one that stays.
 FIRST_ROUNDS, MORE_ROUNDS = 10, 40
+# The share of the effort that first rounds take at most, while each is but one.
+BEGUN = 0.25
 # How far below the best known a structure's bound is that they raise again, as a logarithm.
 FAR = 0.15
 # Options of all axes, multiplied, which are walked through, trying at most so many.
@@ -118,18 +121,23 @@ class _Search:
         """Bounds all structures, or as many as effort and time allow."""
         found = list(self._made())
         self.room = room(numbers(self.layer, self.question.machine), (job.options for job in found))
-        known = guess(self.room.numbers)
+        known, rounds = guess(self.room.numbers), self._first_rounds(found)
         for job in found:
             if not self._goes_on():
                 self.whole = False
                 return
             part = whole(job)
             part.learn(known)
-            self._raise(part, FIRST_ROUNDS)
+            self._raise(part, rounds)
             if part.least < self._limit() - FAR and self._goes_on():
-                self._raise(part, FIRST_ROUNDS)
+                self._raise(part, rounds)
             part.teach(known)
             self._push(part)
+
+    def _first_rounds(self, found: list[Job]) -> int:
+        """Rounds of every structure first: fewer where they took more than their share."""
+        each = sum(work_of(job.options) for job in found)
+        return max(1, min(FIRST_ROUNDS, int(self.effort * BEGUN / max(each, 1))))
 
     def _seeks(self) -> Iterator[None]:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of

@@ -16,6 +16,11 @@ STRIDE = 10
 SETTLED = 1000
 
 
+def work_of(options: tuple[Options, ...]) -> int:
+    """The effort of a round."""
+    return EACH_ROUND + sum(own.key.size for own in options) // SWIFTER
+
+
 def raised(
     n: Numbers,
     f: Form,
@@ -33,9 +38,10 @@ def raised(
     gone, work = 0, 0
     a.value[0] = np.inf
     while gone < rounds and least < limit:
-        found, done = bound(n, f, goal, options, a, scratch, desk, limit, STRIDE)
-        work += done * (EACH_ROUND + sum(own.key.size for own in options) // SWIFTER)
-        gone = gone + STRIDE if done == STRIDE else SETTLED
+        turns = min(STRIDE, rounds - gone)
+        found, done = bound(n, f, goal, options, a, scratch, desk, limit, turns)
+        work += done * work_of(options)
+        gone = gone + turns if done == turns else SETTLED
         least = max(least, min(found, limit))
         if least < limit:
             options = narrowed(n, f, options, a, scratch, desk, limit)
