@@ -36,7 +36,7 @@ from hwsim.search.trials import Trials
 # Rounds that move weights: of every part first, and of one that stays.
 FIRST_ROUNDS, MORE_ROUNDS = 10, 40
 # The share of the effort that first rounds take at most, while each is but one.
-BEGUN = 0.25
+BEGUN = 0.4
 # How far below the best known a structure's bound is that they raise again, as a logarithm.
 FAR = 0.15
 # Options of all axes, multiplied, which are walked through, trying at most so many.
