@@ -4,10 +4,9 @@ Every nest has a form that costs no more: stores rise past the loops that their 
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
 says what its nests cost at least (`search.dual`), and nests of the lowest are improved at random
 (`search.anneal`). What has the lowest bound is gone on with: a structure is parted by the places of
-its axes on the array (`search.packing`), each part cut in two where that raises bounds most
+its axes on the array (`search.packed`), each part cut in two where that raises bounds most
 (`search.trials`), until little is left and walked through (`search.walk`). The bounds take tiles to
-be even and leave out the first and last tiles' wait; mappings found are judged by `hwsim.cost`, and
-what lies between is the gap.
+be even; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
 """
 
 from collections.abc import Iterable, Iterator
