@@ -31,6 +31,7 @@ WEIGHTS = Memory(
 )
 # Cases in which everything is tried, of so many mappings at most.
 NAIVE, NAIVE_WORK = 14, 6000
+some_cases = cache(cases)
 
 
 def small(*, N: int = 1, K: int = 1, C: int = 1) -> Layer:
@@ -105,9 +106,6 @@ def test_front_by_hand() -> None:
     frugal = 2 * 19 + 4 * 8 * (10 + 1000) + 8 * 20
     points = [(energy, cycles) for energy, cycles, _ in front(small(C=2), made)]
     assert points == [(frugal + 16 * 1000, 1), (frugal, 2)]
-
-
-some_cases = cache(cases)
 
 
 def prices(pairs: Iterable[tuple[float, float]]) -> set[tuple[str, float]]:

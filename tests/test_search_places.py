@@ -10,7 +10,7 @@ import pytest
 
 from hwsim.hardware import Accelerator
 from hwsim.search.jobs import jobs
-from hwsim.search.packed import packed
+from hwsim.search.packed import Packed, packed
 from hwsim.search.parts import Part, Room, Subset, room, whole
 from hwsim.search.problem import Ints, numbers
 from hwsim.search.scores import score_all
@@ -74,6 +74,14 @@ def by_hand(part: Part, spreads: Ints, splits: Ints) -> Part:
     return Part(part.job, Subset(rows, part.held.barred, splits), start)
 
 
+def popped(parts: Packed, place: Room, limit: float) -> Iterator[tuple[int, Part]]:
+    """The parts whose bounds stay below a limit, by the numbers of their sets."""
+    while parts.least < limit:
+        one, _ = parts.pop(place, limit, 10)
+        if one:
+            yield parts.at - 1, one
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: Layer) -> None:
     for part, place in raised(layer):
@@ -98,11 +106,8 @@ def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) 
         found = packed(part, place, limit)
         assert found is not None
         bounds = found.sets.bounds.copy()
-        while found.least < limit:
-            one, _ = found.pop(place, limit, 10)
-            if one is None:
-                continue
-            at, (x, y) = found.at - 1, (1, 1)
+        for at, one in popped(found, place, limit):
+            x, y = 1, 1
             for axis, own in enumerate(part.options):
                 spread = int(found.sets.spreads[at, axis])
                 assert all(part.job.options[axis].spread[one.held.rows[axis]] == spread)
@@ -119,10 +124,7 @@ def test_sets_that_are_ruled_out_have_no_nest_below_the_limit(layer: Layer) -> N
         limit = part.least + FAR
         found = packed(part, place, limit)
         assert found is not None
-        kept = set[int]()
-        while found.least < limit:
-            one, _ = found.pop(place, limit, 10)
-            kept |= {found.at - 1} if one else set()
+        kept = {at for at, _ in popped(found, place, limit)}
         for at in set(range(found.at)) - kept:
             sets = found.sets
             alone = by_hand(part, sets.spreads[at], sets.splits[at])

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.dual import Ascent, Desk
+from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch, visit_weight
 from hwsim.search.problem import LEADS, MONOMIALS, OUTER, Form, Numbers
-from hwsim.search.scores import PLACES, price_all
+from hwsim.search.scores import PLACES, score_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -20,17 +20,12 @@ BEST = -1
 
 
 def cuts(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    a: Ascent,
-    scratch: tuple[Scratch, ...],
-    desk: Desk,
+    n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
 ) -> tuple[Ints, Floats]:
     """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
     first, of those that leave something on both sides; if there are none of these, the best option
     against the others; nothing where every axis has one option."""
-    price_all(n, f, options, a.weights, scratch, desk.picks)
+    score_all(n, f, options, a.weights, scratch)
     weights = np.zeros((6, PLACES + 1))
     weigh(f, a, weights)
     where, logs = list[tuple[int, int]](), list[float]()

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.dual import Ascent, Desk
+from hwsim.search.dual import Ascent
 from hwsim.search.inner import SHARES, Options
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.problem import INNER, OUTER, Form, Numbers
-from hwsim.search.scores import price_all
+from hwsim.search.scores import score_all
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -81,13 +81,11 @@ def narrowed(
     options: tuple[Options, ...],
     a: Ascent,
     scratch: tuple[Scratch, ...],
-    desk: Desk,
     limit: float,
 ) -> tuple[Options, ...]:
     """Those of the options that a nest below `limit` may have, and that may fit with some of every
     other axis; perhaps none."""
-    priced = price_all(n, f, options, a.weights, scratch, desk.picks)
-    slack = max(limit - float(a.const[0]) - priced, 0.0)
+    slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
     least = np.array([least_uses(own) for own in options])
     rest, most = least.sum(axis=0) - least, most_uses(n, f, least.sum(axis=0))
     return tuple(

@@ -11,7 +11,7 @@ from hwsim.search.outer import BIG
 from hwsim.search.packing import packings
 from hwsim.search.parts import Part, Room, Subset
 from hwsim.search.problem import Numbers
-from hwsim.search.raising import SETTLED
+from hwsim.search.raising import gone_through
 from hwsim.search.scores import PLACES
 from hwsim.search.sift import Groups, Sets, grouped, sift
 
@@ -70,16 +70,15 @@ class Packed:
             return None, work
         self.at += 1
         found = self._part(at, now)
-        found.rounds = rounds if done == rounds else SETTLED
-        if now.value[0] < exp(limit):
-            found.leaves.append((float(now.value[0]), now.leaf.copy()))
+        found.rounds = gone_through(done, rounds)
+        found.remember(exp(limit))
         return found, work
 
     def _part(self, at: int, now: Ascent) -> Part:
         """One that was raised so far."""
         own = zip(self._groups, self.sets.spreads[at], strict=True)
         rows = tuple(
-            groups.number[groups.starts[spread] : groups.starts[spread + 1]]
+            groups.options.number[groups.starts[spread] : groups.starts[spread + 1]]
             for groups, spread in own
         )
         held = Subset(rows, self.part.held.barred, self.sets.splits[at])

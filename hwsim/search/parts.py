@@ -120,9 +120,14 @@ class Part:
         self.least, gone, work, rows = raised(*place, desk_of(job.goal), self.least, limit, rounds)
         self.held = self.held._replace(rows=rows)
         self.rounds += gone
-        if now.value[0] < exp(limit):
-            self.leaves.append((float(now.value[0]), now.leaf.copy()))
-        return int(work)
+        self.remember(exp(limit))
+        return work
+
+    def remember(self, below: float) -> None:
+        """Keeps the lowest nest that was seen, if its value is below that."""
+        reached = float(self.ascent.value[0])
+        if reached < below:
+            self.leaves.append((reached, self.ascent.leaf.copy()))
 
     def seek(self, room: Room, seed: int) -> tuple[float, int]:
         """Looks for a good nest at random; its value, infinite if none fits, and the effort that it
@@ -131,17 +136,15 @@ class Part:
         moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
         place = room.numbers, job.form, job.goal, options
         anneal(*place, self.ascent, room.scratch, moves, seed)
-        reached = float(self.ascent.value[0])
-        if reached < inf:
-            self.leaves.append((reached, self.ascent.leaf.copy()))
-        return reached, moves // MOVES
+        self.remember(inf)
+        return float(self.ascent.value[0]), moves // MOVES
 
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
         job = self.job
         place = room.numbers, job.form, self.options, self.ascent, room.scratch
-        found = zip(*cuts(*place, desk_of(job.goal)), strict=True)
+        found = zip(*cuts(*place), strict=True)
         return [Cut(int(axis), int(c), float(at)) for (axis, c), at in found]
 
     def label(self, cut: "Cut") -> Label:
@@ -186,10 +189,8 @@ class Part:
 
 def whole(job: Job) -> Part:
     """All nests of a structure."""
-    rows, barred = (
-        tuple(own.number for own in job.options),
-        tuple(own.barred for own in job.options),
-    )
+    rows = tuple(own.number for own in job.options)
+    barred = tuple(own.barred for own in job.options)
     return Part(job, Subset(rows, barred, np.full(len(AXES), -1)), ascent(job.goal))
 
 

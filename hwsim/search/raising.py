@@ -8,7 +8,7 @@ from hwsim.search.master import Goal
 from hwsim.search.narrow import narrowed
 from hwsim.search.outer import Scratch
 from hwsim.search.problem import Form, Ints, Numbers
-from hwsim.search.sift import EACH_ROUND, SWIFTER
+from hwsim.search.sift import effort_of
 
 # Rounds after which options are left out.
 STRIDE = 10
@@ -18,7 +18,12 @@ SETTLED = 1000
 
 def work_of(options: tuple[Options, ...]) -> int:
     """The effort of a round."""
-    return EACH_ROUND + sum(own.key.size for own in options) // SWIFTER
+    return int(effort_of(sum(own.key.size for own in options)))
+
+
+def gone_through(done: int, rounds: int) -> int:
+    """Rounds that a bound took of those it had; SETTLED where it rises no more."""
+    return rounds if done == rounds else SETTLED
 
 
 def raised(
@@ -41,10 +46,10 @@ def raised(
         turns = min(STRIDE, rounds - gone)
         found, done = bound(n, f, goal, options, a, scratch, desk, limit, turns)
         work += done * work_of(options)
-        gone = gone + turns if done == turns else SETTLED
+        gone += gone_through(done, turns)
         least = max(least, min(found, limit))
         if least < limit:
-            options = narrowed(n, f, options, a, scratch, desk, limit)
+            options = narrowed(n, f, options, a, scratch, limit)
             if not all(own.key.size for own in options):
                 least = limit
     return least, gone, work, tuple(own.number for own in options)

@@ -25,26 +25,20 @@ Flags = NDArray[np.bool_]
 SWIFTER, EACH_ROUND = 80, 100
 
 
-class Groups(NamedTuple):
-    """The options of an axis, sorted by their places, which cost nothing.
+@compiled(allocates=False)
+def effort_of(options: int) -> Any:
+    """The effort of a round through so many options."""
+    return EACH_ROUND + options // SWIFTER
 
-    Those of spread s are from `starts[s]` to `starts[s + 1]`, each with one `features` [used
-    column, option] after the other, and `keys` from `key_starts[s]` to `key_starts[s + 1]`; what
-    else is as in Options.
+
+class Groups(NamedTuple):
+    """The `options` of an axis, sorted by their places, which cost nothing.
+
+    Those of spread s are from `starts[s]` to `starts[s + 1]`, each with one features [used column,
+    option] after the other in a single row, and keys from `key_starts[s]` to `key_starts[s + 1]`.
     """
 
-    features: Floats
-    columns: Ints
-    number: Ints
-    ways: Ints
-    spread: Ints
-    splits: Ints
-    split_counts: Ints
-    ends: Floats
-    end_splits: Ints
-    key: Ints
-    keys: Ints
-    barred: Flags
+    options: Options
     starts: Ints
     key_starts: Ints
 
@@ -71,8 +65,8 @@ def grouped(o: Options) -> Groups:
         features[wide * a : wide * b] = one.features.ravel()
         number[a:b], key[a:b], keys[i:j] = one.number, one.key, one.keys
         starts[at + 1], key_starts[at + 1] = b, j
-    return Groups(
-        features,
+    own = Options(
+        features.reshape(1, wide * count),
         o.columns,
         number,
         o.ways,
@@ -84,28 +78,27 @@ def grouped(o: Options) -> Groups:
         key,
         keys,
         o.barred,
-        starts,
-        key_starts,
     )
+    return Groups(own, starts, key_starts)
 
 
 @compiled(inline=True)
 def _group(g: Groups, at: int) -> Options:
     """Those of one number of places."""
-    a, b, wide = g.starts[at], g.starts[at + 1], g.columns.size
+    o, a, b, wide = g.options, g.starts[at], g.starts[at + 1], g.options.columns.size
     return Options(
-        g.features[wide * a : wide * b].reshape(wide, b - a),
-        g.columns,
-        g.number[a:b],
-        g.ways,
-        g.spread[a:b],
-        g.splits[at : at + 1],
-        g.split_counts[at : at + 1],
-        g.ends,
-        g.end_splits,
-        g.key[a:b],
-        g.keys[g.key_starts[at] : g.key_starts[at + 1]],
-        g.barred,
+        o.features[0, wide * a : wide * b].reshape(wide, b - a),
+        o.columns,
+        o.number[a:b],
+        o.ways,
+        o.spread[a:b],
+        o.splits[at : at + 1],
+        o.split_counts[at : at + 1],
+        o.ends,
+        o.end_splits,
+        o.key[a:b],
+        o.keys[g.key_starts[at] : g.key_starts[at + 1]],
+        o.barred,
     )
 
 
@@ -131,8 +124,8 @@ def sift(
     while at < last and sets.bounds[at] < limit:
         own, size = sets.spreads[at], 0
         for axis in range(6):
-            groups[axis].end_splits[0, 0] = sets.splits[at, axis]
-            groups[axis].end_splits[0, 1] = sets.splits[at, axis]
+            groups[axis].options.end_splits[0, 0] = sets.splits[at, axis]
+            groups[axis].options.end_splits[0, 1] = sets.splits[at, axis]
             size += groups[axis].starts[own[axis] + 1] - groups[axis].starts[own[axis]]
         options = (
             _group(groups[0], own[0]),
@@ -144,7 +137,7 @@ def sift(
         )
         _restart(start, a)
         found, done = bound(n, f, goal, options, a, scratch, desk, limit, rounds)
-        work += done * (EACH_ROUND + size // SWIFTER)
+        work += done * effort_of(size)
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
             break
