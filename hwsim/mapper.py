@@ -27,7 +27,7 @@ from hwsim.search.jobs import Job, guess, jobs
 from hwsim.search.packed import Packed, packed
 from hwsim.search.parts import Part, room, whole
 from hwsim.search.problem import numbers
-from hwsim.search.raising import work_of
+from hwsim.search.raising import effort_of
 from hwsim.search.realise import mappings
 from hwsim.search.structures import Structure
 from hwsim.search.trials import Trials
@@ -125,7 +125,7 @@ class _Search:
             if not self._goes_on():
                 self.whole = False
                 return
-            part = whole(job)
+            part = whole(self.room, job)
             part.learn(known)
             self._raise(part, rounds)
             if part.least < self._limit() - FAR and self._goes_on():
@@ -135,7 +135,7 @@ class _Search:
 
     def _first_rounds(self, found: list[Job]) -> int:
         """Rounds of every structure first: fewer where they took more than their share."""
-        each = sum(work_of(job.options) for job in found)
+        each = sum(effort_of(sum(own.key.size for own in job.options)) for job in found)
         return max(1, min(FIRST_ROUNDS, int(self.effort * BEGUN / max(each, 1))))
 
     def _seeks(self) -> Iterator[None]:

@@ -11,7 +11,8 @@ import pytest
 from hwsim.hardware import Accelerator
 from hwsim.search.jobs import jobs
 from hwsim.search.packed import Packed, packed
-from hwsim.search.parts import Part, Room, Subset, room, whole
+from hwsim.search.parts import Part, Room, room, whole
+from hwsim.search.pool import Subset
 from hwsim.search.problem import Ints, numbers
 from hwsim.search.scores import score_all
 from hwsim.search.sift import Sets
@@ -31,29 +32,29 @@ def raised(layer: Layer, machine: Accelerator = MACHINE) -> Iterator[tuple[Part,
     found = list(jobs(layer, machine, "edp"))
     place = room(numbers(layer, machine), (job.options for job in found))
     for job in found[::7]:
-        part = whole(job)
+        part = whole(place, job)
         part.raise_bound(place, 600.0, 10)
         yield part, place
 
 
 def by_places(part: Part, place: Room) -> list[dict[int, float]]:
     """The least score of each axis by the number of its places, which cost nothing."""
-    weights = part.ascent.weights._replace(places=np.zeros(2))
-    score_all(place.numbers, part.job.form, part.options, weights, place.scratch)
+    weights, pool = part.ascent.weights._replace(places=np.zeros(2)), part.pool(place)
+    score_all(place.numbers, part.job.form, place.tables, pool, weights, place.scratch)
     found = []
-    for own, room_ in zip(part.options, place.scratch, strict=True):
+    for a, b in zip(pool.begin, pool.end, strict=True):
         least: dict[int, float] = {}
-        for at, score in zip(own.spread, room_.scores, strict=False):
+        for at, score in zip(pool.spread[a:b], place.scratch.scores[a:b], strict=True):
             least[int(at)] = min(least.get(int(at), inf), float(score))
         found.append(least)
     return found
 
 
-def fitting(part: Part, spreads: tuple[int, ...]) -> bool:
+def fitting(place: Room, spreads: tuple[int, ...]) -> bool:
     """Whether some way to split all places fits the array of 4 x 3."""
     sums = {(1, 1)}
-    for own, at in zip(part.options, spreads, strict=True):
-        ways = own.splits[at, : own.split_counts[at]]
+    for at in spreads:
+        ways = place.tables.splits[at, : place.tables.split_counts[at]]
         sums = {(x * a, y * b) for x, y in sums for a, b in ways if x * a <= 4 and y * b <= 3}
     return bool(sums)
 
@@ -63,11 +64,11 @@ def listed(sets: Sets) -> dict[tuple[int, ...], float]:
     return {tuple(map(int, spreads)): float(bound) for spreads, bound in rows}
 
 
-def by_hand(part: Part, spreads: Ints, splits: Ints) -> Part:
+def by_hand(part: Part, place: Room, spreads: Ints, splits: Ints) -> Part:
     """The part of a part that has such places."""
-    rows = tuple(
-        own.number[own.spread == at] for own, at in zip(part.options, spreads, strict=True)
-    )
+    pool = part.pool(place)
+    own = zip(pool.begin, pool.end, spreads, strict=True)
+    rows = tuple(pool.number[a:b][pool.spread[a:b] == at] for a, b, at in own)
     start = deepcopy(part.ascent)
     start.const[0] += start.weights.places @ np.log((4, 3))
     start.weights.places[:] = 0.0
@@ -91,7 +92,7 @@ def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: La
         for choice in product(*(least.items() for least in by_places(part, place))):
             bound = const + sum(score for _, score in choice)
             spreads = tuple(at for at, _ in choice)
-            if bound < limit and fitting(part, spreads):
+            if bound < limit and fitting(place, spreads):
                 expected[spreads] = bound
         found = packed(part, place, limit)
         assert found is not None
@@ -108,10 +109,11 @@ def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) 
         bounds = found.sets.bounds.copy()
         for at, one in popped(found, place, limit):
             x, y = 1, 1
-            for axis, own in enumerate(part.options):
+            for axis, own in enumerate(part.job.options):
                 spread = int(found.sets.spreads[at, axis])
-                assert all(part.job.options[axis].spread[one.held.rows[axis]] == spread)
-                a, b = own.splits[spread, one.held.splits[axis]]
+                first = place.tables.starts[axis]
+                assert all(first + own.spread[one.held.rows[axis]] == spread)
+                a, b = place.tables.splits[spread, one.held.splits[axis]]
                 x, y = x * int(a), y * int(b)
             assert x <= 4
             assert y <= 3
@@ -127,7 +129,7 @@ def test_sets_that_are_ruled_out_have_no_nest_below_the_limit(layer: Layer) -> N
         kept = {at for at, _ in popped(found, place, limit)}
         for at in set(range(found.at)) - kept:
             sets = found.sets
-            alone = by_hand(part, sets.spreads[at], sets.splits[at])
+            alone = by_hand(part, place, sets.spreads[at], sets.splits[at])
             alone.raise_bound(place, limit, 100)
             _, done = alone.close(place, limit, 10_000)
             assert not done or alone.least >= limit - 1e-9

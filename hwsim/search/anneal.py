@@ -14,12 +14,13 @@ import numpy as np
 from hwsim._compiled import compiled
 from hwsim.search.choices import Choices, State, begin, choices_of, copy, mend, state, take, write
 from hwsim.search.dual import Ascent, objective
-from hwsim.search.inner import Options
 from hwsim.search.master import Floats, Goal
 from hwsim.search.outer import Scratch
+from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
 from hwsim.search.shares import Terms, terms
+from hwsim.search.tables import Tables
 
 # Temperatures, in logarithms of the objective, and what a logarithm of too much costs.
 HOT, COLD, PENALTY = 0.15, 0.01, 2.0
@@ -30,29 +31,39 @@ ROUNDING = 1e-9
 ABOVE, NEXT, BOTH = 0.5, 0.3, 0.5
 
 
+@compiled()
 def anneal(
     n: Numbers,
     f: Form,
     goal: Goal,
-    options: tuple[Options, ...],
+    t: Tables,
+    p: Pool,
     a: Ascent,
-    scratch: tuple[Scratch, ...],
+    s: Scratch,
     moves: int,
     seed: int,
 ) -> None:
     """Tries so many moves, and leaves the lowest nest that fits in `a`, if any does."""
-    score_all(n, f, options, a.weights, scratch)
-    t = terms(n, f, goal, a.weights, 0.0)
-    c = choices_of(n, t, options, scratch)
-    best = state(t.columns.size)
-    a.value[0] = np.exp(walked(n, f, goal, t, c, moves, best, seed))
+    score_all(n, f, t, p, a.weights, s)
+    known = terms(n, f, goal, a.weights, 0.0)
+    c = choices_of(n, known, p, s)
+    best = state(known.columns.size)
+    a.value[0] = np.exp(walked(n, f, goal, known, t, c, moves, best, seed))
     if a.value[0] < np.inf:
-        write(n, f, options, c, best, a.leaf)
+        write(f, c, best, a.leaf)
 
 
 @compiled()
 def walked(
-    n: Numbers, f: Form, goal: Goal, t: Terms, c: Choices, moves: int, best: State, seed: int
+    n: Numbers,
+    f: Form,
+    goal: Goal,
+    t: Terms,
+    tables: Tables,
+    c: Choices,
+    moves: int,
+    best: State,
+    seed: int,
 ) -> Any:
     """The logarithm of the lowest value that is found, infinite if nothing fits, and into `best`
     the nest that has it."""
@@ -61,10 +72,10 @@ def walked(
     now, new = state(size), state(size)
     for axis in range(6):
         now.row[axis] = c.starts[axis]
-        begin(n, f, t, c, axis, now)
+        begin(n, f, t, tables, c, axis, now)
         copy(axis, now, new)
     at, then, room = now.taken.sum(axis=0), np.empty(size), np.empty(goal.busy_const.size)
-    above, within = _sites(n, f, c)
+    above, within = _sites(n, f, tables, c)
     lowest, cost = np.inf, np.inf
     heat, cooling = HOT, (COLD / HOT) ** (1 / moves)
     for _ in range(moves):
@@ -76,11 +87,11 @@ def walked(
         axis, dim, also = sites[site, 0], sites[site, 1], sites[other, 0]
         if dim >= 0 or np.random.random() >= BOTH:
             also = axis
-        fine = _changed(n, f, c, axis, dim, new)
+        fine = _changed(n, f, tables, c, axis, dim, new)
         if also != axis:
-            fine = fine and _changed(n, f, c, also, -1, new)
+            fine = fine and _changed(n, f, tables, c, also, -1, new)
         if fine:
-            _add(f, t, c, axis, also, now, new, at, then)
+            _add(n, f, t, tables, c, axis, also, now, new, at, then)
             value, over = _value(goal, t, then, room), _over(t, then)
             reached = value + PENALTY * over
             fine = reached <= cost or np.random.random() < np.exp((cost - reached) / heat)
@@ -100,8 +111,10 @@ def walked(
 
 @compiled(inline=True)
 def _add(
+    n: Numbers,
     f: Form,
     t: Terms,
+    tables: Tables,
     c: Choices,
     axis: int,
     also: int,
@@ -111,9 +124,9 @@ def _add(
     then: Floats,
 ) -> None:
     """Adds up the terms after a change of one axis or two."""
-    take(f, t, c, axis, new)
+    take(n, f, t, tables, c, axis, new)
     if also != axis:
-        take(f, t, c, also, new)
+        take(n, f, t, tables, c, also, new)
     for k in range(at.size):
         then[k] = at[k] - now.taken[axis, k] + new.taken[axis, k]
         if also != axis:
@@ -121,13 +134,13 @@ def _add(
 
 
 @compiled()
-def _sites(n: Numbers, f: Form, c: Choices) -> Any:
+def _sites(n: Numbers, f: Form, t: Tables, c: Choices) -> Any:
     """What can change: rows (axis, dimension of it) of tiles above the array, and rows (axis, -1)
     of options."""
     above, within = np.full((12, 2), -1, np.int64), np.full((6, 2), -1, np.int64)
     tiles = choices = 0
     for axis in range(6):
-        if c.starts[axis + 1] > c.starts[axis] + 1 or c.splits[c.starts[axis], 1] > 1:
+        if c.starts[axis + 1] > c.starts[axis] + 1 or t.split_counts[c.spread[c.starts[axis]]] > 1:
             within[choices, 0] = axis
             choices += 1
         for dim in range(2):
@@ -139,7 +152,7 @@ def _sites(n: Numbers, f: Form, c: Choices) -> Any:
 
 
 @compiled(inline=True)
-def _changed(n: Numbers, f: Form, c: Choices, axis: int, dim: int, s: State) -> bool:
+def _changed(n: Numbers, f: Form, t: Tables, c: Choices, axis: int, dim: int, s: State) -> bool:
     """Changes an axis at random; whether that leaves something that it may have."""
     stores = f.tensors.size
     if dim >= 0:
@@ -154,7 +167,7 @@ def _changed(n: Numbers, f: Form, c: Choices, axis: int, dim: int, s: State) -> 
         count = c.starts[axis + 1] - c.starts[axis]
         row = c.starts[axis] + int((count + 1.0) ** np.random.random()) - 1
         s.row[axis] = row
-        s.split[axis] = c.splits[row, 0] + np.random.randint(c.splits[row, 1])
+        s.split[axis] = np.random.randint(t.split_counts[c.spread[row]])
     for k in range(2):
         d, least = n.first[axis] if k == 0 else n.second[axis], c.key[s.row[axis], k]
         if s.tiles[axis, stores, k] > least or (d >= 0 and not f.masks[stores, d]):

@@ -7,40 +7,44 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import SHARES, Options
+from hwsim.search.inner import SHARES
 from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch, visit_weight
+from hwsim.search.pool import Pool
 from hwsim.search.problem import LEADS, MONOMIALS, OUTER, Form, Numbers
 from hwsim.search.scores import PLACES, score_all
+from hwsim.search.tables import Tables, tile_counts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 # The cut that parts the best option from all others.
 BEST = -1
 
 
-def cuts(
-    n: Numbers, f: Form, options: tuple[Options, ...], a: Ascent, scratch: tuple[Scratch, ...]
-) -> tuple[Ints, Floats]:
+@compiled()
+def cuts(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch) -> Any:
     """(axis, column of TAKEN) [cut, 2] and logarithms [cut] where options' swings weigh, the most
     first, of those that leave something on both sides; if there are none of these, the best option
     against the others; nothing where every axis has one option."""
-    score_all(n, f, options, a.weights, scratch)
+    score_all(n, f, t, p, a.weights, s)
     weights = np.zeros((6, PLACES + 1))
     weigh(f, a, weights)
-    where, logs = list[tuple[int, int]](), list[float]()
-    for code in np.argsort(-weights.ravel(), kind="stable"):
-        axis, c = divmod(int(code), PLACES + 1)
+    where, logs, count = np.empty((weights.size, 2), np.int64), np.zeros(weights.size), 0
+    for code in np.argsort(-weights.ravel(), kind="mergesort"):
+        axis, c = code // (PLACES + 1), code % (PLACES + 1)
         if weights[axis, c] <= ROUNDING:
             break
-        at = float(a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0))
-        if all(sides(f, options[axis], scratch[axis], c, at)):
-            where.append((axis, c))
-            logs.append(at)
-    sizes = [own.key.size for own in options]
-    if not where and max(sizes) > 1:
-        where, logs = [(int(np.argmax(sizes)), BEST)], [0.0]
-    return np.array(where, np.int64).reshape(-1, 2), np.array(logs)
+        at = a.mean[axis, c] + (a.mean[axis, c + 1] if c == PLACES else 0.0)
+        low, high = _sides(n, f, t, p, s, axis, c, at)
+        if low and high:
+            where[count, 0], where[count, 1], logs[count] = axis, c, at
+            count += 1
+    sizes = p.end - p.begin
+    if count == 0 and sizes.max() > 1:
+        where[0, 0], where[0, 1] = np.argmax(sizes), BEST
+        count = 1
+    return where[:count], logs[:count]
 
 
 @compiled(allocates=False)
@@ -75,52 +79,58 @@ def _is_above(c: int) -> bool:
 
 
 @compiled()
-def _logs(f: Form, own: Scratch, c: int) -> Any:
+def _logs(f: Form, t: Tables, axis: int, c: int) -> Any:
     """What tiles above the array come to in a column [tile, tile]."""
-    return own.times[f.tensors[c]] if c < OUTER else own.shares[f.tensors[c - MONOMIALS]]
+    return t.times[axis, f.tensors[c]] if c < OUTER else t.shares[axis, f.tensors[c - MONOMIALS]]
 
 
 @compiled()
-def _row(o: Options, own: Scratch, c: int) -> Any:
-    """What the options come to in a column."""
+def _row(t: Tables, p: Pool, s: Scratch, axis: int, c: int) -> Floats:
+    """What the options of an axis come to in a column."""
+    a, b = p.begin[axis], p.end[axis]
+    row = np.zeros(b - a)
     if c == PLACES:
-        return (o.ends[:, 0, 0] + o.ends[:, 0, 1])[o.spread]
-    if c == BEST:
-        scores = own.scores[: o.key.size]
-        found = np.ones(o.key.size)
-        found[np.argmin(scores)] = 0.0
-        return found
-    feature = c - OUTER if c < MONOMIALS else c - MONOMIALS - OUTER + SHARES
-    for at in range(o.columns.size):
-        if o.columns[at] == feature:
-            return o.features[at].copy()
-    return np.zeros(o.key.size)
+        for i in range(a, b):
+            row[i - a] = t.ends[p.spread[i], 0].sum()
+    elif c == BEST:
+        row[:] = 1.0
+        row[np.argmin(s.scores[a:b])] = 0.0
+    else:
+        feature = c - OUTER if c < MONOMIALS else c - MONOMIALS - OUTER + SHARES
+        for at in range(p.columns.size):
+            if p.columns[at] == feature:
+                row[:] = p.features[at, a:b]
+    return row
 
 
 @compiled()
-def sides(f: Form, o: Options, own: Scratch, c: int, at: float) -> Any:
+def _sides(
+    n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, axis: int, c: int, at: float
+) -> Any:
     """Whether there is anything on either side of a cut."""
     low = high = False
     if _is_above(c):
-        logs, best = _logs(f, own, c), own.best[c % MONOMIALS + 1]
-        for i in range(logs.shape[0]):
-            for j in range(logs.shape[1]):
+        logs, best = _logs(f, t, axis, c), s.best[axis, c % MONOMIALS + 1]
+        c0, c1 = tile_counts(n, axis)
+        for i in range(c0):
+            for j in range(c1):
                 if best[i, j] < BIG:
                     low |= logs[i, j] <= at + ROUNDING
                     high |= logs[i, j] > at + ROUNDING
         return low, high
-    row = _row(o, own, c)
+    row = _row(t, p, s, axis, c)
     return row.min() <= at + ROUNDING, row.max() > at + ROUNDING
 
 
 @compiled()
-def side(f: Form, o: Options, own: Scratch, c: int, at: float, above: bool) -> Any:
-    """Numbers of an axis' options and its barred tiles on one side of a cut."""
+def side(f: Form, t: Tables, p: Pool, s: Scratch, axis: int, c: int, at: float, above: bool) -> Any:
+    """Numbers of an axis' options, and barred tiles of all axes, on one side of a cut."""
+    number = p.number[p.begin[axis] : p.end[axis]]
     if not _is_above(c):
-        return o.number[(_row(o, own, c) > at + ROUNDING) == above], o.barred
-    barred, logs = o.barred.copy(), _logs(f, own, c)
+        return number[(_row(t, p, s, axis, c) > at + ROUNDING) == above], p.barred
+    barred, logs = p.barred.copy(), _logs(f, t, axis, c)
     for i in range(logs.shape[0]):
         for j in range(logs.shape[1]):
             if (logs[i, j] > at + ROUNDING) != above:
-                barred[c % MONOMIALS, i, j] = True
-    return o.number, barred
+                barred[axis, c % MONOMIALS, i, j] = True
+    return number.copy(), barred

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import FEATURES, SPLITS, Options
+from hwsim.search.inner import FEATURES
 from hwsim.search.outer import (
     BIG,
     Pair,
@@ -17,12 +17,14 @@ from hwsim.search.outer import (
     visit_weight,
     visits,
 )
+from hwsim.search.pool import Pool
 from hwsim.search.problem import OUTER, Form, Numbers
 from hwsim.search.scores import Weights, score_all
-from hwsim.search.ways import WIDTH
+from hwsim.search.tables import SPLITS, Tables, tile_counts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 # Columns of a chain: the logarithms of visits of each store, of its tiles there, and of starts.
 VISITS, STARTS, CHAIN = 0, 2 * OUTER, 2 * OUTER + 1
 
@@ -32,7 +34,7 @@ class Table(NamedTuple):
     best first.
 
     Options: `full` scores, `scores` without the stores above the array and places, `features`
-    [option, FEATURES], `ways` [option, 2, WIDTH], `places` [option, SPLITS, 2] of `place_counts`,
+    [option, FEATURES], `number` [option], `places` [option, SPLITS, 2] of `place_counts`,
     `spans` [option, 4] of the tiles they go with. Chains: `costs`, `chain` [chain, CHAIN], `tiles`
     [chain, OUTER + 1, 2] numbers of tiles. `least` [axis]: the least of both; `last`: the number of
     stores above the array.
@@ -42,7 +44,7 @@ class Table(NamedTuple):
     full: Floats
     scores: Floats
     features: Floats
-    ways: Ints
+    number: Ints
     places: Ints
     place_counts: Ints
     spans: Ints
@@ -54,52 +56,31 @@ class Table(NamedTuple):
     last: int
 
 
-def near(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    a: Ascent,
-    scratch: tuple[Scratch, ...],
-    limit: float,
-) -> Table:
-    """The table of options and chains that nests below `limit` may have."""
-    slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
-    found: Table = table(n, f, options, a.weights, scratch, slack)
-    return found
-
-
 @compiled()
-def table(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    w: Weights,
-    scratch: tuple[Scratch, ...],
-    slack: float,
-) -> Table:
-    """The table of options and chains that may be part of a nest at most `slack` above the sum of
-    all least scores."""
+def near(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, limit: float) -> Table:
+    """The table of options and chains that nests below `limit` may have."""
+    slack = max(limit - a.const[0] - score_all(n, f, t, p, a.weights, s), 0.0)
     option_starts, chain_starts = np.zeros(7, np.int64), np.zeros(7, np.int64)
-    least = np.zeros(6)
+    least, w = np.zeros(6), a.weights
     picks, chains = [], []
     for axis in range(6):
-        o, own = options[axis], scratch[axis]
-        scores = own.scores[: o.key.size]
-        order = np.argsort(scores, kind="mergesort")
-        least[axis] = scores[order[0]]
-        order = _undominated(o, order[scores[order] <= least[axis] + slack])
-        togo = _to_go(n, f, axis, o, scores - own.rests[o.key], order, w, own)
-        found = _near_best(n, f, axis, o, togo, w, own, least[axis] + slack)
+        begin = p.begin[axis]
+        scores = s.scores[begin : p.end[axis]]
+        order = begin + np.argsort(scores, kind="mergesort")
+        least[axis] = s.scores[order[0]]
+        order = _undominated(p, order[s.scores[order] <= least[axis] + slack])
+        togo = _to_go(n, f, t, p, axis, order, w, s)
+        found = _near_best(n, f, t, axis, p.barred[axis], togo, w, least[axis] + slack)
         picks.append(order)
         chains.append(found)
         option_starts[axis + 1] = option_starts[axis] + order.size
         chain_starts[axis + 1] = chain_starts[axis] + found[0].size
-    t = _empty(option_starts, chain_starts, least, f.tensors.size)
+    table = _empty(option_starts, chain_starts, least, f.tensors.size)
     for axis in range(6):
-        _fill(n, f, axis, options[axis], scratch[axis], picks[axis], t)
-        a, b = chain_starts[axis], chain_starts[axis + 1]
-        t.costs[a:b], t.chain[a:b], t.tiles[a:b] = chains[axis]
-    return t
+        _fill(n, f, t, p, axis, s, picks[axis], table)
+        i, j = chain_starts[axis], chain_starts[axis + 1]
+        table.costs[i:j], table.chain[i:j], table.tiles[i:j] = chains[axis]
+    return table
 
 
 @compiled()
@@ -111,7 +92,7 @@ def _empty(option_starts: Ints, chain_starts: Ints, least: Floats, last: int) ->
         np.zeros(options),
         np.zeros(options),
         np.zeros((options, FEATURES)),
-        np.zeros((options, 2, WIDTH), np.int64),
+        np.zeros(options, np.int64),
         np.ones((options, SPLITS, 2), np.int64),
         np.zeros(options, np.int64),
         np.zeros((options, 4), np.int64),
@@ -126,46 +107,46 @@ def _empty(option_starts: Ints, chain_starts: Ints, least: Floats, last: int) ->
 
 @compiled()
 def _fill(
-    n: Numbers, f: Form, axis: int, o: Options, scratch: Scratch, picks: Ints, t: Table
+    n: Numbers, f: Form, t: Tables, p: Pool, axis: int, s: Scratch, picks: Ints, to: Table
 ) -> None:
     """Writes the picked options of an axis into the table."""
     free0, free1 = _free(n, f, axis, f.tensors.size)
     for at in range(picks.size):
-        row, pick = t.option_starts[axis] + at, picks[at]
-        spread, key = o.spread[pick], o.key[pick]
-        t.full[row] = scratch.scores[pick]
-        t.scores[row] = scratch.scores[pick] - scratch.rests[key] - scratch.spreads[spread]
-        for c in range(o.columns.size):
-            t.features[row, o.columns[c]] = o.features[c, pick]
-        t.ways[row] = o.ways[o.number[pick]]
-        t.places[row], t.place_counts[row] = o.splits[spread], o.split_counts[spread]
-        i, j = o.keys[key]
-        t.spans[row, 0], t.spans[row, 1] = 0 if free0 else i, i + 1
-        t.spans[row, 2], t.spans[row, 3] = 0 if free1 else j, j + 1
+        row, pick = to.option_starts[axis] + at, picks[at]
+        spread, key = p.spread[pick], p.key[pick]
+        to.full[row] = s.scores[pick]
+        to.scores[row] = s.scores[pick] - s.rests[axis, key] - s.spreads[spread]
+        for c in range(p.columns.size):
+            to.features[row, p.columns[c]] = p.features[c, pick]
+        to.number[row] = p.number[pick]
+        to.places[row], to.place_counts[row] = t.splits[spread], t.split_counts[spread]
+        i, j = key // n.wide, key % n.wide
+        to.spans[row, 0], to.spans[row, 1] = 0 if free0 else i, i + 1
+        to.spans[row, 2], to.spans[row, 3] = 0 if free1 else j, j + 1
 
 
 @compiled()
-def _undominated(o: Options, order: Ints) -> Any:
+def _undominated(p: Pool, order: Ints) -> Any:
     """Those of the options, best first, that no other with the same places and tiles above the
     array beats in everything."""
     keep = np.ones(order.size, np.bool_)
     for i in range(order.size):
         for j in range(i):
-            if keep[j] and _beats(o, order[j], order[i]):
+            if keep[j] and _beats(p, order[j], order[i]):
                 keep[i] = False
                 break
     return order[keep]
 
 
 @compiled(allocates=False)
-def _beats(o: Options, a: int, b: int) -> bool:
+def _beats(p: Pool, a: int, b: int) -> bool:
     """Whether option a does all that b does, with no more of anything."""
-    if o.spread[a] != o.spread[b] or o.key[a] != o.key[b]:
+    if p.spread[a] != p.spread[b] or p.key[a] != p.key[b]:
         return False
     c = 0
-    while c < o.columns.size and o.features[c, a] <= o.features[c, b] + 1e-12:
+    while c < p.columns.size and p.features[c, a] <= p.features[c, b] + 1e-12:
         c += 1
-    return c == o.columns.size
+    return c == p.columns.size
 
 
 @compiled(allocates=False)
@@ -177,56 +158,44 @@ def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
 
 @compiled()
 def _to_go(
-    n: Numbers,
-    f: Form,
-    axis: int,
-    o: Options,
-    costs: Floats,
-    order: Ints,
-    w: Weights,
-    own: Scratch,
-) -> Any:
+    n: Numbers, f: Form, t: Tables, p: Pool, axis: int, order: Ints, w: Weights, s: Scratch
+) -> Floats:
     """The least that stores from k on and an option may cost, [store k + 1, tile, tile] by the
-    tiles before k; `costs` [option]: what options cost, of which those in `order` count."""
-    _, c0, c1 = own.times.shape
+    tiles before k, of the options in `order`."""
+    c0, c1 = tile_counts(n, axis)
     stores = f.tensors.size
     togo = np.full((stores + 1, c0, c1), BIG)
     free0, free1 = _free(n, f, axis, stores)
     for pick in order:
-        last0, last1 = o.keys[o.key[pick]]
+        cost = s.scores[pick] - s.rests[axis, p.key[pick]]
+        last0, last1 = p.key[pick] // n.wide, p.key[pick] % n.wide
         for i in range(0 if free0 else last0, last0 + 1):
             for j in range(0 if free1 else last1, last1 + 1):
-                togo[stores, i, j] = min(togo[stores, i, j], costs[pick])
+                togo[stores, i, j] = min(togo[stores, i, j], cost)
     for k in range(stores - 1, -1, -1):
         free0, free1 = _free(n, f, axis, k)
         for u in range(c0):
             for v in range(c1):
                 for i in range(u, c0 if free0 else u + 1):
                     for j in range(v, c1 if free1 else v + 1):
-                        if togo[k + 1, i, j] < BIG and not o.barred[k, i, j]:
-                            cost = _step(f, axis, k, (u, v), (i, j), w, own)[0]
+                        if togo[k + 1, i, j] < BIG and not p.barred[axis, k, i, j]:
+                            cost = _step(f, t, axis, k, (u, v), (i, j), w)[0]
                             togo[k, u, v] = min(togo[k, u, v], cost + togo[k + 1, i, j])
     return togo
 
 
 @compiled()
 def _near_best(
-    n: Numbers,
-    f: Form,
-    axis: int,
-    o: Options,
-    togo: Floats,
-    w: Weights,
-    own: Scratch,
-    most: float,
+    n: Numbers, f: Form, t: Tables, axis: int, barred: Flags, togo: Floats, w: Weights, most: float
 ) -> Any:
     """(costs [chain], columns [chain, CHAIN], tiles [chain, OUTER + 1, 2]) of all chains that some
     option makes at most `most`, best first."""
     costs, chain = np.zeros(1), np.zeros((1, CHAIN))
     tiles = np.zeros((1, OUTER + 1, 2), np.int64)
+    _, c0, c1 = togo.shape
     for k in range(f.tensors.size):
-        left = np.where(o.barred[k], BIG, togo[k + 1])
-        parents, steps, seen = _longer(n, f, axis, k, costs, tiles, left, w, own, most)
+        left = np.where(barred[k, :c0, :c1], BIG, togo[k + 1])
+        parents, steps, seen = _longer(n, f, t, axis, k, costs, tiles, left, w, most)
         costs, chain, tiles = costs[parents], chain[parents], tiles[parents]
         for row in range(parents.size):
             costs[row] += seen[row, 0]
@@ -241,13 +210,13 @@ def _near_best(
 def _longer(
     n: Numbers,
     f: Form,
+    t: Tables,
     axis: int,
     k: int,
     costs: Floats,
     tiles: Ints,
     togo: Floats,
     w: Weights,
-    own: Scratch,
     most: float,
 ) -> Any:
     """Every way to go on with chains at store k: which one [way], tiles there [way, 2], and cost
@@ -262,7 +231,7 @@ def _longer(
             for j in range(v, c1 if free1 else v + 1):
                 if togo[i, j] >= BIG:
                     continue
-                step = _step(f, axis, k, (u, v), (i, j), w, own)
+                step = _step(f, t, axis, k, (u, v), (i, j), w)
                 if costs[row] + step[0] + togo[i, j] > most + 1e-12:
                     continue
                 if count == parents.size:
@@ -276,12 +245,12 @@ def _longer(
 
 
 @compiled(allocates=False)
-def _step(f: Form, axis: int, k: int, before: Pair, at: Pair, w: Weights, own: Scratch) -> Any:
+def _step(f: Form, t: Tables, axis: int, k: int, before: Pair, at: Pair, w: Weights) -> Any:
     """Weighted cost, logarithms of visits, of the tile and of starts at store k, by numbers of the
     tiles before and there."""
-    seen = visits(f, axis, k, own, before, at)
-    tile = 0.0 if k == f.risen else own.shares[f.tensors[k], at[0], at[1]]
-    starts = own.counts[at] if k == f.starts else 0.0
+    seen, (i, j) = visits(f, t, axis, k, before, at), at
+    tile = 0.0 if k == f.risen else t.shares[axis, f.tensors[k], i, j]
+    starts = t.counts[axis, i, j] if k == f.starts else 0.0
     cost = visit_weight(f, axis, k, w.theta) * seen
     cost += tile_weight(f, k, w.theta, w.tiles) * tile + start_weight(f, k, w.theta) * starts
     return cost, seen, tile, starts

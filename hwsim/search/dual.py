@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.inner import Options
 from hwsim.search.master import Goal, Mixture, describe, fade, keep, mixture
 from hwsim.search.outer import BIG, Scratch
+from hwsim.search.pool import Pool
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import LEAF, PLACES, TAKEN, Picks, Weights, no_picks, price_all, total
 from hwsim.search.shares import settle_shares
+from hwsim.search.tables import Tables
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -237,9 +238,10 @@ def bound(
     n: Numbers,
     f: Form,
     goal: Goal,
-    options: tuple[Options, ...],
+    t: Tables,
+    p: Pool,
     a: Ascent,
-    scratch: tuple[Scratch, ...],
+    s: Scratch,
     desk: Desk,
     limit: float,
     rounds: int,
@@ -249,7 +251,7 @@ def bound(
     picks, now, logs, summed = desk
     top, high, since, done = -BIG, -BIG, 0, 0
     if a.const[0] > -BIG:
-        priced = price_all(n, f, options, a.weights, scratch, picks)
+        priced = price_all(n, f, t, p, a.weights, s, picks)
         if priced >= BIG:
             return BIG, done
         top = a.const[0] + priced
@@ -258,7 +260,7 @@ def bound(
         done += 1
         settle_shares(n, f, goal, a.weights, a.firm[0], a.mixture, now, logs)
         const = settle(n, f, goal, now, logs[:MONOMIALS], logs[MONOMIALS:PLACES])
-        priced = price_all(n, f, options, now, scratch, picks)
+        priced = price_all(n, f, t, p, now, s, picks)
         if priced >= BIG:
             return BIG, done
         reached = priced + const

@@ -1,18 +1,20 @@
-"""What is left of a structure's options: those of a part, and those that its bound leaves in it."""
+"""What a bound leaves of the options of a part."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import SHARES, Options
+from hwsim.search.inner import SHARES
 from hwsim.search.outer import BIG, Scratch
+from hwsim.search.pool import Pool, move
 from hwsim.search.problem import INNER, OUTER, Form, Numbers
 from hwsim.search.scores import score_all
+from hwsim.search.tables import Tables
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 # What differs less is the same.
 ROUNDING = 1e-9
 # Columns of what options use: tiles of pads, of one that rose, places along x, along y, and both.
@@ -21,110 +23,73 @@ Y, BOTH, USES = X + 1, X + 2, X + 3
 
 
 @compiled()
-def subset_of(o: Options, rows: Ints, barred: Flags, split: int) -> Options:
-    """The options of an axis that a subset has."""
-    own, ends, end_splits = o, o.ends, o.end_splits
-    if rows.size < o.key.size:
-        own = chosen(o, rows)
-    if split >= 0:
-        ends, end_splits = np.zeros_like(ends), np.full_like(end_splits, split)
-    return Options(
-        own.features,
-        own.columns,
-        own.number,
-        own.ways,
-        own.spread,
-        own.splits,
-        own.split_counts,
-        ends,
-        end_splits,
-        own.key,
-        own.keys,
-        barred,
-    )
+def narrow(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, limit: float) -> Any:
+    """Leaves those of the options that a nest below `limit` may have, and that may fit with some of
+    every other axis; whether every axis has any."""
+    slack = max(limit - a.const[0] - score_all(n, f, t, p, a.weights, s), 0.0)
+    uses = np.empty((6, USES))
+    for axis in range(6):
+        _least_uses(t, p, axis, uses[axis])
+    least = uses.sum(axis=0)
+    most, some = _most_uses(n, f, least), True
+    for axis in range(6):
+        _leave(t, p, axis, s.scores, slack, most - (least - uses[axis]))
+        some &= p.end[axis] > p.begin[axis]
+    return some
 
 
-@compiled()
-def chosen(o: Options, keep: Ints) -> Options:
-    """Those of the options alone."""
-    features = np.empty((o.columns.size, keep.size))
-    for c in range(o.columns.size):
-        features[c] = o.features[c][keep]
-    again, used = np.full(o.keys.shape[0], -1, np.int64), 0
-    key = np.empty(keep.size, np.int64)
-    keys = np.empty_like(o.keys)
-    for i in range(keep.size):
-        old = o.key[keep[i]]
-        if again[old] < 0:
-            again[old], keys[used] = used, o.keys[old]
-            used += 1
-        key[i] = again[old]
-    return Options(
-        features,
-        o.columns,
-        o.number[keep],
-        o.ways,
-        o.spread[keep],
-        o.splits,
-        o.split_counts,
-        o.ends,
-        o.end_splits,
-        key,
-        keys[:used].copy(),
-        o.barred,
-    )
+@compiled(allocates=False)
+def _leave(t: Tables, p: Pool, axis: int, scores: Floats, slack: float, most: Floats) -> None:
+    """Leaves the options of an axis that are within `slack` of the best and use no more than
+    `most`."""
+    least, to = BIG, p.begin[axis]
+    for i in range(p.begin[axis], p.end[axis]):
+        least = min(least, scores[i])
+    for i in range(p.begin[axis], p.end[axis]):
+        if scores[i] <= least + slack and _is_room(t, p, axis, i, most):
+            move(p, i, to)
+            to += 1
+    p.end[axis] = to
 
 
-def narrowed(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    a: Ascent,
-    scratch: tuple[Scratch, ...],
-    limit: float,
-) -> tuple[Options, ...]:
-    """Those of the options that a nest below `limit` may have, and that may fit with some of every
-    other axis; perhaps none."""
-    slack = max(limit - a.const[0] - score_all(n, f, options, a.weights, scratch), 0.0)
-    least = np.array([least_uses(own) for own in options])
-    rest, most = least.sum(axis=0) - least, most_uses(n, f, least.sum(axis=0))
-    return tuple(
-        near_best(own, room.scores, slack, most - others)
-        for own, room, others in zip(options, scratch, rest, strict=True)
-    )
+@compiled(allocates=False)
+def _is_room(t: Tables, p: Pool, axis: int, i: int, most: Floats) -> Any:
+    """Whether an option uses no more than that."""
+    for c in range(p.columns.size):
+        if p.columns[c] >= SHARES and p.features[c, i] > most[p.columns[c] - SHARES]:
+            return False
+    x, y, both = _places(t, p, axis, i)
+    return x <= most[X] and y <= most[Y] and both <= most[BOTH]
 
 
-@compiled()
-def near_best(o: Options, scores: Floats, slack: float, most: Floats) -> Options:
-    """The options of an axis that are within `slack` of the best and use no more than `most`."""
-    own = scores[: o.key.size]
-    keep = own <= own.min() + slack
-    for c in range(o.columns.size):
-        if o.columns[c] >= SHARES:
-            keep &= o.features[c] <= most[o.columns[c] - SHARES]
-    for i in range(keep.size):
-        ends = o.ends[o.spread[i]]
-        keep[i] &= ends[0, 0] <= most[X] and ends[1, 1] <= most[Y] and ends[0].sum() <= most[BOTH]
-    return chosen(o, np.nonzero(keep)[0])
+@compiled(allocates=False)
+def _places(t: Tables, p: Pool, axis: int, i: int) -> Any:
+    """Logarithms of the least places of an option along x, along y, and of both."""
+    if p.splits[axis] >= 0:
+        return 0.0, 0.0, 0.0
+    ends = t.ends[p.spread[i]]
+    return ends[0, 0], ends[1, 1], ends[0, 0] + ends[0, 1]
 
 
-@compiled()
-def least_uses(o: Options) -> Floats:
-    """Logarithms of the least that options use of each pad and of the array [USES]."""
-    found = np.full(USES, BIG)
+@compiled(allocates=False)
+def _least_uses(t: Tables, p: Pool, axis: int, found: Floats) -> None:
+    """Fills in logarithms of the least that options use of each pad and of the array [USES]."""
+    found[:] = BIG
     found[:X] = 0.0
-    for c in range(o.columns.size):
-        if o.columns[c] >= SHARES:
-            found[o.columns[c] - SHARES] = o.features[c].min()
-    for at in o.spread:
-        found[X] = min(found[X], o.ends[at, 0, 0])
-        found[Y] = min(found[Y], o.ends[at, 1, 1])
-        found[BOTH] = min(found[BOTH], o.ends[at, 0].sum())
-    return found
+    for c in range(p.columns.size):
+        if p.columns[c] >= SHARES and p.used[axis, c]:
+            least = BIG
+            for i in range(p.begin[axis], p.end[axis]):
+                least = min(least, p.features[c, i])
+            found[p.columns[c] - SHARES] = least
+    for i in range(p.begin[axis], p.end[axis]):
+        x, y, both = _places(t, p, axis, i)
+        found[X], found[Y] = min(found[X], x), min(found[Y], y)
+        found[BOTH] = min(found[BOTH], both)
 
 
 @compiled()
-def most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
+def _most_uses(n: Numbers, f: Form, least: Floats) -> Floats:
     """Logarithms of what there is of each pad, beside the least of others in the same memory, and
     of the array [USES]."""
     found = np.full(USES, BIG)

@@ -5,18 +5,19 @@ can have. Here what an axis costs at least with so many places is known for each
 the sets that fit the array and stay below a limit are gone through; most structures have hundreds.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
-from hwsim.search.inner import SPLITS, Options
 from hwsim.search.outer import BIG, Scratch
+from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
 from hwsim.search.sift import Sets
+from hwsim.search.tables import Tables
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,78 +25,57 @@ Floats = NDArray[np.float64]
 LISTED, TRIED = 4096, 1_000_000
 
 
-class Spreads(NamedTuple):
-    """The places that each axis may have: `least` [6, spread] scores, unpriced, `order` [6, spread]
-    of these, the lowest first, so many `counts` [6]; `splits` [6, spread, SPLITS, 2] along x and y,
-    so many `split_counts` [6, spread]."""
-
-    least: Floats
-    order: Ints
-    counts: Ints
-    splits: Ints
-    split_counts: Ints
-
-
-def packings(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    a: Ascent,
-    scratch: tuple[Scratch, ...],
-    limit: float,
-) -> Sets:
+def packings(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, limit: float) -> Sets:
     """All sets of places below `limit`; the first bound is -BIG where there are more than are
     listed."""
-    score_all(n, f, options, a.weights._replace(places=np.zeros(2)), scratch)
+    score_all(n, f, t, p, a.weights._replace(places=np.zeros(2)), s)
     const = a.const[0] + a.weights.places @ np.log((n.x, n.y))
-    return Sets(*listed(n, _spreads(options, scratch), const, limit))
-
-
-def _spreads(options: tuple[Options, ...], scratch: tuple[Scratch, ...]) -> Spreads:
-    """The places that each axis may have, by the scores of its options."""
-    most = max(own.ends.shape[0] for own in options)
-    least = np.full((6, most), BIG)
-    splits, split_counts = np.ones((6, most, SPLITS, 2), np.int64), np.zeros((6, most), np.int64)
-    for axis, (own, room) in enumerate(zip(options, scratch, strict=True)):
-        np.minimum.at(least[axis], own.spread, room.scores[: own.key.size])
-        splits[axis, : len(own.splits)], split_counts[axis, : len(own.splits)] = (
-            own.splits,
-            own.split_counts,
-        )
-    order = np.argsort(least, axis=1, kind="stable")
-    return Spreads(least, order, (least < BIG / 2).sum(axis=1), splits, split_counts)
+    least = np.full(t.split_counts.size, BIG)
+    np.minimum.at(least, p.spread, s.scores[: p.spread.size])
+    return Sets(*listed(n, t, least, const, limit))
 
 
 @compiled()
-def listed(n: Numbers, own: Spreads, const: float, limit: float) -> Any:
-    """`packings` of places whose scores are known, `const` what adds to their sum."""
-    least, order = own.least, own.order
+def _ordered(t: Tables, least: Floats) -> Any:
+    """The places of each axis by their scores, the lowest first, and how many are possible."""
+    order, counts = np.empty(least.size, np.int64), np.zeros(6, np.int64)
+    for axis in range(6):
+        a, b = t.starts[axis], t.starts[axis + 1]
+        order[a:b] = a + np.argsort(least[a:b], kind="mergesort")
+        for at in range(a, b):
+            counts[axis] += least[at] < BIG / 2
+    return order, counts
+
+
+@compiled()
+def listed(n: Numbers, t: Tables, least: Floats, const: float, limit: float) -> Any:
+    """`packings` of places whose scores [spread] are known, `const` what adds to their sum."""
+    order, counts = _ordered(t, least)
     bounds, count = np.empty(LISTED), 0
     spreads, splits = np.empty((LISTED, 6), np.int64), np.empty((LISTED, 6), np.int64)
     rest, score, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
     for axis in range(5, -1, -1):
-        rest[axis] = rest[axis + 1] + least[axis, order[axis, 0]]
+        rest[axis] = rest[axis + 1] + least[order[t.starts[axis]]]
     most = min(n.x, n.y) + 1
     pairs, origin = np.ones((7, most, 2), np.int64), np.zeros((7, most, 2), np.int64)
     fits = np.ones(7, np.int64)
     score[0] = const
     at, tried = 0, 0
     while at >= 0:
-        c = cursor[at]
-        if c == own.counts[at] or score[at] + least[at, order[at, c]] + rest[at + 1] >= limit:
+        spread = order[min(t.starts[at] + cursor[at], t.starts[at + 1] - 1)]
+        if cursor[at] == counts[at] or score[at] + least[spread] + rest[at + 1] >= limit:
             at -= 1
             continue
         cursor[at] += 1
         tried += 1
-        spread = order[at, c]
-        fits[at + 1] = _joined(n, own, spread, pairs, origin, fits[at], at)
+        fits[at + 1] = _joined(n, t, spread, pairs, origin, fits[at], at)
         if count == LISTED or tried >= TRIED:
             count = max(count, 1)
             bounds[count - 1] = -BIG
             break
         if fits[at + 1] == 0:
             continue
-        score[at + 1], spreads[count, at] = score[at] + least[at, spread], spread
+        score[at + 1], spreads[count, at] = score[at] + least[spread], spread
         if at < 5:
             at += 1
             cursor[at] = 0
@@ -111,16 +91,16 @@ def listed(n: Numbers, own: Spreads, const: float, limit: float) -> Any:
 
 @compiled()
 def _joined(
-    n: Numbers, own: Spreads, spread: int, pairs: Ints, origin: Ints, before: int, at: int
+    n: Numbers, t: Tables, spread: int, pairs: Ints, origin: Ints, before: int, at: int
 ) -> Any:
     """Fills in the places along x and y that the first axes come to with those of one more, unless
     others need no more along both; how many there are."""
     count, now = 0, pairs[at + 1]
     for p in range(before):
-        for s in range(own.split_counts[at, spread]):
+        for s in range(t.split_counts[spread]):
             x, y = (
-                pairs[at, p, 0] * own.splits[at, spread, s, 0],
-                pairs[at, p, 1] * own.splits[at, spread, s, 1],
+                pairs[at, p, 0] * t.splits[spread, s, 0],
+                pairs[at, p, 1] * t.splits[spread, s, 1],
             )
             if x > n.x or y > n.y:
                 continue

@@ -11,14 +11,17 @@ from hwsim.search.anneal import anneal
 from hwsim.search.branch import BEST, cuts, side
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
-from hwsim.search.inner import Flags, Options
+from hwsim.search.inner import Options
 from hwsim.search.jobs import AXES, Job, Label, labels
+from hwsim.search.leaf import written
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
-from hwsim.search.narrow import ROUNDING, subset_of
-from hwsim.search.outer import Scratch, scratch_of
-from hwsim.search.problem import MONOMIALS, RISEN, Form, Ints, Numbers
+from hwsim.search.narrow import ROUNDING
+from hwsim.search.outer import Scratch, scratch
+from hwsim.search.pool import Pool, Subset, pool_of, rows_of
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, Form, Ints, Numbers
 from hwsim.search.raising import raised
 from hwsim.search.scores import PLACES
+from hwsim.search.tables import Tables, tables
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 
 # Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
@@ -27,30 +30,19 @@ WANDERING, FARTHEST, MOVES = 5, 20_000, 2
 LEAST_SWING = 1e-6
 
 
-class Subset(NamedTuple):
-    """Some of a structure's options: `rows` [axis] numbers of options, `barred` [axis] tiles above
-    the array that are left out, `splits` [axis] numbers of the places along x and y, which cost
-    nothing then, or -1 if they are not chosen."""
-
-    rows: tuple[Ints, ...]
-    barred: tuple[Flags, ...]
-    splits: Ints
-
-
 class Room(NamedTuple):
     """A layer on a machine, and room for what its axes come to."""
 
     numbers: Numbers
-    scratch: tuple[Scratch, ...]
+    tables: Tables
+    scratch: Scratch
 
 
 def room(numbers: Numbers, options: Iterable[tuple[Options, ...]]) -> Room:
     """Room for the largest of such options of all axes."""
-    most = np.ones((6, 3), np.int64)
-    for own in options:
-        sizes = [(axis.key.size, len(axis.keys), len(axis.ends)) for axis in own]
-        most = np.maximum(most, sizes)
-    return Room(numbers, tuple(scratch_of(numbers, axis, *map(int, most[axis])) for axis in AXES))
+    most = max((sum(axis.key.size for axis in own) for own in options), default=0)
+    known = tables(numbers)
+    return Room(numbers, known, scratch(numbers, known, most))
 
 
 @dataclass
@@ -68,14 +60,9 @@ class Part:
     rounds: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
 
-    @property
-    def options(self) -> tuple[Options, ...]:
-        """Those of each axis."""
-        return tuple(map(self._options_of, AXES))
-
-    def _options_of(self, axis: int) -> Options:
-        own, held = self.job.options[axis], self.held
-        return subset_of(own, held.rows[axis], held.barred[axis], int(held.splits[axis]))
+    def pool(self, room: Room) -> Pool:
+        """The options of all axes."""
+        return pool_of(room.tables, self.job.options, self.held)
 
     @property
     def is_placed(self) -> bool:
@@ -116,35 +103,38 @@ class Part:
         that it took."""
         self._wake()
         job, now = self.job, self.ascent
-        place = room.numbers, job.form, job.goal, self.options, now, room.scratch
-        self.least, gone, work, rows = raised(*place, desk_of(job.goal), self.least, limit, rounds)
-        self.held = self.held._replace(rows=rows)
+        pool = self.pool(room)
+        place = room.numbers, job.form, job.goal, room.tables, pool, now, room.scratch
+        self.least, gone, work = raised(*place, desk_of(job.goal), self.least, limit, rounds)
+        self.held = self.held._replace(rows=rows_of(pool))
         self.rounds += gone
-        self.remember(exp(limit))
-        return work
+        self.remember(room, exp(limit))
+        return int(work)
 
-    def remember(self, below: float) -> None:
+    def remember(self, room: Room, below: float) -> None:
         """Keeps the lowest nest that was seen, if its value is below that."""
         reached = float(self.ascent.value[0])
         if reached < below:
-            self.leaves.append((reached, self.ascent.leaf.copy()))
+            self._leave(room, reached, self.ascent.leaf)
+
+    def _leave(self, room: Room, reached: float, leaf: Ints) -> None:
+        self.leaves.append((reached, written(room.numbers, room.tables, self.job, leaf)))
 
     def seek(self, room: Room, seed: int) -> tuple[float, int]:
         """Looks for a good nest at random; its value, infinite if none fits, and the effort that it
         took."""
-        job, options = self.job, self.options
-        moves = min(FARTHEST, WANDERING * sum(own.key.size for own in options))
-        place = room.numbers, job.form, job.goal, options
+        job, pool = self.job, self.pool(room)
+        moves = min(FARTHEST, WANDERING * pool.number.size)
+        place = room.numbers, job.form, job.goal, room.tables, pool
         anneal(*place, self.ascent, room.scratch, moves, seed)
-        self.remember(inf)
+        self.remember(room, inf)
         return float(self.ascent.value[0]), moves // MOVES
 
     def cuts(self, room: Room) -> list["Cut"]:
         """Where it may be cut in two, first where it wavers most; nothing if it is one nest."""
         self.ascent.swing[:] += LEAST_SWING
-        job = self.job
-        place = room.numbers, job.form, self.options, self.ascent, room.scratch
-        found = zip(*cuts(*place), strict=True)
+        place = room.numbers, self.job.form, room.tables, self.pool(room)
+        found = zip(*cuts(*place, self.ascent, room.scratch), strict=True)
         return [Cut(int(axis), int(c), float(at)) for (axis, c), at in found]
 
     def label(self, cut: "Cut") -> Label:
@@ -156,15 +146,11 @@ class Part:
     def halves(self, room: Room, cut: "Cut") -> list["Part"]:
         """Both sides of a cut, the lower one first."""
         self._wake()
-        job, axis, found = self.job, cut.axis, []
-        own = self._options_of(axis)
+        job, pool, found = self.job, self.pool(room), []
         for above in (False, True):
-            rows, barred = side(job.form, own, room.scratch[axis], cut.column, cut.at, above)
-            held = Subset(
-                _with(self.held.rows, axis, rows),
-                _with(self.held.barred, axis, barred),
-                self.held.splits,
-            )
+            rows, barred = side(job.form, room.tables, pool, room.scratch, *cut, above)
+            axes = *self.held.rows[: cut.axis], rows, *self.held.rows[cut.axis + 1 :]
+            held = Subset(axes, barred, self.held.splits)
             start = copied(self.ascent)
             _sift(job.form, start, cut, above)
             found.append(Part(job, held, start, self.least))
@@ -173,30 +159,25 @@ class Part:
     def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
         """Looks for the lowest nest below `limit`, trying no more options than `effort`; how many
         it tried, and whether it tried all. Then the bound is that nest's, or `limit`."""
-        options, job = self.options, self.job
-        state = walk(limit, effort)
-        rows = near(room.numbers, job.form, options, self.ascent, room.scratch, limit)
+        job, state = self.job, walk(limit, effort)
+        place = room.numbers, job.form, room.tables, self.pool(room)
+        rows = near(*place, self.ascent, room.scratch, limit)
         weights, const = self.ascent.weights, float(self.ascent.const[0])
         search(room.numbers, job.form, job.goal, rows, weights, const, state)
         found, tried = int(state.tally[FOUND]), int(state.tally[TRIED])
         for at in range(max(0, found - LEAVES), found):
-            self.leaves.append((float(state.values[at % LEAVES]), state.leaves[at % LEAVES].copy()))
+            self._leave(room, float(state.values[at % LEAVES]), state.leaves[at % LEAVES])
         done = tried < state.tally[MOST]
         if done:
             self.least = max(self.least, float(state.limit[0]) if found else limit)
         return tried, done
 
 
-def whole(job: Job) -> Part:
+def whole(room: Room, job: Job) -> Part:
     """All nests of a structure."""
-    rows = tuple(own.number for own in job.options)
-    barred = tuple(own.barred for own in job.options)
+    rows = tuple(np.arange(own.key.size) for own in job.options)
+    barred = np.zeros((len(AXES), OUTER, *room.tables.counts.shape[1:]), np.bool_)
     return Part(job, Subset(rows, barred, np.full(len(AXES), -1)), ascent(job.goal))
-
-
-def _with(parts: tuple[Any, ...], axis: int, one: Any) -> tuple[Any, ...]:
-    """All of them with that of one axis in its place."""
-    return *parts[:axis], one, *parts[axis + 1 :]
 
 
 class Cut(NamedTuple):

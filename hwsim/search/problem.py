@@ -40,12 +40,13 @@ class Numbers(NamedTuple):
 
     `first`, `second` [axis]: the dimensions of an axis, -1 for none; `bounds` [8]; `logs` of
     whole numbers as large as any tile or place; `sizes` [8, most] tile sizes, largest first, of
-    which `counts` [8]; `rows_h` [P + 1, R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap
-    rows (columns) that are sent at least in so many tiles along either dimension, and `each_h`,
-    `each_w` for one of no more than so many tiles, on the mean; `steps` [2, 2] stride and dilation,
-    and `coprime` [2, 2] without what divides both; `span` [2] padded ifmap size; `x`, `y` places
-    along the array's axes; `room` [memory] bits; `shared` [3] whether one word serves all places;
-    `lacks` [3, 8] whether a tensor lacks a dimension.
+    which `counts` [8], and `wide` those of an axis' second dimension at most; `rows_h` [P + 1,
+    R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap rows (columns) that are sent at
+    least in so many tiles along either dimension, and `each_h`, `each_w` for one of no more than so
+    many tiles, on the mean; `steps` [2, 2] stride and dilation, and `coprime` [2, 2] without what
+    divides both; `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room`
+    [memory] bits; `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a tensor
+    lacks a dimension.
     """
 
     first: Ints
@@ -54,6 +55,7 @@ class Numbers(NamedTuple):
     logs: Floats
     sizes: Ints
     counts: Ints
+    wide: int
     rows_h: Floats
     rows_w: Floats
     each_h: Floats
@@ -135,6 +137,7 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         logs=np.log(np.maximum(np.arange(most + 1), 1)),
         sizes=table,
         counts=np.array([len(own) for own in sizes], np.int64),
+        wide=max(len(sizes[index[second]]) for _, second in AXES if second),
         rows_h=rows_h,
         rows_w=rows_w,
         each_h=_of_each(rows_h),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store, overflow
+from hwsim.search.leaf import TILES, WITHIN, X, Y
 from hwsim.search.problem import AXES
 from hwsim.search.structures import Structure
 from hwsim.search.ways import CHUNK, PADS, PLACES, WIDTH
@@ -46,10 +47,10 @@ class _Nest:
             self._read(first, second, [int(value) for value in row])
 
     def _read(self, first: str, second: str, row: list[int]) -> None:
-        ways = {first: row[2 : 2 + WIDTH], second: row[2 + WIDTH : 2 + 2 * WIDTH]}
-        tiles = row[2 + 2 * WIDTH :]
+        ways = {first: row[WITHIN : WITHIN + WIDTH], second: row[WITHIN + WIDTH : TILES]}
+        tiles = row[TILES:]
         spread = {dim: way[PLACES] for dim, way in ways.items() if dim}
-        for dim, split in zip(spread, _split(row[0], row[1], list(spread.values())), strict=True):
+        for dim, split in zip(spread, _split(row[X], row[Y], list(spread.values())), strict=True):
             self.places[dim] = split
             self._chain(dim, ways[dim], tiles[dim == second :: 2])
 

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
-from hwsim.search.inner import SHARES, Options
+from hwsim.search.inner import SHARES
 from hwsim.search.outer import BIG, Scratch, cheapest, visits
+from hwsim.search.pool import Pool
 from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
-from hwsim.search.ways import IFMAP, WIDTH
+from hwsim.search.tables import Tables
+from hwsim.search.ways import IFMAP
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -17,9 +19,10 @@ Floats = NDArray[np.float64]
 # option does to it and not the loops above; of tiles; of places along x and y.
 PLACES = MONOMIALS + TILES
 TAKEN = PLACES + 2
-# What is written down of an axis of a nest: places along x and y, what both dimensions do within
-# the array, and their tiles above it.
-LEAF = 2 + 2 * WIDTH + 2 * (OUTER + 1)
+# What is written down of an axis of a nest: its option, the split of its places, and tiles above
+# the array, those before the first store first, all by their numbers.
+NUMBER, SPLIT, ABOVE = 0, 1, 2
+LEAF = ABOVE + 2 * (OUTER + 1)
 
 
 class Weights(NamedTuple):
@@ -42,39 +45,31 @@ class Picks(NamedTuple):
 
 @compiled(allocates=False)
 def axis_best(
-    n: Numbers, f: Form, axis: int, o: Options, w: Weights, own: Scratch, picks: Picks
+    n: Numbers, f: Form, t: Tables, p: Pool, axis: int, w: Weights, s: Scratch, picks: Picks
 ) -> Any:
-    """The least score of an axis, and into `picks` what has it; `own.scores` [option] then has the
+    """The least score of an axis, and into `picks` what has it; `s.scores` [option] then has the
     least score with each option."""
-    if o.key.size == 0:
+    if p.begin[axis] == p.end[axis]:
         return BIG
-    cheapest(n, f, axis, w.theta, w.tiles, o.barred, own)
-    for key in range(o.keys.shape[0]):
-        own.rests[key] = _last_tiles(n, f, axis, o.keys[key], own.best[f.tensors.size])[0]
-    for at in range(o.ends.shape[0]):
-        own.spreads[at] = _end(o.ends[at], w)[0]
-    _score(o, w, own.scores, own.rests, own.spreads)
-    pick = int(np.argmin(own.scores[: o.key.size]))
-    if own.scores[pick] < BIG / 2:
+    cheapest(n, f, t, axis, w.theta, w.tiles, p.barred[axis], s)
+    _price_places(t, p, axis, w, s.spreads)
+    _score(p, axis, w, s)
+    pick = p.begin[axis]
+    for i in range(p.begin[axis], p.end[axis]):
+        if s.scores[i] < s.scores[pick]:
+            pick = i
+    if s.scores[pick] < BIG / 2:
         picks.taken[axis] = 0.0
-        _take_within(o, w, pick, picks.taken[axis], picks.leaf[axis])
-        _take_above(n, f, axis, o, own, pick, picks.taken[axis], picks.leaf[axis])
-    return own.scores[pick]
+        _take_within(t, p, axis, w, pick, picks.taken[axis], picks.leaf[axis])
+        _take_above(n, f, t, axis, p.key[pick], s.back[axis], picks.taken[axis], picks.leaf[axis])
+    return s.scores[pick]
 
 
 @compiled(allocates=False)
-def _last_tiles(n: Numbers, f: Form, axis: int, key: Ints, best: Floats) -> Any:
-    """The least of `best` [tile, tile] over the tiles above the array of a key, and their
-    numbers."""
-    d, e = n.first[axis], n.second[axis]
-    last = f.tensors.size
-    free0, free1 = f.masks[last, d], e >= 0 and f.masks[last, e]
-    least, pi, pj = BIG, 0, 0
-    for i in range(0 if free0 else key[0], key[0] + 1):
-        for j in range(0 if free1 else key[1], key[1] + 1):
-            if best[i, j] < least:
-                least, pi, pj = best[i, j], i, j
-    return least, pi, pj
+def _price_places(t: Tables, p: Pool, axis: int, w: Weights, spreads: Floats) -> None:
+    """Fills in the prices of an axis' places."""
+    for at in range(t.starts[axis], t.starts[axis + 1]):
+        spreads[at] = _end(t.ends[at], w)[0] if p.splits[axis] < 0 else 0.0
 
 
 @compiled(allocates=False)
@@ -86,16 +81,17 @@ def _end(ends: Floats, w: Weights) -> Any:
 
 
 @compiled(allocates=False)
-def _score(o: Options, w: Weights, scores: Floats, rests: Floats, spreads: Floats) -> None:
+def _score(p: Pool, axis: int, w: Weights, s: Scratch) -> None:
     """The least score with each option."""
-    for i in range(o.key.size):
-        scores[i] = rests[o.key[i]] + spreads[o.spread[i]]
-    for c in range(o.columns.size):
-        k = o.columns[c]
+    scores, rests, a, b = s.scores, s.rests[axis], p.begin[axis], p.end[axis]
+    for i in range(a, b):
+        scores[i] = rests[p.key[i]] + s.spreads[p.spread[i]]
+    for c in range(p.columns.size):
+        k = p.columns[c]
         weight = w.theta[OUTER + k] if k < SHARES else w.tiles[OUTER + k - SHARES]
-        if weight > 0:
-            row = o.features[c]
-            for i in range(row.size):
+        if weight > 0 and p.used[axis, c]:
+            row = p.features[c]
+            for i in range(a, b):
                 scores[i] += weight * row[i]
 
 
@@ -106,40 +102,40 @@ def column_of(feature: int) -> Any:
 
 
 @compiled(allocates=False)
-def _take_within(o: Options, w: Weights, pick: int, taken: Floats, leaf: Ints) -> None:
+def _take_within(
+    t: Tables, p: Pool, axis: int, w: Weights, pick: int, taken: Floats, leaf: Ints
+) -> None:
     """What an option takes from the array inwards, on its cheapest places."""
-    for c in range(o.columns.size):
-        taken[column_of(o.columns[c])] = o.features[c, pick]
-    at = o.spread[pick]
-    _, end = _end(o.ends[at], w)
-    taken[PLACES], taken[PLACES + 1] = o.ends[at, end]
-    leaf[0], leaf[1] = o.splits[at, o.end_splits[at, end]]
-    way = o.ways[o.number[pick]]
-    for column in range(WIDTH):
-        leaf[2 + column], leaf[2 + WIDTH + column] = way[0, column], way[1, column]
+    for c in range(p.columns.size):
+        taken[column_of(p.columns[c])] = p.features[c, pick]
+    leaf[NUMBER], leaf[SPLIT] = p.number[pick], p.splits[axis]
+    if p.splits[axis] < 0:
+        at = p.spread[pick]
+        _, end = _end(t.ends[at], w)
+        taken[PLACES], taken[PLACES + 1] = t.ends[at, end]
+        leaf[SPLIT] = t.end_splits[at, end]
 
 
 @compiled(allocates=False)
 def _take_above(
-    n: Numbers, f: Form, axis: int, o: Options, own: Scratch, pick: int, taken: Floats, leaf: Ints
+    n: Numbers, f: Form, t: Tables, axis: int, key: int, back: Ints, taken: Floats, leaf: Ints
 ) -> None:
     """What the cheapest tiles above the array take that an option goes with."""
-    d, e = n.first[axis], n.second[axis]
-    stores, most = f.tensors.size, own.best.shape[2]
-    _, i, j = _last_tiles(n, f, axis, o.keys[o.key[pick]], own.best[stores])
+    stores = f.tensors.size
+    last = back[stores + 1, key // n.wide, key % n.wide]
+    i, j = last // n.wide, last % n.wide
     for k in range(stores, -1, -1):
-        leaf[2 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
-        leaf[3 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
+        leaf[ABOVE + 2 * k], leaf[ABOVE + 2 * k + 1] = i, j
         if k == 0:
             break
-        u, v = own.back[k, i, j] // most, own.back[k, i, j] % most
-        taken[k - 1] = visits(f, axis, k - 1, own, (u, v), (i, j))
+        u, v = back[k, i, j] // n.wide, back[k, i, j] % n.wide
+        taken[k - 1] = visits(f, t, axis, k - 1, (u, v), (i, j))
         if k - 1 != f.risen:
-            taken[MONOMIALS + k - 1] = own.shares[f.tensors[k - 1], i, j]
+            taken[MONOMIALS + k - 1] = t.shares[axis, f.tensors[k - 1], i, j]
             taken[FIRSTS + k - 1] = taken[MONOMIALS + k - 1]
         if k - 1 == f.starts:
             for lead in range(LEADS, LEADS + 3):
-                taken[lead] += own.counts[i, j]
+                taken[lead] += t.counts[axis, i, j]
         i, j = u, v
 
 
@@ -154,35 +150,24 @@ def total(f: Form, taken: Floats, summed: Floats) -> None:
 
 
 @compiled(allocates=False)
-def price_all(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    w: Weights,
-    scratch: tuple[Scratch, ...],
-    picks: Picks,
-) -> Any:
+def price_all(n: Numbers, f: Form, t: Tables, p: Pool, w: Weights, s: Scratch, picks: Picks) -> Any:
     """The sum of the axes' least scores, and into `picks` what has them."""
     found = 0.0
     for axis in range(6):
-        least = axis_best(n, f, axis, options[axis], w, scratch[axis], picks)
+        least = axis_best(n, f, t, p, axis, w, s, picks)
         if least >= BIG / 2:
             return BIG
         found += least
     return found
 
 
+@compiled()
 def no_picks() -> Picks:
     """Room for what is picked."""
     return Picks(np.zeros((6, TAKEN)), np.zeros((6, LEAF), np.int64))
 
 
-def score_all(
-    n: Numbers,
-    f: Form,
-    options: tuple[Options, ...],
-    w: Weights,
-    scratch: tuple[Scratch, ...],
-) -> float:
-    """The sum of the axes' least scores; those with each option are left in `scratch`."""
-    return float(price_all(n, f, options, w, scratch, no_picks()))
+@compiled()
+def score_all(n: Numbers, f: Form, t: Tables, p: Pool, w: Weights, s: Scratch) -> Any:
+    """The sum of the axes' least scores; those with each option are left in `s.scores`."""
+    return price_all(n, f, t, p, w, s, no_picks())

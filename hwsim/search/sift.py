@@ -12,35 +12,22 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import FIRM, Ascent, Desk, bound
-from hwsim.search.inner import Options
 from hwsim.search.master import Goal
-from hwsim.search.narrow import chosen
 from hwsim.search.outer import Scratch
+from hwsim.search.pool import Pool, options_in
 from hwsim.search.problem import Form, Numbers
+from hwsim.search.raising import effort_of
+from hwsim.search.tables import Tables
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-# Options that a round goes through in the time in which a walk tries one; what it takes besides.
-SWIFTER, EACH_ROUND = 80, 100
-
-
-@compiled(allocates=False)
-def effort_of(options: int) -> Any:
-    """The effort of a round through so many options."""
-    return EACH_ROUND + options // SWIFTER
 
 
 class Groups(NamedTuple):
-    """The `options` of an axis, sorted by their places, which cost nothing.
+    """Options sorted by their places: those of spread s are from `starts[s]` to `starts[s + 1]`."""
 
-    Those of spread s are from `starts[s]` to `starts[s + 1]`, each with one features [used column,
-    option] after the other in a single row, and keys from `key_starts[s]` to `key_starts[s + 1]`.
-    """
-
-    options: Options
+    pool: Pool
     starts: Ints
-    key_starts: Ints
 
 
 class Sets(NamedTuple):
@@ -51,55 +38,19 @@ class Sets(NamedTuple):
     splits: Ints
 
 
-@compiled()
-def grouped(o: Options) -> Groups:
-    """Options of an axis by their places."""
-    count, wide, spreads = o.key.size, o.columns.size, o.split_counts.size
-    features, number, key = np.empty(wide * count), np.empty(count, np.int64), o.key.copy()
-    keys = np.empty((count, 2), np.int64)
-    starts, key_starts = np.zeros((2, spreads + 1), np.int64)
-    for at in range(spreads):
-        one = chosen(o, np.nonzero(o.spread == at)[0])
-        a, i = starts[at], key_starts[at]
-        b, j = a + one.key.size, i + one.keys.shape[0]
-        features[wide * a : wide * b] = one.features.ravel()
-        number[a:b], key[a:b], keys[i:j] = one.number, one.key, one.keys
-        starts[at + 1], key_starts[at + 1] = b, j
-    own = Options(
-        features.reshape(1, wide * count),
-        o.columns,
-        number,
-        o.ways,
-        np.zeros(count, np.int64),
-        o.splits,
-        o.split_counts,
-        np.zeros((1, 2, 2)),
-        np.zeros((1, 2), np.int64),
-        key,
-        keys,
-        o.barred,
+def grouped(t: Tables, p: Pool) -> Groups:
+    """Options by their places."""
+    order = np.argsort(p.spread, kind="stable")
+    pool = p._replace(
+        begin=p.begin.copy(),
+        end=p.end.copy(),
+        number=p.number[order],
+        spread=p.spread[order],
+        key=p.key[order],
+        features=p.features.take(order, axis=1),
+        splits=p.splits.copy(),
     )
-    return Groups(own, starts, key_starts)
-
-
-@compiled(inline=True)
-def _group(g: Groups, at: int) -> Options:
-    """Those of one number of places."""
-    o, a, b, wide = g.options, g.starts[at], g.starts[at + 1], g.options.columns.size
-    return Options(
-        o.features[0, wide * a : wide * b].reshape(wide, b - a),
-        o.columns,
-        o.number[a:b],
-        o.ways,
-        o.spread[a:b],
-        o.splits[at : at + 1],
-        o.split_counts[at : at + 1],
-        o.ends,
-        o.end_splits,
-        o.key[a:b],
-        o.keys[g.key_starts[at] : g.key_starts[at + 1]],
-        o.barred,
-    )
+    return Groups(pool, np.searchsorted(pool.spread, np.arange(t.split_counts.size + 1)))
 
 
 @compiled(allocates=False)
@@ -107,10 +58,11 @@ def sift(
     n: Numbers,
     f: Form,
     goal: Goal,
-    groups: tuple[Groups, ...],
+    t: Tables,
+    groups: Groups,
     start: Ascent,
     a: Ascent,
-    scratch: tuple[Scratch, ...],
+    s: Scratch,
     desk: Desk,
     sets: Sets,
     first: int,
@@ -120,24 +72,15 @@ def sift(
 ) -> Any:
     """(the first of the sets whose bound stays below `limit` in so many rounds from `start`, or
     `last`, rounds that it took, the effort of all); `a` is how far that one was raised."""
-    at, done, work = first, 0, 0
+    at, done, work, p = first, 0, 0, groups.pool
     while at < last and sets.bounds[at] < limit:
-        own, size = sets.spreads[at], 0
         for axis in range(6):
-            groups[axis].options.end_splits[0, 0] = sets.splits[at, axis]
-            groups[axis].options.end_splits[0, 1] = sets.splits[at, axis]
-            size += groups[axis].starts[own[axis] + 1] - groups[axis].starts[own[axis]]
-        options = (
-            _group(groups[0], own[0]),
-            _group(groups[1], own[1]),
-            _group(groups[2], own[2]),
-            _group(groups[3], own[3]),
-            _group(groups[4], own[4]),
-            _group(groups[5], own[5]),
-        )
+            own = sets.spreads[at, axis]
+            p.begin[axis], p.end[axis] = groups.starts[own], groups.starts[own + 1]
+            p.splits[axis] = sets.splits[at, axis]
         _restart(start, a)
-        found, done = bound(n, f, goal, options, a, scratch, desk, limit, rounds)
-        work += done * effort_of(size)
+        found, done = bound(n, f, goal, t, p, a, s, desk, limit, rounds)
+        work += done * effort_of(options_in(p))
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
             break

@@ -11,8 +11,8 @@ from hwsim.search.dual import all_fit, objective, value
 from hwsim.search.inner import SHARES
 from hwsim.search.master import Goal
 from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
-from hwsim.search.scores import LEAF, Weights
-from hwsim.search.ways import IFMAP, WIDTH
+from hwsim.search.scores import ABOVE, LEAF, NUMBER, SPLIT, Weights
+from hwsim.search.ways import IFMAP
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,8 +24,8 @@ class Walk(NamedTuple):
     """Where the walk stands, and what it found.
 
     `order` [6]: axes as they are chosen. By axis: `options`, `chains` numbers in the table,
-    `splits` [6, 2] places along x and y, `least_chain` the least cost of a chain that the option
-    goes with. `logs` [13, MONOMIALS], `tiles` [13, TILES]: sums after so many choices, of options
+    `splits` how the option's places are split, `least_chain` the least cost of a chain that it goes
+    with. `logs` [13, MONOMIALS], `tiles` [13, TILES]: sums after so many choices, of options
     and then of chains; `rest` [7]: least scores of the axes still to come. `limit` [1]:
     log(objective) of what is looked for. `leaves` [LEAVES, 6, LEAF], `values` [LEAVES]: the latest
     nests found, each lower than all before. `tally` [5]: nests found, options and chains tried,
@@ -57,7 +57,7 @@ def walk(limit: float, effort: int) -> Walk:
         zeros(6, np.int64),
         zeros(6, np.int64),
         zeros(6, np.int64),
-        zeros((6, 2), np.int64),
+        zeros(6, np.int64),
         zeros(6),
         zeros((13, MONOMIALS)),
         zeros((13, TILES)),
@@ -118,7 +118,7 @@ def _options(n: Numbers, f: Form, goal: Goal, t: Table, w: Weights, s: Walk, con
             continue
         s.options[axis] = r
         s.least_chain[axis] = chain[at]
-        s.splits[axis, 0], s.splits[axis, 1] = a, b
+        s.splits[axis] = k
         if at == 5:
             s.tally[SETS] += 1
             chains_of(n, f, goal, t, s, now)
@@ -219,21 +219,16 @@ def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
         return
     c = s.tally[FOUND] % s.values.size
     s.values[c] = found
-    _write(n, f, t, s, s.leaves[c])
+    _write(f, t, s, s.leaves[c])
     s.tally[FOUND] += 1
     s.limit[0] = np.log(found)
 
 
 @compiled(allocates=False)
-def _write(n: Numbers, f: Form, t: Table, s: Walk, leaf: Ints) -> None:
+def _write(f: Form, t: Table, s: Walk, leaf: Ints) -> None:
     """Writes the chosen options and chains down, [axis, LEAF]."""
     for axis in range(6):
-        row, o, d, e = leaf[axis], s.options[axis], n.first[axis], n.second[axis]
-        row[0], row[1] = s.splits[axis, 0], s.splits[axis, 1]
-        for column in range(WIDTH):
-            row[2 + column] = t.ways[o, 0, column]
-            row[2 + WIDTH + column] = t.ways[o, 1, column]
+        leaf[axis, NUMBER], leaf[axis, SPLIT] = t.number[s.options[axis]], s.splits[axis]
         for k in range(f.tensors.size + 1):
-            i, j = t.tiles[s.chains[axis], k]
-            row[2 + 2 * WIDTH + 2 * k] = n.sizes[d, i]
-            row[3 + 2 * WIDTH + 2 * k] = n.sizes[e, j] if e >= 0 else 1
+            for dim in range(2):
+                leaf[axis, ABOVE + 2 * k + dim] = t.tiles[s.chains[axis], k, dim]
