@@ -13,9 +13,7 @@ from hwsim.search.pool import Subset
 from hwsim.search.raising import gone_through
 from hwsim.search.scores import PLACES
 from hwsim.search.sift import Groups, Sets, grouped, sift
-
-# Sets that are gone through at a time.
-MANY = 256
+from hwsim.search.tried import Tried, none_tried
 
 
 def packed(part: Part, room: Room, limit: float) -> "Packed | None":
@@ -25,18 +23,21 @@ def packed(part: Part, room: Room, limit: float) -> "Packed | None":
     sets = packings(*place, part.ascent, room.scratch, limit)
     if sets.bounds.size and sets.bounds[0] == -BIG:
         return None
-    return Packed(part, sets, grouped(room.tables, pool), _start(part, room))
+    tried = none_tried(room.tables, part.job.goal.busy_const.size)
+    return Packed(part, sets, grouped(room.tables, pool), _start(part, room), tried)
 
 
 @dataclass
 class Packed:
     """The parts of `part` by `sets` of places, the lowest bounds first; those before number `at`
-    are taken out or ruled out. `groups` are its options, and all parts begin at `start`."""
+    are taken out or ruled out. `groups` are its options, and parts begin at `start`, or at weights
+    `tried`."""
 
     part: Part
     sets: Sets
     groups: Groups
     start: Ascent
+    tried: Tried
     at: int = 0
 
     @property
@@ -51,12 +52,11 @@ class Packed:
         """Takes out the next part whose bound stays below `limit` in so many rounds, if it is among
         the next few, and the effort that it took."""
         job, now = self.part.job, copied(self.start)
-        last = min(self.at + MANY, self.sets.bounds.size)
         place = room.numbers, job.form, job.goal, room.tables, self.groups, self.start, now
-        range_ = self.sets, self.at, last
-        at, done, work = sift(*place, room.scratch, desk_of(job.goal), *range_, limit, rounds)
+        sets = self.sets, self.tried, self.at
+        at, done, work = sift(*place, room.scratch, desk_of(job.goal), *sets, limit, rounds)
         self.at = at
-        if at == last or self.least >= limit:
+        if done < 0:
             return None, work
         self.at += 1
         found = self._part(at, now)

@@ -1,8 +1,9 @@
 """Sets of places gone through, one after the other, while bounds rise above a limit.
 
-Most sets of places are ruled out by a few rounds, which take less time than it takes to hand their
-options from Python to compiled code and back. So all of a structure's options are handed over once,
-sorted by their places, and what comes back is the first set that is not ruled out.
+Most sets of places are ruled out by weights that others were ruled out at, or by a few rounds,
+which take less time than it takes to hand their options from Python to compiled code and back. So
+all of a structure's options are handed over once, sorted by their places, and what comes back is
+the first set that is not ruled out.
 """
 
 from typing import Any, NamedTuple
@@ -18,9 +19,12 @@ from hwsim.search.pool import Pool, options_in
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.raising import effort_of
 from hwsim.search.tables import Tables
+from hwsim.search.tried import Tried, begin_at, highest, remember
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+# Sets that are bounded at a time.
+MANY = 256
 
 
 class Groups(NamedTuple):
@@ -65,27 +69,41 @@ def sift(
     s: Scratch,
     desk: Desk,
     sets: Sets,
+    tried: Tried,
     first: int,
-    last: int,
     limit: float,
     rounds: int,
 ) -> Any:
-    """(the first of the sets whose bound stays below `limit` in so many rounds from `start`, or
-    `last`, rounds that it took, the effort of all); `a` is how far that one was raised."""
+    """(the first of the sets whose bound stays below `limit` in so many rounds, or where to go on
+    after MANY of them, rounds that it took, the effort of all); `a` is how far that one was raised,
+    and did not begin if there is none."""
     at, done, work, p = first, 0, 0, groups.pool
-    while at < last and sets.bounds[at] < limit:
+    turns = 0
+    while at < sets.bounds.size and sets.bounds[at] < limit and turns < MANY:
+        reached, best = highest(tried, sets.spreads[at])
+        if reached >= limit:
+            at += 1
+            continue
+        turns += 1
+        _restart(start, a)
+        if best >= 0:
+            begin_at(tried, best, a)
         for axis in range(6):
             own = sets.spreads[at, axis]
             p.begin[axis], p.end[axis] = groups.starts[own], groups.starts[own + 1]
             p.splits[axis] = sets.splits[at, axis]
-        _restart(start, a)
         found, done = bound(n, f, goal, t, p, a, s, desk, limit, rounds)
         work += done * effort_of(options_in(p))
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
-            break
+            return at, done, work
+        for axis in range(6):
+            p.begin[axis] = groups.starts[t.starts[axis]]
+            p.end[axis] = groups.starts[t.starts[axis + 1]]
+        work += effort_of(options_in(p))
+        remember(n, f, t, p, a, s, desk.picks, tried)
         at += 1
-    return at, done, work
+    return at, -1, work
 
 
 @compiled()
