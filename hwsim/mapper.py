@@ -194,7 +194,7 @@ class _Search:
         elif part.rounds < MORE_ROUNDS:
             self._raise(part, MORE_ROUNDS - part.rounds)
             self._push(part)
-        elif not part.is_placed and (parts := packed(part, self.room, self._limit())):
+        elif parts := packed(part, self.room, self._limit()):
             self._push(parts)
         elif not self._closed(part):
             self._cut(part)

@@ -69,7 +69,7 @@ def near(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, limit: 
         order = begin + np.argsort(scores, kind="mergesort")
         least[axis] = s.scores[order[0]]
         order = _undominated(p, order[s.scores[order] <= least[axis] + slack])
-        togo = _to_go(n, f, t, p, axis, order, w, s)
+        togo = to_go(n, f, t, p, axis, order, w, s)
         found = _near_best(n, f, t, axis, p.barred[axis], togo, w, least[axis] + slack)
         picks.append(order)
         chains.append(found)
@@ -157,7 +157,7 @@ def _free(n: Numbers, f: Form, axis: int, slot: int) -> Any:
 
 
 @compiled()
-def _to_go(
+def to_go(
     n: Numbers, f: Form, t: Tables, p: Pool, axis: int, order: Ints, w: Weights, s: Scratch
 ) -> Floats:
     """The least that stores from k on and an option may cost, [store k + 1, tile, tile] by the

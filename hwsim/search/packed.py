@@ -12,19 +12,24 @@ from hwsim.search.parts import Part, Room
 from hwsim.search.pool import Subset
 from hwsim.search.raising import gone_through
 from hwsim.search.scores import PLACES
-from hwsim.search.sift import Groups, Sets, grouped, sift
+from hwsim.search.sets import ON_ARRAY, Groups, Sets, bar_others, grouped
+from hwsim.search.sift import sift
 from hwsim.search.tried import Tried, none_tried
 
 
 def packed(part: Part, room: Room, limit: float) -> "Packed | None":
     """The parts of a part whose bounds are below a limit; None if there are too many."""
+    store = part.wavering() if part.is_placed else ON_ARRAY
+    if store is None:
+        return None
     pool = part.pool(room)
     place = room.numbers, part.job.form, room.tables, pool
-    sets = packings(*place, part.ascent, room.scratch, limit)
+    sets = packings(*place, part.ascent, room.scratch, store, limit)
     if sets.bounds.size and sets.bounds[0] == -BIG:
         return None
-    tried = none_tried(room.tables, part.job.goal.busy_const.size)
-    return Packed(part, sets, grouped(room.tables, pool), _start(part, room), tried)
+    tried = none_tried(part.job.goal.busy_const.size, int(sets.starts[-1]))
+    start = _start(part, room, is_placing=store == ON_ARRAY)
+    return Packed(part, sets, grouped(room.tables, pool), start, tried)
 
 
 @dataclass
@@ -59,27 +64,35 @@ class Packed:
         if done < 0:
             return None, work
         self.at += 1
-        found = self._part(at, now)
+        found = self._part(room, at, now)
         found.rounds = gone_through(done, rounds)
         found.remember(room, exp(limit))
         return found, work
 
-    def _part(self, at: int, now: Ascent) -> Part:
+    def _part(self, room: Room, at: int, now: Ascent) -> Part:
         """One that was raised so far."""
-        starts, number = self.groups.starts, self.groups.pool.number
-        rows = tuple(number[starts[own] : starts[own + 1]] for own in self.sets.spreads[at])
-        held = Subset(rows, self.part.held.barred, self.sets.splits[at])
-        return Part(self.part.job, held, now, float(self.sets.bounds[at]))
+        own, sets, rows = self.part.held, self.sets, self.part.held.rows
+        barred, splits = own.barred, own.splits
+        if sets.store == ON_ARRAY:
+            starts, number = self.groups.starts, self.groups.pool.number
+            rows = tuple(number[starts[one] : starts[one + 1]] for one in sets.classes[at])
+            splits = sets.splits[at]
+        else:
+            barred = barred.copy()
+            for axis, one in enumerate(sets.classes[at] - sets.starts[:-1]):
+                bar_others(room.numbers, int(one), barred[axis, sets.store])
+        return Part(self.part.job, Subset(rows, barred, splits), now, float(sets.bounds[at]))
 
 
-def _start(part: Part, room: Room) -> Ascent:
+def _start(part: Part, room: Room, *, is_placing: bool) -> Ascent:
     """Where all parts begin: at the weights of the whole, but for prices of places."""
     own, start = part.ascent, ascent(part.job.goal)
     for name, weights in own.weights._asdict().items():
         getattr(start.weights, name)[:] = weights
-    places = np.log((room.numbers.x, room.numbers.y))
-    start.const[0] = own.const[0] + own.weights.places @ places
-    start.weights.places[:] = 0.0
+    start.const[0] = own.const[0]
     start.mixture.start[:] = own.mean
-    start.mixture.start[:, PLACES:] = 0.0
+    if is_placing:
+        start.const[0] += own.weights.places @ np.log((room.numbers.x, room.numbers.y))
+        start.weights.places[:] = 0.0
+        start.mixture.start[:, PLACES:] = 0.0
     return start

@@ -1,8 +1,9 @@
-"""Places of all axes, chosen together: those that the array has room for.
+"""Sets of all axes' places or tiles that the array or a memory has room for.
 
 Priced alone, places are spread as mixtures that fill an array with shares of places, which no nest
-can have. Here what an axis costs at least with so many places is known for each number of them, and
-the sets that fit the array and stay below a limit are gone through; most structures have hundreds.
+can have, and tiles likewise fill a memory. Here what an axis costs at least with so many places, or
+such tiles at a store, is known for each of them, and the sets that fit and stay below a limit are
+gone through; most structures have hundreds.
 """
 
 from typing import Any
@@ -16,31 +17,40 @@ from hwsim.search.outer import BIG, Scratch
 from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
-from hwsim.search.sift import Sets
-from hwsim.search.tables import Tables
+from hwsim.search.sets import ON_ARRAY, Sets, class_count, least_scores
+from hwsim.search.tables import Tables, tile_counts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 # Sets that are listed, and sets that are tried, at most.
 LISTED, TRIED = 4096, 1_000_000
+# What may be too much by rounding, as a logarithm.
+ROUNDING = 1e-9
 
 
-def packings(n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, limit: float) -> Sets:
-    """All sets of places below `limit`; the first bound is -BIG where there are more than are
-    listed."""
-    score_all(n, f, t, p, a.weights._replace(places=np.zeros(2)), s)
-    const = a.const[0] + a.weights.places @ np.log((n.x, n.y))
-    least = np.full(t.split_counts.size, BIG)
-    np.minimum.at(least, p.spread, s.scores[: p.spread.size])
-    return Sets(*listed(n, t, least, const, limit))
+def packings(
+    n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, store: int, limit: float
+) -> Sets:
+    """All sets of places, or of tiles at a store, below `limit`; the first bound is -BIG where
+    there are more than are listed."""
+    w, const = a.weights, a.const[0]
+    if store == ON_ARRAY:
+        const = const + w.places @ np.log((n.x, n.y))
+        w = w._replace(places=np.zeros(2))
+    score_all(n, f, t, p, w, s)
+    starts = np.cumsum([0, *(class_count(n, t, store, axis) for axis in range(6))])
+    least = np.empty(starts[-1])
+    least_scores(n, f, t, p, store, w, s, least)
+    bounds, classes, splits = listed(n, f, t, p, s, store, starts, least, const, limit)
+    return Sets(bounds, classes, splits, starts, store)
 
 
 @compiled()
-def _ordered(t: Tables, least: Floats) -> Any:
-    """The places of each axis by their scores, the lowest first, and how many are possible."""
+def _ordered(starts: Ints, least: Floats) -> Any:
+    """The classes of each axis by their scores, the lowest first, and how many are possible."""
     order, counts = np.empty(least.size, np.int64), np.zeros(6, np.int64)
     for axis in range(6):
-        a, b = t.starts[axis], t.starts[axis + 1]
+        a, b = starts[axis], starts[axis + 1]
         order[a:b] = a + np.argsort(least[a:b], kind="mergesort")
         for at in range(a, b):
             counts[axis] += least[at] < BIG / 2
@@ -48,45 +58,93 @@ def _ordered(t: Tables, least: Floats) -> Any:
 
 
 @compiled()
-def listed(n: Numbers, t: Tables, least: Floats, const: float, limit: float) -> Any:
-    """`packings` of places whose scores [spread] are known, `const` what adds to their sum."""
-    order, counts = _ordered(t, least)
+def listed(
+    n: Numbers,
+    f: Form,
+    t: Tables,
+    p: Pool,
+    s: Scratch,
+    store: int,
+    starts: Ints,
+    least: Floats,
+    const: float,
+    limit: float,
+) -> Any:
+    """`packings` of classes whose scores are known, `const` what adds to their sum."""
+    order, counts = _ordered(starts, least)
     bounds, count = np.empty(LISTED), 0
-    spreads, splits = np.empty((LISTED, 6), np.int64), np.empty((LISTED, 6), np.int64)
+    classes, splits = np.empty((LISTED, 6), np.int64), np.zeros((LISTED, 6), np.int64)
     rest, score, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
     for axis in range(5, -1, -1):
-        rest[axis] = rest[axis + 1] + least[order[t.starts[axis]]]
+        rest[axis] = rest[axis + 1] + least[order[starts[axis]]]
     most = min(n.x, n.y) + 1
     pairs, origin = np.ones((7, most, 2), np.int64), np.zeros((7, most, 2), np.int64)
-    fits = np.ones(7, np.int64)
+    fits, filled = np.ones(7, np.int64), np.zeros(7)
+    room = _room(n, f, t, p, s, store) if store != ON_ARRAY else 0.0
     score[0] = const
     at, tried = 0, 0
     while at >= 0:
-        spread = order[min(t.starts[at] + cursor[at], t.starts[at + 1] - 1)]
-        if cursor[at] == counts[at] or score[at] + least[spread] + rest[at + 1] >= limit:
+        own = order[min(starts[at] + cursor[at], starts[at + 1] - 1)]
+        if cursor[at] == counts[at] or score[at] + least[own] + rest[at + 1] >= limit:
             at -= 1
             continue
         cursor[at] += 1
         tried += 1
-        fits[at + 1] = _joined(n, t, spread, pairs, origin, fits[at], at)
+        if store == ON_ARRAY:
+            fits[at + 1] = _joined(n, t, own, pairs, origin, fits[at], at)
+        else:
+            key = own - starts[at]
+            share = t.shares[at, f.tensors[store], key // n.wide, key % n.wide]
+            filled[at + 1] = filled[at] + share
+            fits[at + 1] = filled[at + 1] <= room
         if count == LISTED or tried >= TRIED:
             count = max(count, 1)
             bounds[count - 1] = -BIG
             break
         if fits[at + 1] == 0:
             continue
-        score[at + 1], spreads[count, at] = score[at] + least[spread], spread
+        score[at + 1], classes[count, at] = score[at] + least[own], own
         if at < 5:
             at += 1
             cursor[at] = 0
             continue
         bounds[count] = score[6]
-        _trace(origin, splits[count])
+        if store == ON_ARRAY:
+            _trace(origin, splits[count])
         count += 1
         if count < LISTED:
-            spreads[count] = spreads[count - 1]
+            classes[count] = classes[count - 1]
     ranked = np.argsort(bounds[:count], kind="mergesort")
-    return bounds[:count][ranked], spreads[:count][ranked], splits[:count][ranked]
+    return bounds[:count][ranked], classes[:count][ranked], splits[:count][ranked]
+
+
+@compiled()
+def _room(n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, store: int) -> Any:
+    """The logarithm of the elements that a memory has room for at a store, beside the least that
+    other stores above the array keep in it."""
+    memory = f.memory[store]
+    if memory < 0:
+        return BIG
+    room = n.room[memory]
+    for k in range(f.tensors.size):
+        if k != store and f.memory[k] == memory:
+            tile = 0.0
+            for axis in range(6):
+                tile += _least_tile(n, f, t, p, s, axis, k)
+            room -= f.bits[k] * np.exp(tile)
+    return np.log(max(room, ROUNDING) / f.bits[store]) + ROUNDING
+
+
+@compiled(allocates=False)
+def _least_tile(n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, axis: int, k: int) -> Any:
+    """The logarithm of the least that an axis contributes to a tile at a store."""
+    least = BIG
+    c0, c1 = tile_counts(n, axis)
+    for i in range(c0):
+        for j in range(c1):
+            if s.best[axis, k + 1, i, j] < BIG / 2:
+                least = min(least, t.shares[axis, f.tensors[k], i, j])
+    return least
 
 
 @compiled()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.search.anneal import anneal
-from hwsim.search.branch import BEST, cuts, side
+from hwsim.search.branch import BEST, cuts, side, weigh
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
 from hwsim.search.inner import Options
@@ -28,6 +28,7 @@ from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 WANDERING, FARTHEST, MOVES = 5, 20_000, 2
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
+WAVERING = 0.1
 
 
 class Room(NamedTuple):
@@ -68,6 +69,17 @@ class Part:
     def is_placed(self) -> bool:
         """Whether places are chosen."""
         return bool(self.held.splits[0] >= 0)
+
+    def wavering(self) -> int | None:
+        """The store above the array whose tiles waver most, if they waver more than WAVERING of all
+        that does."""
+        stores, weights = self.job.form.tensors.size, np.zeros((6, PLACES + 1))
+        weigh(self.job.form, self.ascent, weights)
+        each = weights.sum(axis=0)
+        of_store = each[:stores] + each[MONOMIALS : MONOMIALS + stores]
+        if not stores or of_store.max() <= WAVERING * each.sum():
+            return None
+        return int(np.argmax(of_store))
 
     def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""

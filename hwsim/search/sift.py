@@ -6,55 +6,23 @@ all of a structure's options are handed over once, sorted by their places, and w
 the first set that is not ruled out.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import FIRM, Ascent, Desk, bound
 from hwsim.search.master import Goal
 from hwsim.search.outer import Scratch
-from hwsim.search.pool import Pool, options_in
+from hwsim.search.pool import options_in
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.raising import effort_of
+from hwsim.search.sets import Groups, Sets, take, take_all
 from hwsim.search.tables import Tables
 from hwsim.search.tried import Tried, begin_at, highest, remember
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 # Sets that are bounded at a time.
 MANY = 256
-
-
-class Groups(NamedTuple):
-    """Options sorted by their places: those of spread s are from `starts[s]` to `starts[s + 1]`."""
-
-    pool: Pool
-    starts: Ints
-
-
-class Sets(NamedTuple):
-    """Sets of places: `bounds` [set], the lowest first, `spreads` and `splits` [set, axis]."""
-
-    bounds: Floats
-    spreads: Ints
-    splits: Ints
-
-
-def grouped(t: Tables, p: Pool) -> Groups:
-    """Options by their places."""
-    order = np.argsort(p.spread, kind="stable")
-    pool = p._replace(
-        begin=p.begin.copy(),
-        end=p.end.copy(),
-        number=p.number[order],
-        spread=p.spread[order],
-        key=p.key[order],
-        features=p.features.take(order, axis=1),
-        splits=p.splits.copy(),
-    )
-    return Groups(pool, np.searchsorted(pool.spread, np.arange(t.split_counts.size + 1)))
 
 
 @compiled(allocates=False)
@@ -80,7 +48,7 @@ def sift(
     at, done, work, p = first, 0, 0, groups.pool
     turns = 0
     while at < sets.bounds.size and sets.bounds[at] < limit and turns < MANY:
-        reached, best = highest(tried, sets.spreads[at])
+        reached, best = highest(tried, sets.classes[at])
         if reached >= limit:
             at += 1
             continue
@@ -88,20 +56,16 @@ def sift(
         _restart(start, a)
         if best >= 0:
             begin_at(tried, best, a)
-        for axis in range(6):
-            own = sets.spreads[at, axis]
-            p.begin[axis], p.end[axis] = groups.starts[own], groups.starts[own + 1]
-            p.splits[axis] = sets.splits[at, axis]
+        take(n, groups, sets, at)
         found, done = bound(n, f, goal, t, p, a, s, desk, limit, rounds)
         work += done * effort_of(options_in(p))
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
+            take_all(t, groups, sets)
             return at, done, work
-        for axis in range(6):
-            p.begin[axis] = groups.starts[t.starts[axis]]
-            p.end[axis] = groups.starts[t.starts[axis + 1]]
+        take_all(t, groups, sets)
         work += effort_of(options_in(p))
-        remember(n, f, t, p, a, s, desk.picks, tried)
+        remember(n, f, t, p, sets.store, a, s, desk.picks, tried)
         at += 1
     return at, -1, work
 

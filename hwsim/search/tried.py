@@ -1,7 +1,7 @@
-"""Weights that sets of places were bounded at, each of which bounds all other sets as well.
+"""Weights that sets were bounded at, each of which bounds all other sets as well.
 
-At given weights a set's bound is a sum over the axes of the least that an axis costs with so many
-places. That is known for all places after one round through all options; so what it took rounds to
+At given weights a set's bound is a sum over the axes of the least that an axis costs with its
+class. That is known for all classes after one round through all options; so what it took rounds to
 find for one set rules others out by six additions each.
 """
 
@@ -16,6 +16,7 @@ from hwsim.search.outer import BIG, Scratch
 from hwsim.search.pool import Pool
 from hwsim.search.problem import MONOMIALS, TILES, Form, Numbers
 from hwsim.search.scores import Picks, price_all
+from hwsim.search.sets import least_scores
 from hwsim.search.tables import Tables
 
 Ints = NDArray[np.int64]
@@ -25,38 +26,40 @@ KEPT = 64
 
 
 class Tried(NamedTuple):
-    """So many weights, `count` [1]: `theta` [tried, MONOMIALS], `tiles` [tried, TILES], `busy`
-    [tried, resource], places costing nothing; at each the constant part of the bound, `const`
-    [tried], and the least that an axis costs with so many places, `least` [tried, spread]."""
+    """So many weights, `total` [1]: `theta` [tried, MONOMIALS], `tiles` [tried, TILES], `places`
+    [tried, 2], `busy` [tried, resource]; at each the constant part of the bound, `const` [tried],
+    and the least that an axis costs with a class, `least` [tried, class]."""
 
-    count: Ints
+    total: Ints
     theta: Floats
     tiles: Floats
+    places: Floats
     busy: Floats
     const: Floats
     least: Floats
 
 
-def none_tried(t: Tables, resources: int) -> Tried:
+def none_tried(resources: int, classes: int) -> Tried:
     """Room for weights."""
     return Tried(
         np.zeros(1, np.int64),
         np.zeros((KEPT, MONOMIALS)),
         np.zeros((KEPT, TILES)),
+        np.zeros((KEPT, 2)),
         np.zeros((KEPT, resources)),
         np.zeros(KEPT),
-        np.zeros((KEPT, t.split_counts.size)),
+        np.zeros((KEPT, classes)),
     )
 
 
 @compiled(allocates=False)
-def highest(x: Tried, spreads: Ints) -> Any:
-    """(the highest bound of a set of places, at which of the weights)."""
+def highest(x: Tried, classes: Ints) -> Any:
+    """(the highest bound of a set of classes, at which of the weights)."""
     top, best = -BIG, -1
-    for k in range(min(x.count[0], KEPT)):
+    for k in range(min(x.total[0], KEPT)):
         found = x.const[k]
         for axis in range(6):
-            found += x.least[k, spreads[axis]]
+            found += x.least[k, classes[axis]]
         if found > top:
             top, best = found, k
     return top, best
@@ -65,21 +68,28 @@ def highest(x: Tried, spreads: Ints) -> Any:
 @compiled()
 def begin_at(x: Tried, k: int, a: Ascent) -> None:
     """Puts an ascent where weights were."""
-    a.weights.theta[:], a.weights.tiles[:], a.weights.busy[:] = x.theta[k], x.tiles[k], x.busy[k]
+    a.weights.theta[:], a.weights.tiles[:] = x.theta[k], x.tiles[k]
+    a.weights.places[:], a.weights.busy[:] = x.places[k], x.busy[k]
     a.const[0] = x.const[k]
 
 
 @compiled()
 def remember(
-    n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, picks: Picks, x: Tried
+    n: Numbers,
+    f: Form,
+    t: Tables,
+    p: Pool,
+    store: int,
+    a: Ascent,
+    s: Scratch,
+    picks: Picks,
+    x: Tried,
 ) -> None:
     """Keeps the weights of an ascent, in the place of the oldest, with what all options of `p` come
     to at them."""
-    k = x.count[0] % KEPT
-    x.count[0] += 1
+    k = x.total[0] % KEPT
+    x.total[0] += 1
     x.theta[k], x.tiles[k], x.busy[k] = a.weights.theta, a.weights.tiles, a.weights.busy
-    x.const[k], x.least[k] = a.const[0], BIG
+    x.places[k], x.const[k] = a.weights.places, a.const[0]
     price_all(n, f, t, p, a.weights, s, picks)
-    for axis in range(6):
-        for i in range(p.begin[axis], p.end[axis]):
-            x.least[k, p.spread[i]] = min(x.least[k, p.spread[i]], s.scores[i])
+    least_scores(n, f, t, p, store, a.weights, s, x.least[k])
