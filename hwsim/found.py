@@ -12,7 +12,7 @@ from hwsim.objective import Objective
 from hwsim.workload import Layer
 
 # Options of nests: what a layer is worth unless someone says how much. Seconds at most.
-EFFORT = 2_000_000
+EFFORT = 5_000_000
 # What was searched: all mappings, those of a dataflow, or only the user's own was judged.
 Space = Literal["whole", "dataflow", "mapping"]
 

@@ -4,8 +4,9 @@ Every nest has a form that costs no more: stores rise past the loops that their 
 sink past those that they have (`search.structures`). Of each such structure a Lagrangian relaxation
 says what its nests cost at least (`search.dual`), and nests of the lowest are improved at random
 (`search.anneal`). What has the lowest bound is gone on with: a structure is parted by the places of
-its axes on the array (`search.packed`), each part cut in two where that raises bounds most
-(`search.trials`), until little is left and walked through (`search.walk`). The bounds take tiles to
+its axes on the array, then by their tiles at one store after the other (`search.packed`), or cut in
+two where that raises bounds most (`search.trials`), until little is left and walked through
+(`search.walk`). The bounds take tiles to
 be even; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
 """
 
@@ -33,7 +34,7 @@ from hwsim.search.structures import Structure
 from hwsim.search.trials import Trials
 
 # Rounds that move weights: of every part first, and of one that stays.
-FIRST_ROUNDS, MORE_ROUNDS = 10, 40
+FIRST_ROUNDS, MORE_ROUNDS = 10, 20
 # The share of the effort that first rounds take at most, while each is but one.
 BEGUN = 0.4
 # How far below the best known a structure's bound is that they raise again, as a logarithm.
@@ -42,7 +43,7 @@ FAR = 0.15
 FEW, SHORT = 1e3, 20_000
 # The share of the effort spent that looked for good nests at random, in so many structures, while
 # bounds are farther away than that, as logarithms.
-SOUGHT, WIDELY, CLOSE = 0.3, 16, 1e-3
+SOUGHT, WIDELY, CLOSE = 0.15, 16, 1e-3
 # Seeds after which none better is expected.
 TIRED = 30
 DONE = object()

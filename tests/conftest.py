@@ -27,7 +27,7 @@ SEARCHING = (
     "test_docs.py",
     "test_mapper.py",
     "test_search_options.py",
-    "test_search_places.py",
+    "test_search_sets.py",
     "test_simulate.py",
     "test_stored.py",
     "test_tradeoff.py",

@@ -6,26 +6,25 @@ from math import exp, inf
 import numpy as np
 
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
-from hwsim.search.outer import BIG
 from hwsim.search.packing import packings
 from hwsim.search.parts import Part, Room
 from hwsim.search.pool import Subset
 from hwsim.search.raising import gone_through
 from hwsim.search.scores import PLACES
-from hwsim.search.sets import ON_ARRAY, Groups, Sets, bar_others, grouped
+from hwsim.search.sets import ON_ARRAY, Groups, Sets, bar_others, grouped, is_parted
 from hwsim.search.sift import sift
 from hwsim.search.tried import Tried, none_tried
 
 
 def packed(part: Part, room: Room, limit: float) -> "Packed | None":
     """The parts of a part whose bounds are below a limit; None if there are too many."""
-    store = part.wavering() if part.is_placed else ON_ARRAY
-    if store is None:
-        return None
-    pool = part.pool(room)
-    place = room.numbers, part.job.form, room.tables, pool
-    sets = packings(*place, part.ascent, room.scratch, store, limit)
-    if sets.bounds.size and sets.bounds[0] == -BIG:
+    for store, axes in part.wavering() if part.is_placed else [(ON_ARRAY, np.ones(6, np.bool_))]:
+        pool = part.pool(room)
+        place = room.numbers, part.job.form, room.tables, pool
+        sets = packings(*place, part.ascent, room.scratch, store, axes, limit)
+        if sets:
+            break
+    else:
         return None
     tried = none_tried(part.job.goal.busy_const.size, int(sets.starts[-1]))
     start = _start(part, room, is_placing=store == ON_ARRAY)
@@ -80,7 +79,8 @@ class Packed:
         else:
             barred = barred.copy()
             for axis, one in enumerate(sets.classes[at] - sets.starts[:-1]):
-                bar_others(room.numbers, int(one), barred[axis, sets.store])
+                if is_parted(sets.starts, axis):
+                    bar_others(room.numbers, int(one), barred[axis, sets.store])
         return Part(self.part.job, Subset(rows, barred, splits), now, float(sets.bounds[at]))
 
 

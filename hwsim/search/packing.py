@@ -13,35 +13,46 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
+from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
-from hwsim.search.sets import ON_ARRAY, Sets, class_count, least_scores
+from hwsim.search.sets import ON_ARRAY, Sets, is_parted, least_scores
 from hwsim.search.tables import Tables, tile_counts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 # Sets that are listed, and sets that are tried, at most.
 LISTED, TRIED = 4096, 1_000_000
-# What may be too much by rounding, as a logarithm.
-ROUNDING = 1e-9
 
 
 def packings(
-    n: Numbers, f: Form, t: Tables, p: Pool, a: Ascent, s: Scratch, store: int, limit: float
-) -> Sets:
-    """All sets of places, or of tiles at a store, below `limit`; the first bound is -BIG where
-    there are more than are listed."""
-    w, const = a.weights, a.const[0]
+    n: Numbers,
+    f: Form,
+    t: Tables,
+    p: Pool,
+    a: Ascent,
+    s: Scratch,
+    store: int,
+    axes: Flags,
+    limit: float,
+) -> Sets | None:
+    """All sets of places, or of tiles of some axes at a store, below `limit`; None where there are
+    more than are listed."""
+    w, const, starts = a.weights, a.const[0], t.starts
     if store == ON_ARRAY:
         const = const + w.places @ np.log((n.x, n.y))
         w = w._replace(places=np.zeros(2))
+    else:
+        starts = np.cumsum([0, *np.where(axes, t.counts[0].size, 1)])
     score_all(n, f, t, p, w, s)
-    starts = np.cumsum([0, *(class_count(n, t, store, axis) for axis in range(6))])
     least = np.empty(starts[-1])
-    least_scores(n, f, t, p, store, w, s, least)
-    bounds, classes, splits = listed(n, f, t, p, s, store, starts, least, const, limit)
+    least_scores(n, f, t, p, store, starts, w, s, least)
+    bounds, classes, splits = listed(n, f, t, s, store, starts, least, const, limit)
+    if bounds.size and bounds[0] == -BIG:
+        return None
     return Sets(bounds, classes, splits, starts, store)
 
 
@@ -62,7 +73,6 @@ def listed(
     n: Numbers,
     f: Form,
     t: Tables,
-    p: Pool,
     s: Scratch,
     store: int,
     starts: Ints,
@@ -80,7 +90,7 @@ def listed(
     most = min(n.x, n.y) + 1
     pairs, origin = np.ones((7, most, 2), np.int64), np.zeros((7, most, 2), np.int64)
     fits, filled = np.ones(7, np.int64), np.zeros(7)
-    room = _room(n, f, t, p, s, store) if store != ON_ARRAY else 0.0
+    room = _room(n, f, t, s, store) if store != ON_ARRAY else 0.0
     score[0] = const
     at, tried = 0, 0
     while at >= 0:
@@ -93,9 +103,7 @@ def listed(
         if store == ON_ARRAY:
             fits[at + 1] = _joined(n, t, own, pairs, origin, fits[at], at)
         else:
-            key = own - starts[at]
-            share = t.shares[at, f.tensors[store], key // n.wide, key % n.wide]
-            filled[at + 1] = filled[at] + share
+            filled[at + 1] = filled[at] + _share(n, f, t, s, store, starts, at, own)
             fits[at + 1] = filled[at + 1] <= room
         if count == LISTED or tried >= TRIED:
             count = max(count, 1)
@@ -118,8 +126,19 @@ def listed(
     return bounds[:count][ranked], classes[:count][ranked], splits[:count][ranked]
 
 
+@compiled(allocates=False)
+def _share(
+    n: Numbers, f: Form, t: Tables, s: Scratch, store: int, starts: Ints, axis: int, own: int
+) -> Any:
+    """The logarithm of the least that an axis contributes to a tile at a store with a class."""
+    if not is_parted(starts, axis):
+        return _least_tile(n, f, t, s, axis, store)
+    key = own - starts[axis]
+    return t.shares[axis, f.tensors[store], key // n.wide, key % n.wide]
+
+
 @compiled()
-def _room(n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, store: int) -> Any:
+def _room(n: Numbers, f: Form, t: Tables, s: Scratch, store: int) -> Any:
     """The logarithm of the elements that a memory has room for at a store, beside the least that
     other stores above the array keep in it."""
     memory = f.memory[store]
@@ -130,13 +149,13 @@ def _room(n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, store: int) -> An
         if k != store and f.memory[k] == memory:
             tile = 0.0
             for axis in range(6):
-                tile += _least_tile(n, f, t, p, s, axis, k)
+                tile += _least_tile(n, f, t, s, axis, k)
             room -= f.bits[k] * np.exp(tile)
     return np.log(max(room, ROUNDING) / f.bits[store]) + ROUNDING
 
 
 @compiled(allocates=False)
-def _least_tile(n: Numbers, f: Form, t: Tables, p: Pool, s: Scratch, axis: int, k: int) -> Any:
+def _least_tile(n: Numbers, f: Form, t: Tables, s: Scratch, axis: int, k: int) -> Any:
     """The logarithm of the least that an axis contributes to a tile at a store."""
     least = BIG
     c0, c1 = tile_counts(n, axis)

@@ -1,6 +1,6 @@
 """Parts of a structure, each with its lower bound and what is left to try of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import exp, inf
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from hwsim.search.leaf import written
 from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
 from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import Scratch, scratch
-from hwsim.search.pool import Pool, Subset, pool_of, rows_of
+from hwsim.search.pool import Flags, Pool, Subset, pool_of, rows_of
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, Form, Ints, Numbers
 from hwsim.search.raising import raised
 from hwsim.search.scores import PLACES
@@ -70,16 +70,16 @@ class Part:
         """Whether places are chosen."""
         return bool(self.held.splits[0] >= 0)
 
-    def wavering(self) -> int | None:
-        """The store above the array whose tiles waver most, if they waver more than WAVERING of all
-        that does."""
+    def wavering(self) -> Iterator[tuple[int, Flags]]:
+        """(the store above the array whose tiles waver most, axes), if they waver more than
+        WAVERING of all that does: all axes, then the one that wavers most there."""
         stores, weights = self.job.form.tensors.size, np.zeros((6, PLACES + 1))
         weigh(self.job.form, self.ascent, weights)
-        each = weights.sum(axis=0)
-        of_store = each[:stores] + each[MONOMIALS : MONOMIALS + stores]
-        if not stores or of_store.max() <= WAVERING * each.sum():
-            return None
-        return int(np.argmax(of_store))
+        each = weights[:, :stores] + weights[:, MONOMIALS : MONOMIALS + stores]
+        if stores and each.sum(axis=0).max() > WAVERING * weights.sum():
+            store = int(np.argmax(each.sum(axis=0)))
+            yield store, each[:, store] >= 0.0
+            yield store, np.arange(6) == np.argmax(each[:, store])
 
     def learn(self, known: dict[Label, Any]) -> None:
         """Begins where another structure ended, as far as both have stores alike."""

@@ -22,8 +22,8 @@ ON_ARRAY = -1
 
 class Sets(NamedTuple):
     """Sets of classes: `bounds` [set], the lowest first, `classes` [set, axis], those of an axis
-    numbers from `starts[axis]` on, and of places `splits` [set, axis]. Classes are of tiles at
-    `store`, or of places."""
+    numbers from `starts[axis]` to `starts[axis + 1]`, and of places `splits` [set, axis]. Classes
+    are of tiles at `store`, or of places; an axis that has one holds all of its tiles."""
 
     bounds: Floats
     classes: Ints
@@ -59,9 +59,9 @@ def grouped(t: Tables, p: Pool) -> Groups:
 
 
 @compiled(allocates=False)
-def class_count(n: Numbers, t: Tables, store: int, axis: int) -> Any:
-    """How many classes an axis has."""
-    return t.starts[axis + 1] - t.starts[axis] if store == ON_ARRAY else t.counts[0].size
+def is_parted(starts: Ints, axis: int) -> Any:
+    """Whether an axis has more than one class."""
+    return starts[axis + 1] > starts[axis] + 1
 
 
 @compiled(allocates=False)
@@ -73,7 +73,7 @@ def take(n: Numbers, g: Groups, sets: Sets, at: int) -> None:
         if sets.store == ON_ARRAY:
             p.begin[axis], p.end[axis] = g.starts[own], g.starts[own + 1]
             p.splits[axis] = sets.splits[at, axis]
-        else:
+        elif is_parted(sets.starts, axis):
             bar_others(n, own - sets.starts[axis], p.barred[axis, sets.store])
 
 
@@ -98,17 +98,26 @@ def take_all(t: Tables, g: Groups, sets: Sets) -> None:
 
 @compiled()
 def least_scores(
-    n: Numbers, f: Form, t: Tables, p: Pool, store: int, w: Weights, s: Scratch, least: Floats
+    n: Numbers,
+    f: Form,
+    t: Tables,
+    p: Pool,
+    store: int,
+    starts: Ints,
+    w: Weights,
+    s: Scratch,
+    least: Floats,
 ) -> None:
     """Fills in the least score with each class, where `s.scores` are those at weights."""
     least[:] = BIG
     for axis in range(6):
-        if store == ON_ARRAY:
-            for i in range(p.begin[axis], p.end[axis]):
-                least[p.spread[i]] = min(least[p.spread[i]], s.scores[i])
+        first, last = starts[axis], starts[axis + 1]
+        if store != ON_ARRAY and is_parted(starts, axis):
+            _by_tiles(n, f, t, p, axis, store, w, s, least[first:last])
         else:
-            cells = t.counts[0].size
-            _by_tiles(n, f, t, p, axis, store, w, s, least[axis * cells : (axis + 1) * cells])
+            for i in range(p.begin[axis], p.end[axis]):
+                own = p.spread[i] if store == ON_ARRAY else first
+                least[own] = min(least[own], s.scores[i])
 
 
 @compiled()

@@ -65,7 +65,7 @@ def sift(
             return at, done, work
         take_all(t, groups, sets)
         work += effort_of(options_in(p))
-        remember(n, f, t, p, sets.store, a, s, desk.picks, tried)
+        remember(n, f, t, p, sets.store, sets.starts, a, s, desk.picks, tried)
         at += 1
     return at, -1, work
 

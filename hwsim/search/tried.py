@@ -80,6 +80,7 @@ def remember(
     t: Tables,
     p: Pool,
     store: int,
+    starts: Ints,
     a: Ascent,
     s: Scratch,
     picks: Picks,
@@ -92,4 +93,4 @@ def remember(
     x.theta[k], x.tiles[k], x.busy[k] = a.weights.theta, a.weights.tiles, a.weights.busy
     x.places[k], x.const[k] = a.weights.places, a.const[0]
     price_all(n, f, t, p, a.weights, s, picks)
-    least_scores(n, f, t, p, store, a.weights, s, x.least[k])
+    least_scores(n, f, t, p, store, starts, a.weights, s, x.least[k])

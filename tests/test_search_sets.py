@@ -1,4 +1,4 @@
-"""Sets of places that the search goes through one by one, against all of them tried."""
+"""Sets of places, and of tiles, that the search goes through, against all of them tried."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -11,11 +11,13 @@ import pytest
 from hwsim.hardware import Accelerator
 from hwsim.search.jobs import jobs
 from hwsim.search.packed import Packed, packed
+from hwsim.search.packing import packings
 from hwsim.search.parts import Part, Room, room, whole
 from hwsim.search.pool import Subset
 from hwsim.search.problem import Ints, numbers
 from hwsim.search.scores import score_all
-from hwsim.search.sift import Sets
+from hwsim.search.sets import Sets
+from hwsim.search.tables import tile_counts
 from hwsim.workload import Layer
 from tests import machines
 
@@ -60,8 +62,8 @@ def fitting(place: Room, spreads: tuple[int, ...]) -> bool:
 
 
 def listed(sets: Sets) -> dict[tuple[int, ...], float]:
-    rows = zip(sets.spreads, sets.bounds, strict=True)
-    return {tuple(map(int, spreads)): float(bound) for spreads, bound in rows}
+    rows = zip(sets.classes, sets.bounds, strict=True)
+    return {tuple(map(int, classes)): float(bound) for classes, bound in rows}
 
 
 def by_hand(part: Part, place: Room, spreads: Ints, splits: Ints) -> Part:
@@ -73,6 +75,36 @@ def by_hand(part: Part, place: Room, spreads: Ints, splits: Ints) -> Part:
     start.const[0] += start.weights.places @ np.log((4, 3))
     start.weights.places[:] = 0.0
     return Part(part.job, Subset(rows, part.held.barred, splits), start)
+
+
+def below(part: Part, place: Room, store: int, limit: float) -> Iterator[tuple[Ints, Part]]:
+    """Every way to choose a tile of each axis at a store whose bound is below a limit."""
+    n, t, weights = place.numbers, place.tables, part.ascent.weights
+    tiles = [[i * n.wide + j for i, j in np.ndindex(*tile_counts(n, axis))] for axis in range(6)]
+    for choice in product(*tiles):
+        held = part.held._replace(barred=part.held.barred.copy())
+        for axis, key in enumerate(choice):
+            own = held.barred[axis, store]
+            kept = own.ravel()[key]
+            own[:] = True
+            own.ravel()[key] = kept
+        alone = Part(part.job, held, deepcopy(part.ascent))
+        pool = alone.pool(place)
+        least = score_all(n, part.job.form, t, pool, weights, place.scratch)
+        if part.ascent.const[0] + least < limit:
+            alone.least = float(part.ascent.const[0] + least)
+            yield np.array(choice) + t.counts[0].size * np.arange(6), alone
+
+
+def placed(layer: Layer) -> Iterator[tuple[Part, Room, float]]:
+    """Parts whose places are chosen and whose tiles waver, each with a limit above its bound."""
+    for part, place in raised(layer):
+        limit = part.least + FAR
+        found = packed(part, place, limit)
+        assert found is not None
+        for _, one in popped(found, place, limit):
+            if any(one.wavering()):
+                yield one, place, limit
 
 
 def popped(parts: Packed, place: Room, limit: float) -> Iterator[tuple[int, Part]]:
@@ -110,7 +142,7 @@ def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) 
         for at, one in popped(found, place, limit):
             x, y = 1, 1
             for axis, own in enumerate(part.job.options):
-                spread = int(found.sets.spreads[at, axis])
+                spread = int(found.sets.classes[at, axis])
                 first = place.tables.starts[axis]
                 assert all(first + own.spread[one.held.rows[axis]] == spread)
                 a, b = place.tables.splits[spread, one.held.splits[axis]]
@@ -129,10 +161,46 @@ def test_sets_that_are_ruled_out_have_no_nest_below_the_limit(layer: Layer) -> N
         kept = {at for at, _ in popped(found, place, limit)}
         for at in set(range(found.at)) - kept:
             sets = found.sets
-            alone = by_hand(part, place, sets.spreads[at], sets.splits[at])
+            alone = by_hand(part, place, sets.classes[at], sets.splits[at])
             alone.raise_bound(place, limit, 100)
             _, done = alone.close(place, limit, 10_000)
             assert not done or alone.least >= limit - 1e-9
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_sets_of_tiles_that_are_not_gone_on_with_have_no_nest_below_the_limit(layer: Layer) -> None:
+    seen = 0
+    for part, place, limit in placed(layer):
+        found = packed(part, place, limit)
+        assert found is not None
+        bounds = listed(found.sets)
+        kept = {tuple(found.sets.classes[at]) for at, _ in popped(found, place, limit)}
+        for choice, alone in below(part, place, found.sets.store, limit):
+            seen += 1
+            known = bounds.get(tuple(map(int, choice)))
+            assert known is None or known == pytest.approx(alone.least)
+            if tuple(choice) not in kept:
+                _, done = alone.close(place, limit, 10_000)
+                assert done
+                assert alone.least >= limit - 1e-9
+    assert seen > 20
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_tiles_of_one_axis_part_the_rest_whole(layer: Layer) -> None:
+    for part, place, limit in placed(layer):
+        (_, _), (store, axes) = part.wavering()
+        room_ = place.numbers, part.job.form, place.tables, part.pool(place)
+        sets = packings(*room_, part.ascent, place.scratch, store, axes, limit)
+        assert sets is not None
+        axis = int(np.argmax(axes))
+        expected: dict[int, float] = {}
+        for choice, alone in below(part, place, store, limit):
+            key = int(choice[axis]) - axis * place.tables.counts[0].size
+            expected[key] = min(expected.get(key, inf), alone.least)
+        keys = sets.classes[:, axis] - sets.starts[axis]
+        found = dict(zip(map(int, keys), map(float, sets.bounds), strict=True))
+        assert found == pytest.approx({key: expected[key] for key in found})
 
 
 def test_a_machine_with_one_place_has_one_set() -> None:
