@@ -13,7 +13,7 @@ be even; mappings found are judged by `hwsim.cost`, and what lies between is the
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
-from math import exp, inf, log, prod
+from math import exp, inf, log
 from operator import itemgetter
 from time import perf_counter
 
@@ -221,7 +221,7 @@ class _Search:
 
     def _closed(self, part: Part) -> bool:
         """Walks through a part if it is small; whether to the end."""
-        if prod(float(rows.size) for rows in part.held.rows) >= FEW:
+        if part.size >= FEW:
             return False
         tried, done = part.close(self.room, self._limit(), SHORT)
         self.effort -= tried + 1

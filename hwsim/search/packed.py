@@ -1,5 +1,6 @@
 """The parts of a part by the places of all axes, of which most are ruled out at once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, inf
 
@@ -8,27 +9,36 @@ import numpy as np
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
 from hwsim.search.packing import packings
 from hwsim.search.parts import Part, Room
-from hwsim.search.pool import Subset
+from hwsim.search.pool import Flags, Subset
 from hwsim.search.raising import gone_through
 from hwsim.search.scores import PLACES
 from hwsim.search.sets import ON_ARRAY, Groups, Sets, bar_others, grouped, is_parted
 from hwsim.search.sift import sift
 from hwsim.search.tried import Tried, none_tried
 
+# By so much fewer options a part has before too many sets of places are listed anew.
+FEWER = 4
+
 
 def packed(part: Part, room: Room, limit: float) -> "Packed | None":
     """The parts of a part whose bounds are below a limit; None if there are too many."""
-    for store, axes in part.wavering() if part.is_placed else [(ON_ARRAY, np.ones(6, np.bool_))]:
-        pool = part.pool(room)
-        place = room.numbers, part.job.form, room.tables, pool
-        sets = packings(*place, part.ascent, room.scratch, store, axes, limit)
-        if sets:
-            break
-    else:
+    classes = part.wavering() if part.is_placed else _places(part)
+    pool = part.pool(room)
+    place = room.numbers, part.job.form, room.tables, pool, part.ascent, room.scratch
+    listings = (packings(*place, store, axes, limit) for store, axes in classes)
+    sets = next(filter(None, listings), None)
+    if sets is None:
         return None
     tried = none_tried(part.job.goal.busy_const.size, int(sets.starts[-1]))
-    start = _start(part, room, is_placing=store == ON_ARRAY)
+    start = _start(part, room, is_placing=sets.store == ON_ARRAY)
     return Packed(part, sets, grouped(room.tables, pool), start, tried)
+
+
+def _places(part: Part) -> Iterator[tuple[int, Flags]]:
+    """Places of all axes, unless there were too many sets of about as many options."""
+    if part.size * FEWER <= part.crowded:
+        yield ON_ARRAY, np.ones(6, np.bool_)
+        part.crowded = part.size
 
 
 @dataclass

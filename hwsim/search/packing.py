@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 # Sets that are listed, and sets that are tried, at most.
-LISTED, TRIED = 4096, 1_000_000
+LISTED, TRIED = 4096, 100_000
 
 
 def packings(
@@ -173,6 +173,10 @@ def _joined(
     """Fills in the places along x and y that the first axes come to with those of one more, unless
     others need no more along both; how many there are."""
     count, now = 0, pairs[at + 1]
+    if t.split_counts[spread] == 1 and t.splits[spread, 0].max() == 1:
+        for p in range(before):
+            now[p], origin[at + 1, p, 0], origin[at + 1, p, 1] = pairs[at, p], p, 0
+        return before
     for p in range(before):
         for s in range(t.split_counts[spread]):
             x, y = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from math import exp, inf
+from math import exp, inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,8 @@ class Part:
     """Some nests of a structure: those of a `held` subset of its options.
 
     `least`: the lower bound so far, as log(objective), raised in so many `rounds`. `leaves`:
-    (value, nest) of nests found, each lower than all before.
+    (value, nest) of nests found, each lower than all before. `crowded`: the `size` at which there
+    were too many sets of its places to list.
     """
 
     job: Job
@@ -60,6 +61,7 @@ class Part:
     least: float = -inf
     rounds: int = 0
     leaves: list[tuple[float, Ints]] = field(default_factory=list)
+    crowded: float = inf
 
     def pool(self, room: Room) -> Pool:
         """The options of all axes."""
@@ -69,6 +71,11 @@ class Part:
     def is_placed(self) -> bool:
         """Whether places are chosen."""
         return bool(self.held.splits[0] >= 0)
+
+    @property
+    def size(self) -> float:
+        """Options of all axes, multiplied."""
+        return prod(float(rows.size) for rows in self.held.rows)
 
     def wavering(self) -> Iterator[tuple[int, Flags]]:
         """(the store above the array whose tiles waver most, axes), if they waver more than
@@ -165,7 +172,7 @@ class Part:
             held = Subset(axes, barred, self.held.splits)
             start = copied(self.ascent)
             _sift(job.form, start, cut, above)
-            found.append(Part(job, held, start, self.least))
+            found.append(Part(job, held, start, self.least, crowded=self.crowded))
         return found
 
     def close(self, room: Room, limit: float, effort: int) -> tuple[int, bool]:
