@@ -6,7 +6,8 @@ from math import exp, inf
 
 import numpy as np
 
-from hwsim.search.dual import Ascent, ascent, copied, desk_of
+from hwsim.search.dual import Ascent, ascent, desk_of
+from hwsim.search.master import rested
 from hwsim.search.packing import packings
 from hwsim.search.parts import Part, Room
 from hwsim.search.pool import Flags, Subset
@@ -65,7 +66,7 @@ class Packed:
     def pop(self, room: Room, limit: float, rounds: int) -> tuple[Part | None, int]:
         """Takes out the next part whose bound stays below `limit` in so many rounds, if it is among
         the next few, and the effort that it took."""
-        job, now = self.part.job, copied(self.start)
+        job, now = self.part.job, ascent(self.part.job.goal)
         place = room.numbers, job.form, job.goal, room.tables, self.groups, self.start, now
         sets = self.sets, self.tried, self.at
         at, done, work = sift(*place, room.scratch, desk_of(job.goal), *sets, limit, rounds)
@@ -105,4 +106,4 @@ def _start(part: Part, room: Room, *, is_placing: bool) -> Ascent:
         start.const[0] += own.weights.places @ np.log((room.numbers.x, room.numbers.y))
         start.weights.places[:] = 0.0
         start.mixture.start[:, PLACES:] = 0.0
-    return start
+    return start._replace(mixture=rested(start.mixture))
