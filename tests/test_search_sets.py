@@ -96,12 +96,18 @@ def below(part: Part, place: Room, store: int, limit: float) -> Iterator[tuple[I
             yield np.array(choice) + t.counts[0].size * np.arange(6), alone
 
 
-def placed(layer: Layer) -> Iterator[tuple[Part, Room, float]]:
-    """Parts whose places are chosen and whose tiles waver, each with a limit above its bound."""
+def parted(layer: Layer) -> Iterator[tuple[Part, Room, Packed, float]]:
+    """Parts, their own parts by places, and the limit above their bounds that these are below."""
     for part, place in raised(layer):
         limit = part.least + FAR
         found = packed(part, place, limit)
         assert found is not None
+        yield part, place, found, limit
+
+
+def placed(layer: Layer) -> Iterator[tuple[Part, Room, float]]:
+    """Parts whose places are chosen and whose tiles waver, each with a limit above its bound."""
+    for _, place, found, limit in parted(layer):
         for _, one in popped(found, place, limit):
             if any(one.wavering()):
                 yield one, place, limit
@@ -117,8 +123,8 @@ def popped(parts: Packed, place: Room, limit: float) -> Iterator[tuple[int, Part
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: Layer) -> None:
-    for part, place in raised(layer):
-        limit, weights = part.least + FAR, part.ascent.weights
+    for part, place, found, limit in parted(layer):
+        weights = part.ascent.weights
         const = float(part.ascent.const[0] + weights.places @ np.log((4, 3)))
         expected = {}
         for choice in product(*(least.items() for least in by_places(part, place))):
@@ -126,18 +132,13 @@ def test_all_sets_of_places_below_a_limit_are_listed_with_their_bounds(layer: La
             spreads = tuple(at for at, _ in choice)
             if bound < limit and fitting(place, spreads):
                 expected[spreads] = bound
-        found = packed(part, place, limit)
-        assert found is not None
         assert listed(found.sets) == pytest.approx(expected)
         assert list(found.sets.bounds) == sorted(found.sets.bounds)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) -> None:
-    for part, place in raised(layer):
-        limit = part.least + FAR
-        found = packed(part, place, limit)
-        assert found is not None
+    for part, place, found, limit in parted(layer):
         bounds = found.sets.bounds.copy()
         for at, one in popped(found, place, limit):
             x, y = 1, 1
@@ -154,10 +155,7 @@ def test_each_part_has_places_that_fit_and_a_bound_above_its_sets(layer: Layer) 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_sets_that_are_ruled_out_have_no_nest_below_the_limit(layer: Layer) -> None:
-    for part, place in raised(layer):
-        limit = part.least + FAR
-        found = packed(part, place, limit)
-        assert found is not None
+    for part, place, found, limit in parted(layer):
         kept = {at for at, _ in popped(found, place, limit)}
         for at in set(range(found.at)) - kept:
             sets = found.sets

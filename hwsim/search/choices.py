@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim._compiled import compiled
-from hwsim.search.master import Floats, Ints, is_twice
-from hwsim.search.outer import Scratch, visits
+from hwsim.search.master import Floats, Ints
+from hwsim.search.outer import Scratch, is_twice, visits
 from hwsim.search.pool import Pool
 from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, Form, Numbers
-from hwsim.search.scores import ABOVE, NUMBER, SPLIT, column_of
+from hwsim.search.scores import column_of, write_down
 from hwsim.search.shares import Terms
 from hwsim.search.tables import Tables
 
@@ -155,7 +155,5 @@ def _add(t: Terms, column: int, log: float, taken: Floats) -> None:
 def write(f: Form, c: Choices, s: State, leaf: Ints) -> None:
     """Writes a nest down [axis, LEAF]."""
     for axis in range(6):
-        leaf[axis, NUMBER], leaf[axis, SPLIT] = c.number[s.row[axis]], s.split[axis]
-        for k in range(f.tensors.size + 1):
-            for dim in range(2):
-                leaf[axis, ABOVE + 2 * k + dim] = s.tiles[axis, k, dim]
+        number = c.number[s.row[axis]]
+        write_down(leaf[axis], number, s.split[axis], s.tiles[axis], f.tensors.size)

@@ -7,15 +7,15 @@ overfull cost by how much they are, around the best prices known (an augmented L
 do resources that are the busiest; so weights move only as far as what is kept can tell.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
+from hwsim.search.outer import is_twice
 from hwsim.search.problem import RISEN, Form
 from hwsim.search.scores import LEAF, TAKEN, Picks
-from hwsim.search.ways import IFMAP
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -91,12 +91,6 @@ def woken(x: Mixture) -> Mixture:
         whole[:, :most] = part
     found.shares[:, :most] = x.shares
     return found._replace(counts=x.counts, start=x.start, faith=x.faith)
-
-
-@compiled(allocates=False)
-def is_twice(f: Form, axis: int) -> Any:
-    """Whether visits to a pad that rose count in the sum over places too."""
-    return f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP)
 
 
 @compiled()

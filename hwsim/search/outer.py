@@ -59,9 +59,15 @@ def visits(f: Form, t: Tables, axis: int, k: int, before: Pair, at: Pair) -> Any
 
 
 @compiled(allocates=False)
+def is_twice(f: Form, axis: int) -> Any:
+    """Whether visits to a pad that rose count in the sum over places too."""
+    return f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP)
+
+
+@compiled(allocates=False)
 def visit_weight(f: Form, axis: int, k: int, theta: Floats) -> Any:
     """The weight of visits to store k: a pad that rose has them in the sum over places too."""
-    if k == f.risen and not (axis < 2 and f.tensors[k] == IFMAP):
+    if k == f.risen and is_twice(f, axis):
         return theta[k] + theta[RISEN]
     return theta[k]
 

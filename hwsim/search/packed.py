@@ -1,4 +1,4 @@
-"""The parts of a part by the places of all axes, of which most are ruled out at once."""
+"""The parts of a part by its places, or tiles at a store, of which most are ruled out at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def _places(part: Part) -> Iterator[tuple[int, Flags]]:
 
 @dataclass
 class Packed:
-    """The parts of `part` by `sets` of places, the lowest bounds first; those before number `at`
+    """The parts of `part` by `sets` of classes, the lowest bounds first; those before number `at`
     are taken out or ruled out. `groups` are its options, and parts begin at `start`, or at weights
     `tried`."""
 

@@ -14,9 +14,9 @@ from hwsim.search.dual import Ascent, ascent, copied, desk_of
 from hwsim.search.inner import Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.leaf import written
-from hwsim.search.master import COLUMNS, forget, is_twice, rested, woken
+from hwsim.search.master import COLUMNS, forget, rested, woken
 from hwsim.search.narrow import ROUNDING
-from hwsim.search.outer import Scratch, scratch
+from hwsim.search.outer import Scratch, is_twice, scratch
 from hwsim.search.pool import Flags, Pool, Subset, pool_of, rows_of
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, Form, Ints, Numbers
 from hwsim.search.raising import raised
@@ -28,6 +28,7 @@ from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
 WANDERING, FARTHEST, MOVES = 5, 20_000, 2
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
+# The share of all that wavers from which on a store's tiles are parted, not cut.
 WAVERING = 0.1
 
 

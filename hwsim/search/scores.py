@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from hwsim._compiled import compiled
 from hwsim.search.inner import SHARES
-from hwsim.search.outer import BIG, Scratch, cheapest, visits
+from hwsim.search.outer import BIG, Scratch, cheapest, is_twice, visits
 from hwsim.search.pool import Pool
 from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
 from hwsim.search.tables import Tables
-from hwsim.search.ways import IFMAP
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -139,13 +138,22 @@ def _take_above(
         i, j = u, v
 
 
+@compiled(inline=True)
+def write_down(leaf: Ints, number: int, split: int, tiles: Ints, stores: int) -> None:
+    """Writes an axis of a nest down [LEAF]; `tiles` [store + 1, 2] by their numbers."""
+    leaf[NUMBER], leaf[SPLIT] = number, split
+    for k in range(stores + 1):
+        for dim in range(2):
+            leaf[ABOVE + 2 * k + dim] = tiles[k, dim]
+
+
 @compiled(allocates=False)
 def total(f: Form, taken: Floats, summed: Floats) -> None:
     """What all axes take together [TAKEN]."""
     for c in range(TAKEN):
         summed[c] = taken[:, c].sum()
     for axis in range(6):
-        if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
+        if is_twice(f, axis):
             summed[RISEN] += taken[axis, f.risen]
 
 

@@ -87,7 +87,7 @@ def bar_others(n: Numbers, key: int, barred: Flags) -> None:
 
 @compiled()
 def take_all(t: Tables, g: Groups, sets: Sets) -> None:
-    """Puts everything into the pool again."""
+    """Puts everything into the pool again; places that were chosen go on to cost nothing."""
     for axis in range(6):
         if sets.store == ON_ARRAY:
             g.pool.begin[axis] = g.starts[t.starts[axis]]

@@ -1,6 +1,6 @@
-"""Sets of places gone through, one after the other, while bounds rise above a limit.
+"""Sets of places or tiles gone through, one after the other, while bounds rise above a limit.
 
-Most sets of places are ruled out by weights that others were ruled out at, or by a few rounds,
+Most sets are ruled out by weights that others were ruled out at, or by a few rounds,
 which take less time than it takes to hand their options from Python to compiled code and back. So
 all of a structure's options are handed over once, sorted by their places, and what comes back is
 the first set that is not ruled out.
@@ -45,8 +45,7 @@ def sift(
     """(the first of the sets whose bound stays below `limit` in so many rounds, or where to go on
     after MANY of them, rounds that it took, the effort of all); `a` is how far that one was raised,
     and did not begin if there is none."""
-    at, done, work, p = first, 0, 0, groups.pool
-    turns = 0
+    at, turns, work, p = first, 0, 0, groups.pool
     while at < sets.bounds.size and sets.bounds[at] < limit and turns < MANY:
         reached, best = highest(tried, sets.classes[at])
         if reached >= limit:
@@ -59,11 +58,10 @@ def sift(
         take(n, groups, sets, at)
         found, done = bound(n, f, goal, t, p, a, s, desk, limit, rounds)
         work += done * effort_of(options_in(p))
+        take_all(t, groups, sets)
         if found < limit:
             sets.bounds[at] = max(sets.bounds[at], found)
-            take_all(t, groups, sets)
             return at, done, work
-        take_all(t, groups, sets)
         work += effort_of(options_in(p))
         remember(n, f, t, p, sets.store, sets.starts, a, s, desk.picks, tried)
         at += 1

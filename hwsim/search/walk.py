@@ -10,9 +10,9 @@ from hwsim.search.chains import STARTS, Table
 from hwsim.search.dual import all_fit, objective, value
 from hwsim.search.inner import SHARES
 from hwsim.search.master import Goal
+from hwsim.search.outer import is_twice
 from hwsim.search.problem import FIRSTS, LEADS, MONOMIALS, OUTER, RISEN, TILES, Form, Numbers
-from hwsim.search.scores import ABOVE, LEAF, NUMBER, SPLIT, Weights
-from hwsim.search.ways import IFMAP
+from hwsim.search.scores import LEAF, Weights, write_down
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -203,7 +203,7 @@ def _add_chain(f: Form, t: Table, s: Walk, at: int, axis: int, c: int) -> None:
         s.logs[7 + at, FIRSTS + k] += t.chain[c, OUTER + k]
     for lead in range(LEADS, LEADS + 3):
         s.logs[7 + at, lead] += t.chain[c, STARTS]
-    if f.risen >= 0 and not (axis < 2 and f.tensors[f.risen] == IFMAP):
+    if is_twice(f, axis):
         s.logs[7 + at, RISEN] += t.chain[c, f.risen]
     s.chains[axis] = c
 
@@ -228,7 +228,5 @@ def _leaf(n: Numbers, f: Form, goal: Goal, t: Table, s: Walk) -> None:
 def _write(f: Form, t: Table, s: Walk, leaf: Ints) -> None:
     """Writes the chosen options and chains down, [axis, LEAF]."""
     for axis in range(6):
-        leaf[axis, NUMBER], leaf[axis, SPLIT] = t.number[s.options[axis]], s.splits[axis]
-        for k in range(f.tensors.size + 1):
-            for dim in range(2):
-                leaf[axis, ABOVE + 2 * k + dim] = t.tiles[s.chains[axis], k, dim]
+        number, tiles = t.number[s.options[axis]], t.tiles[s.chains[axis]]
+        write_down(leaf[axis], number, s.splits[axis], tiles, f.tensors.size)
