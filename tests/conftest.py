@@ -36,10 +36,11 @@ SEARCHING = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests together that compile the same."""
+    """Keeps tests together that compile the same, or are of one file: they share what it makes."""
     for item in items:
-        if str(item.path).endswith(SEARCHING):
-            item.add_marker(pytest.mark.xdist_group("search"))
+        path = str(item.path)
+        group = "search" if path.endswith(SEARCHING) else path
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from tests.example_report import EXAMPLES, example
 from tests.onnx_models import model, saved
 from tests.pages import BLOCKS, COMMANDS, PAGES, ROOT, Block, Command, titled
 
-LONG_CODE = ("search(", "to_onnx(", "training=True")
+LONG_CODE = ("search(", "to_onnx(", "training=True", "ask(")
 EXAMPLES_OF_CODE = [
     pytest.param(b, id=b.id, marks=[pytest.mark.slow] * any(long in b.text for long in LONG_CODE))
     for b in BLOCKS

@@ -27,8 +27,6 @@ from tests.tiny import Case, cases
 M45 = str(Path(__file__).parents[1] / "benchmarks" / "peers" / "m45.yaml")
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 EFFORT = 200_000
-# Layers that are tried each time.
-FEW = 4
 HOME = load_machine("eyeriss_v1").model_copy(update={"homes": {"ofmap": "GLB"}})
 POINTWISE = Layer(name="pointwise", K=384, C=64, P=14, Q=14)
 
@@ -73,9 +71,8 @@ def check_against_all(case: Case) -> None:
         assert found.value >= known * (1 - ROUNDING), objective
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(at, marks=pytest.mark.slow if at >= FEW else ()) for at in range(12)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(12))
 def test_no_mapping_of_a_tiny_layer_is_below_the_bound(number: int) -> None:
     check_against_all(searched(1, 12)[number])
 
@@ -86,6 +83,7 @@ def test_no_mapping_of_many_tiny_layers_is_below_the_bound(number: int) -> None:
     check_against_all(searched(100, 60)[number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("number", range(4))
 def test_more_effort_is_never_worse(number: int, objective: Objective) -> None:
@@ -95,6 +93,7 @@ def test_more_effort_is_never_worse(number: int, objective: Objective) -> None:
     assert more.lower_bound >= less.lower_bound
 
 
+@pytest.mark.slow
 def test_more_effort_is_never_worse_on_a_larger_machine() -> None:
     case = POINTWISE, load_machine(M45)
     less, more = (answer(case, "edp", effort) for effort in (3_000, 30_000))
@@ -102,6 +101,7 @@ def test_more_effort_is_never_worse_on_a_larger_machine() -> None:
     assert more.lower_bound >= less.lower_bound
 
 
+@pytest.mark.slow
 def test_a_pointwise_layer_is_mapped_to_within_a_thousandth_of_the_bound() -> None:
     found = answer((POINTWISE, load_machine(M45)), "energy")
     assert found.value <= 31.84e6
@@ -109,6 +109,7 @@ def test_a_pointwise_layer_is_mapped_to_within_a_thousandth_of_the_bound() -> No
     assert found.gap < 1e-3
 
 
+@pytest.mark.slow
 def test_a_strided_pointwise_layer_is_mapped_to_within_a_hundredth_of_the_bound() -> None:
     """Structures are ruled out while nests of them are still looked for."""
     layer = Layer(name="shortcut", K=256, C=128, P=14, Q=14, H=28, W=28, stride_h=2, stride_w=2)
@@ -117,6 +118,7 @@ def test_a_strided_pointwise_layer_is_mapped_to_within_a_hundredth_of_the_bound(
     assert found.gap < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> None:
     layer = Layer(name="window", P=4, R=3, H=7, W=1, stride_h=2, pad_h=1)
@@ -125,6 +127,7 @@ def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> No
     assert found.lower_bound <= least(layer, bare)[objective][0] * (1 + ROUNDING)
 
 
+@pytest.mark.slow
 def test_a_mapping_found_by_another_search_is_not_below_the_bound() -> None:
     """Found by enumerating PE tiles first; 0.03 % better than what this search ends with."""
     known = Mapping.from_yaml(
@@ -160,6 +163,7 @@ def test_all_places_may_be_taken_though_the_last_ones_idle() -> None:
     assert any(way[PLACES] == 9 and way[CHUNK] == 1 for way in ways)
 
 
+@pytest.mark.slow
 def test_what_a_dataflow_finds_is_not_below_the_bound() -> None:
     layer = Layer(name="dot", K=8, R=5, S=5, stride_h=2, stride_w=2)
     asked = Question(layer=layer, machine=load_machine(M45), objective="cycles")

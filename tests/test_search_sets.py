@@ -21,6 +21,8 @@ from hwsim.search.tables import tile_counts
 from hwsim.workload import Layer
 from tests import machines
 
+pytestmark = pytest.mark.slow
+
 MACHINE = machines.machine()  # DRAM, buffer, 4 x 3 PEs and pads
 LAYERS = (
     Layer(name="linear", K=10, C=6, N=3),

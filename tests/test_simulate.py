@@ -213,6 +213,7 @@ def test_results_come_in_order_and_each_as_if_alone() -> None:
             assert (each.mapping, each.cost) == best_mapping(each.layer, machine())
 
 
+@pytest.mark.slow
 def test_with_an_effort_no_layer_costs_more() -> None:
     """Layers that the search of all mappings does not know are mapped as without."""
     layers = Layer(name="depthwise", G=24, P=6, Q=5, R=3, S=3), replace(ADD, G=24, P=6, Q=5)

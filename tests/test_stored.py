@@ -245,6 +245,7 @@ def test_a_mapping_that_only_a_code_makes_fit_is_found() -> None:
 # The search of all mappings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "levels", "objective"),
     [(PRECISIONS[1], 3, "energy"), (PRECISIONS[2], 1, "edp")],

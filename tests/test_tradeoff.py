@@ -22,6 +22,7 @@ LAYER = Layer(name="rows", K=24, C=24, P=7, Q=6, R=2, S=3).at_bits(**BITS)
 ASKED = Question(layer=LAYER, machine=SYSTOLIC, objective="energy", effort=100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, 3))
 def test_the_front_of_a_tiny_layer_lies_between_the_best_of_all_and_the_dataflow(
     number: int,
@@ -40,6 +41,7 @@ def test_the_front_of_a_tiny_layer_lies_between_the_best_of_all_and_the_dataflow
         assert each.lower_bound <= oracle["energy"][0] * (1 + ROUNDING)
 
 
+@pytest.mark.slow
 def test_no_mapping_of_a_front_is_beaten_by_the_dataflow() -> None:
     found = front(ASKED)
     assert {each.space for each in found} == {"whole"}
@@ -50,6 +52,7 @@ def test_no_mapping_of_a_front_is_beaten_by_the_dataflow() -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_latency_is_kept_at_an_energy_above_the_bound() -> None:
     free = search(ASKED)
     fastest = search(replace(ASKED, objective="cycles")).cost.cycles
@@ -63,11 +66,13 @@ def test_a_latency_is_kept_at_an_energy_above_the_bound() -> None:
         assert found.space == "whole"
 
 
+@pytest.mark.slow
 def test_a_latency_that_nothing_keeps_is_an_error() -> None:
     with pytest.raises(MappingError, match=r"takes \d+ cycles on systolic_ws, more than max_cyc"):
         search(replace(ASKED, max_cycles=3))
 
 
+@pytest.mark.slow
 def test_time_is_shared_among_the_objectives() -> None:
     found = search(replace(ASKED, max_cycles=10**9, budget_s=1e-9))
     assert (found.space, found.reason) == (

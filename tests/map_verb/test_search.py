@@ -16,6 +16,7 @@ from tests.map_verb.asking import DEPTHWISE, EYERISS, SMALL, WIDE, Invoke, compl
 DATAFLOW = "--effort", "0"
 
 
+@pytest.mark.slow
 def test_all_mappings_are_searched(plainly: Invoke) -> None:
     asked = "--layer", DEPTHWISE, "--machine", "systolic_ws", "--objective", "energy", "--json"
     alone, found = json.loads(plainly(*asked, *DATAFLOW).stdout), json.loads(plainly(*asked).stdout)
@@ -36,6 +37,7 @@ def test_what_the_search_does_not_know_falls_back_to_the_dataflow(plainly: Invok
     assert said == f"effort = 9: {found['reason']}"
 
 
+@pytest.mark.slow
 def test_an_effort_that_is_too_little_is_said(plainly: Invoke) -> None:
     found = json.loads(plainly("--layer", SMALL, "--effort", "9", "--json").stdout)
     known = json.loads(plainly("--layer", SMALL, "--json", *DATAFLOW).stdout)
