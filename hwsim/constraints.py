@@ -144,7 +144,7 @@ def _forced(machine: Accelerator, level: str, tensor: str) -> bool:
 
 def admits(constraints: Constraints, mapping: Mapping, layer: Layer, machine: Accelerator) -> bool:
     """Whether a valid mapping obeys constraints that passed `check`."""
-    return breach(constraints, mapping, layer, machine) is None
+    return constraints == FREE or breach(constraints, mapping, layer, machine) is None
 
 
 def breach(

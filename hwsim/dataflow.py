@@ -113,10 +113,10 @@ class _Space:
 
     def _admitted(self) -> Iterator[Mapping]:
         offered = hook(module("dataflow", self._dataflow), "mappings")
-        constraints, free = self.question.constraints, self.question.constraints == FREE
+        constraints = self.question.constraints
         for mapping in cast(Iterable[Mapping], offered(self.layer, self.machine)):
             self.looked += 1
-            if free or admits(constraints, mapping, self.layer, self.machine):
+            if admits(constraints, mapping, self.layer, self.machine):
                 yield mapping
 
     def _obstacle(self) -> str:

@@ -15,6 +15,7 @@ from hwsim.hardware import Accelerator, load_machine
 from hwsim.networks import load_network
 from hwsim.planning import Choice, chosen, held_out, lessons
 from hwsim.progress import Progress, quiet
+from hwsim.reach import prelude
 from hwsim.residence import keep_on_chip
 from hwsim.scenario_file import (
     Scenario,
@@ -218,7 +219,8 @@ def _simulated(
     """What the network costs, with ofmaps on chip where that was asked for."""
     from hwsim import report
 
-    stage, done, total = f"{label}: simulating {machine.name}", count(1), len(network.layers)
+    stage = f"{label}: simulating {machine.name}{prelude() if subject.effort else ''}"
+    done, total = count(1), len(network.layers)
     subject.progress(stage, 0, total)
 
     def tell(_: str) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hwsim.compulsory import least
 from hwsim.constraints import FREE, Constraints
-from hwsim.cost import Cost
+from hwsim.cost import Cost, cost
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
-from hwsim.objective import Objective
+from hwsim.objective import Objective, value
 from hwsim.workload import Layer
 
 # Options of nests: what a layer is worth unless someone says how much. Seconds at most.
 EFFORT = 5_000_000
-# What was searched: all mappings, those of a dataflow, or only the user's own was judged.
+# What was searched: all mappings, those of a dataflow, or one alone was judged.
 Space = Literal["whole", "dataflow", "mapping"]
 
 
@@ -59,6 +60,21 @@ class Found:
     def gap(self) -> float | None:
         """How far above its lower bound the value lies, as a share of the bound, if that is any."""
         return self.value / self.lower_bound - 1 if self.lower_bound else None
+
+
+def judged(layer: Layer, machine: Accelerator, objective: Objective, mapping: Mapping) -> Found:
+    """A valid mapping as an answer."""
+    found = cost(layer, mapping, machine)
+    return Found(
+        mapping=mapping,
+        cost=found,
+        objective=objective,
+        value=value(objective, found.energy_pj, found.cycles),
+        lower_bound=least(layer, machine).value(objective),
+        evaluated=1,
+        seconds=0.0,
+        space="mapping",
+    )
 
 
 Search = Callable[[Question], Found]

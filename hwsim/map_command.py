@@ -122,8 +122,7 @@ def _map_layer(job: "Job", *, as_json: bool) -> None:
     if folder:
         check_writable(folder)
     with shown() as progress:
-        progress(f"mapping {job.layer.name} on {job.machine.name}")
-        answers = mapped.answers(job)
+        answers = mapped.answers(job, progress)
         if folder:
             progress("drawing and writing the results")
             write_files(map_output.contents(job, answers), folder)

@@ -93,7 +93,8 @@ def _searched(answer: Found) -> str:
     """The space, and why not all of it."""
     if answer.space == "whole":
         return "searched: all mappings"
-    return "searched: the dataflow's mappings" + (f"; {answer.reason}" if answer.reason else "")
+    of = "the dataflow's mappings" if answer.space == "dataflow" else "one mapping"
+    return f"searched: {of}" + (f"; {answer.reason}" if answer.reason else "")
 
 
 def _front_table(job: Job, answers: Iterable[Found]) -> Table:

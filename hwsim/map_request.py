@@ -27,7 +27,7 @@ APART = {
     "network": tuple(SHAPE),
     "front": ("mapping", "max_cycles", "budget_s"),
     "mapping": ("max_cycles", "budget_s", "effort"),
-    "effort": ("constraints", "dataflow"),
+    "effort": ("dataflow",),
     "chain": (
         *SHAPE,
         *("front", "mapping", "max_cycles", "effort", "constraints", "dataflow", "export", "out"),

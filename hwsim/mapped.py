@@ -3,19 +3,17 @@
 from pathlib import Path
 
 from hwsim import mapping_file
-from hwsim.compulsory import least
 from hwsim.constraints import breach
-from hwsim.cost import cost
 from hwsim.errors import MappingError
-from hwsim.found import EFFORT, Found, Question
+from hwsim.found import EFFORT, Found, Question, judged
 from hwsim.fusion import FusedChain, even_tiles, fuse
 from hwsim.map_request import Job
-from hwsim.objective import value
-from hwsim.reach import obstacle
+from hwsim.progress import Progress, quiet
+from hwsim.reach import obstacle, prelude
 from hwsim.simulate import ask, front
 
 
-def answers(job: Job) -> tuple[Found, ...]:
+def answers(job: Job, progress: Progress = quiet) -> tuple[Found, ...]:
     """The best mapping, the user's own, or the Pareto front of energy and cycles, fastest first.
 
     Raises InputError: MappingError where there is none, and with a line for each fault of a file.
@@ -35,6 +33,8 @@ def answers(job: Job) -> tuple[Found, ...]:
     reason = obstacle(question)
     if request.effort and reason:
         raise MappingError(f"effort = {request.effort}: {reason}")
+    searching = question.effort and not reason
+    progress(f"mapping {job.layer.name} on {job.machine.name}{prelude() if searching else ''}")
     return front(question) if request.front else (ask(question),)
 
 
@@ -54,14 +54,4 @@ def _judged(job: Job, path: Path) -> Found:
     broken = breach(job.constraints, mapping, job.layer, job.machine)
     if broken:
         raise MappingError(f"{path}: {broken}")
-    found, objective = cost(job.layer, mapping, job.machine), job.request.objective
-    return Found(
-        mapping=mapping,
-        cost=found,
-        objective=objective,
-        value=value(objective, found.energy_pj, found.cycles),
-        lower_bound=least(job.layer, job.machine).value(objective),
-        evaluated=1,
-        seconds=0.0,
-        space="mapping",
-    )
+    return judged(job.layer, job.machine, job.request.objective, mapping)

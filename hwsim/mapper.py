@@ -17,10 +17,12 @@ from math import exp, inf, log
 from operator import itemgetter
 from time import perf_counter
 
+from hwsim.constraints import FREE
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.errors import MappingError
-from hwsim.found import Found, Question
+from hwsim.found import Found, Question, judged
+from hwsim.map_space import sampled
 from hwsim.mapping import Mapping
 from hwsim.objective import value
 from hwsim.reach import obstacle
@@ -63,7 +65,21 @@ def best(question: Question) -> Found:
         beyond = f"max_cycles = {question.max_cycles} is no limit that it knows"
     if beyond:
         raise MappingError(f"effort = {question.effort}: {beyond}")
-    return _Search(question, within_dataflow(question)).found()
+    return _Search(question, _start(question)).found()
+
+
+def _start(question: Question) -> Found:
+    """The best mapping of the dataflow, or one at random where it has none. Raises MappingError
+    where there is none at all."""
+    layer, machine = accumulated(question.layer, question.machine), question.machine
+    try:
+        return within_dataflow(question)
+    except MappingError as fault:
+        drawn = sampled(layer, machine, count=1, seed=0, constraints=question.constraints)
+        try:
+            return judged(layer, machine, question.objective, next(drawn))
+        except MappingError as nothing:
+            raise (fault if question.constraints == FREE else nothing) from None
 
 
 class _Search:
@@ -92,7 +108,7 @@ class _Search:
             lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
             evaluated=self.tried,
             seconds=perf_counter() - self.began,
-            space="whole" if self.whole else "dataflow",
+            space="whole" if self.whole else self.best.space,
             reason="" if self.whole else f"{self._spent()} is too little to search all mappings",
         )
 
@@ -120,7 +136,9 @@ class _Search:
     def _begin(self) -> None:
         """Bounds all structures, or as many as effort and time allow."""
         found = list(self._made())
-        self.room = room(numbers(self.layer, self.question.machine), (job.options for job in found))
+        asked = self.question
+        sized = numbers(self.layer, asked.machine, asked.constraints)
+        self.room = room(sized, (job.options for job in found))
         known, rounds = guess(self.room.numbers), self._first_rounds(found)
         for job in found:
             if not self._goes_on():
@@ -169,7 +187,8 @@ class _Search:
     def _made(self) -> Iterator[Job]:
         """The structures, as long as there is effort for their options, which several share."""
         made: set[int] = set()
-        for job in jobs(self.layer, self.question.machine, self.question.objective):
+        asked = self.question
+        for job in jobs(self.layer, asked.machine, asked.objective, asked.constraints):
             if not self._goes_on():
                 self.whole = False
                 return
@@ -238,14 +257,19 @@ class _Search:
             known = part.job.structure, leaf.tobytes()
             if known not in self.judged:
                 self.judged.add(known)
-                self._take(mappings(self.layer, self.question.machine, part.job.structure, leaf))
+                asked = self.question
+                found = mappings(
+                    self.layer, asked.machine, part.job.structure, leaf, asked.constraints
+                )
+                self._take(found)
         part.leaves.clear()
 
     def _take(self, candidates: Iterable[Mapping]) -> None:
+        asked = self.question
         for mapping in candidates:
             self.tried += 1
             self.effort -= JUDGED
-            judged = cost(self.layer, mapping, self.question.machine)
-            reached = value(self.question.objective, judged.energy_pj, judged.cycles)
+            judged = cost(self.layer, mapping, asked.machine)
+            reached = value(asked.objective, judged.energy_pj, judged.cycles)
             if reached < self.best.value:
                 self.best = replace(self.best, mapping=mapping, cost=judged, value=reached)

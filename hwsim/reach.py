@@ -1,11 +1,16 @@
 """What the search of all mappings knows; it is compiled code that takes a while to load."""
 
-from hwsim.constraints import FREE
+from hwsim._compiled import folder
 from hwsim.found import Question
 from hwsim.search.problem import INNER, OUTER
 from hwsim.search.structures import most_stores
 
 SEARCH = "the search of all mappings"
+
+
+def prelude() -> str:
+    """What to say of a stage that may search: that it compiles, unless an earlier run has."""
+    return "" if any(folder().glob("search_*")) else " (the first search compiles for some minutes)"
 
 
 def obstacle(question: Question) -> str:
@@ -20,8 +25,8 @@ def obstacle(question: Question) -> str:
     if machine.homes:
         places = ", ".join(sorted(set(machine.homes.values())))
         return f"{SEARCH} knows no tensors that stay in {places}"
-    if question.constraints != FREE:
-        return f"{SEARCH} knows no constraints"
+    if question.constraints.dataflow:
+        return f"{SEARCH} knows no dataflows"
     above, within = most_stores(machine, layer.tensors)
     if above > OUTER or within > INNER:
         return f"{SEARCH} knows {OUTER} stores above the array and {INNER} within"

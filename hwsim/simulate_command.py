@@ -100,6 +100,7 @@ def _simulate(
     from hwsim import single
     from hwsim.hardware import load_machine
     from hwsim.progress import shown
+    from hwsim.reach import prelude
     from hwsim.results import check_writable, write_files
     from hwsim.simulate import simulate
     from hwsim.source import read_network, shape_options
@@ -112,7 +113,8 @@ def _simulate(
         progress(f"loading network {source}")
         sizes = shape_options(shapes)
         network = read_network(source, shapes=sizes, batch=batch, bits=width)
-        stage, done, total = f"simulating {where.name}", count(1), len(network.layers)
+        stage = f"simulating {where.name}{prelude() if effort else ''}"
+        done, total = count(1), len(network.layers)
         result = simulate(
             network,
             where,

@@ -49,15 +49,23 @@ def front(question: Question) -> tuple[Found, ...]:
     least energy. Every objective's search has the effort. Raises MappingError.
     """
     searches = {goal: best(replace(question, objective=goal)) for goal in POWERS}
-    known = front_within_dataflow(question.layer, question.machine)
+    known = _of_dataflow(question)
     kept = undominated(
         (*known, *searches.values()), lambda each: (each.cost.cycles, each.cost.energy_pj)
     )
-    whole = _together(searches["energy"], (*searches.values(), known[0]))
+    whole = _together(searches["energy"], (*searches.values(), *known[:1]))
     return tuple(
         replace(whole, mapping=each.mapping, cost=each.cost, value=float(each.cost.energy_pj))
         for each in kept
     )
+
+
+def _of_dataflow(question: Question) -> tuple[Found, ...]:
+    """The front of the dataflow's mappings, if the constraints admit any."""
+    with suppress(MappingError):
+        layer, machine = question.layer, question.machine
+        return front_within_dataflow(layer, machine, constraints=question.constraints)
+    return ()
 
 
 def _value(question: Question, found: Found) -> float:

@@ -9,7 +9,7 @@ the wrong side of an array, a tile larger than its memory. `exhaustive_nests` sa
 stores are left out because another one has the same counts, and why it has.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isclose, prod
@@ -82,19 +82,25 @@ def size(layer: Layer, machine: Accelerator) -> int:
 
 
 def least(
-    layer: Layer, machine: Accelerator, objectives: Sequence[str] = tuple(OBJECTIVES)
+    layer: Layer,
+    machine: Accelerator,
+    objectives: Sequence[str] = tuple(OBJECTIVES),
+    admits: Callable[[Mapping], bool] = lambda _: True,
 ) -> dict[str, Found]:
-    """By objective, its least value over all valid mappings and a mapping that has it.
+    """By objective, its least value over all valid mappings that are admitted, and one of them that
+    has it.
 
-    In pJ, cycles, pJ x cycles and pJ x cycles^2. Raises MappingError where no mapping is valid.
+    In pJ, cycles, pJ x cycles and pJ x cycles^2. Raises MappingError where there is none.
     """
     found: dict[str, tuple[float, Nest, int]] = {}
     for nest in nests(layer, machine):
         for name in objectives:
             values = _values(nest.costs, name)
-            at = int(np.argmin(values))
-            if name not in found or values[at] < found[name][0]:
-                found[name] = float(values[at]), nest, at
+            limit = found[name][0] if name in found else np.inf
+            for at in np.argsort(values)[: np.count_nonzero(values < limit)]:
+                if admits(nest.mapping(int(at))):
+                    found[name] = float(values[at]), nest, int(at)
+                    break
     if not found:
         raise MappingError(f"layer {layer.name!r}: no mapping is valid")
     return {

@@ -16,7 +16,7 @@ from hwsim.search.choices import Choices, State, begin, choices_of, copy, mend, 
 from hwsim.search.dual import Ascent, objective
 from hwsim.search.master import Floats, Goal
 from hwsim.search.outer import Scratch
-from hwsim.search.pool import Pool
+from hwsim.search.pool import Flags, Pool
 from hwsim.search.problem import Form, Numbers
 from hwsim.search.scores import score_all
 from hwsim.search.shares import Terms, terms
@@ -48,7 +48,7 @@ def anneal(
     known = terms(n, f, goal, a.weights, 0.0)
     c = choices_of(n, known, p, s)
     best = state(known.columns.size)
-    a.value[0] = np.exp(walked(n, f, goal, known, t, c, moves, best, seed))
+    a.value[0] = np.exp(walked(n, f, goal, known, t, c, p.barred, moves, best, seed))
     if a.value[0] < np.inf:
         write(f, c, best, a.leaf)
 
@@ -61,6 +61,7 @@ def walked(
     t: Terms,
     tables: Tables,
     c: Choices,
+    barred: Flags,
     moves: int,
     best: State,
     seed: int,
@@ -87,9 +88,9 @@ def walked(
         axis, dim, also = sites[site, 0], sites[site, 1], sites[other, 0]
         if dim >= 0 or np.random.random() >= BOTH:
             also = axis
-        fine = _changed(n, f, tables, c, axis, dim, new)
+        fine = _changed(n, f, tables, c, barred, axis, dim, new)
         if also != axis:
-            fine = fine and _changed(n, f, tables, c, also, -1, new)
+            fine = fine and _changed(n, f, tables, c, barred, also, -1, new)
         if fine:
             _add(n, f, t, tables, c, axis, also, now, new, at, then)
             value, over = _value(goal, t, then, room), _over(t, then)
@@ -152,7 +153,9 @@ def _sites(n: Numbers, f: Form, t: Tables, c: Choices) -> Any:
 
 
 @compiled(inline=True)
-def _changed(n: Numbers, f: Form, t: Tables, c: Choices, axis: int, dim: int, s: State) -> bool:
+def _changed(
+    n: Numbers, f: Form, t: Tables, c: Choices, barred: Flags, axis: int, dim: int, s: State
+) -> bool:
     """Changes an axis at random; whether that leaves something that it may have."""
     stores = f.tensors.size
     if dim >= 0:
@@ -172,7 +175,16 @@ def _changed(n: Numbers, f: Form, t: Tables, c: Choices, axis: int, dim: int, s:
         d, least = n.first[axis] if k == 0 else n.second[axis], c.key[s.row[axis], k]
         if s.tiles[axis, stores, k] > least or (d >= 0 and not f.masks[stores, d]):
             s.tiles[axis, stores, k] = least
-    return mend(n, f, axis, s)
+    return mend(n, f, axis, s) and not _barred(f, barred, axis, s)
+
+
+@compiled(inline=True)
+def _barred(f: Form, barred: Flags, axis: int, s: State) -> bool:
+    """Whether a store above the array has tiles that are left out."""
+    found = False
+    for k in range(f.tensors.size):
+        found |= barred[axis, k, s.tiles[axis, k + 1, 0], s.tiles[axis, k + 1, 1]]
+    return found
 
 
 @compiled(inline=True)

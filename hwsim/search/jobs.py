@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.constraints import FREE, Constraints, Dim
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
 from hwsim.search.goal import goal, is_timed
@@ -74,16 +75,19 @@ def labels(structure: Structure) -> tuple[Label, ...]:
     return tuple(found)
 
 
-def jobs(layer: Layer, machine: Accelerator, objective: Objective) -> Iterator[Job]:
+def jobs(
+    layer: Layer, machine: Accelerator, objective: Objective, constraints: Constraints = FREE
+) -> Iterator[Job]:
     """Every structure, and every way in which its ifmaps may slide."""
-    sized, sliding, square = numbers(layer, machine), windows(layer), _is_square(layer)
+    sized, sliding = numbers(layer, machine, constraints), windows(layer)
+    square = _is_square(layer) and is_symmetric(constraints)
     known: dict[tuple[Any, ...], Options] = {}
     rates = rates_of(layer, machine)
     timed = is_timed(objective, rates)
-    for structure in structures(machine, layer.tensors, sliding):
+    for structure in structures(machine, layer.tensors, sliding, constraints):
         costs = goal(layer, machine, structure, objective, rates)
         for slides in _slides(structure, bool(sliding), square):
-            shape = form(structure, layer, machine, slides, timed=timed)
+            shape = form(structure, layer, machine, slides, timed=timed, constraints=constraints)
             options = []
             for axis in AXES:
                 key = _inside(structure, shape, axis, square)
@@ -109,6 +113,17 @@ def _is_square(layer: Layer) -> bool:
     """Whether rows and columns may be exchanged."""
     rows = layer.P, layer.R, layer.H, layer.stride_h, layer.dilation_h, layer.pad_h
     return rows == (layer.Q, layer.S, layer.W, layer.stride_w, layer.dilation_w, layer.pad_w)
+
+
+def is_symmetric(constraints: Constraints) -> bool:
+    """Whether constraints ask the same of rows and of columns."""
+    pairs: tuple[tuple[Dim, Dim], ...] = (("P", "Q"), ("R", "S"))
+    spatial, tiles = constraints.spatial.values(), constraints.tiles.values()
+    return all(
+        all((one in dims) == (other in dims) for dims in spatial)
+        and all(most.get(one) == most.get(other) for most in tiles)
+        for one, other in pairs
+    )
 
 
 def _inside(structure: Structure, shape: Form, axis: int, square: bool) -> tuple[Any, ...]:

@@ -196,8 +196,20 @@ class Part:
 def whole(room: Room, job: Job) -> Part:
     """All nests of a structure."""
     rows = tuple(np.arange(own.key.size) for own in job.options)
-    barred = np.zeros((len(AXES), OUTER, *room.tables.counts.shape[1:]), np.bool_)
+    barred = _too_large(room, job.form)
     return Part(job, Subset(rows, barred, np.full(len(AXES), -1)), ascent(job.goal))
+
+
+def _too_large(room: Room, form: Form) -> Flags:
+    """Tiles above the array [axis, store, tile, tile] that span more than they may."""
+    n, barred = room.numbers, np.zeros((len(AXES), OUTER, *room.tables.counts.shape[1:]), np.bool_)
+    for k in range(form.tensors.size):
+        for axis, pair in enumerate(zip(n.first, n.second, strict=True)):
+            first, second = (n.sizes[d] > form.most[k, d] for d in pair)
+            barred[axis, k] |= first[:, None]
+            if pair[1] >= 0:
+                barred[axis, k] |= second[: barred.shape[-1]]
+    return barred
 
 
 class Cut(NamedTuple):

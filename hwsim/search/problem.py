@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.constraints import FREE, Constraints
 from hwsim.hardware import Accelerator
 from hwsim.mapping import kept_bits
 from hwsim.search.structures import Structure, inner_levels
@@ -28,6 +29,8 @@ STEPS = MACS + len(TENSORS)
 LEADS = STEPS + 1
 FIRSTS = LEADS + len(TENSORS)
 MONOMIALS = FIRSTS + OUTER
+# More than any tile spans.
+UNLIMITED = 2**62
 # Rows where all lie in padding, so that they have a logarithm.
 NONE = 1e-12
 # Tiles that fill memories: of each store above the array, of each within, of the risen one.
@@ -44,9 +47,9 @@ class Numbers(NamedTuple):
     R + 1] and `rows_w` [Q + 1, S + 1]: logarithms of the ifmap rows (columns) that are sent at
     least in so many tiles along either dimension, and `each_h`, `each_w` for one of no more than so
     many tiles, on the mean; `steps` [2, 2] stride and dilation, and `coprime` [2, 2] without what
-    divides both; `span` [2] padded ifmap size; `x`, `y` places along the array's axes; `room`
-    [memory] bits; `shared` [3] whether one word serves all places; `lacks` [3, 8] whether a tensor
-    lacks a dimension.
+    divides both; `span` [2] padded ifmap size; `x`, `y` places along the array's axes, and `along`
+    [8, 2] whether loops over either may step through a dimension; `room` [memory] bits; `shared`
+    [3] whether one word serves all places; `lacks` [3, 8] whether a tensor lacks a dimension.
     """
 
     first: Ints
@@ -65,6 +68,7 @@ class Numbers(NamedTuple):
     span: Ints
     x: int
     y: int
+    along: Flags
     room: Floats
     shared: Flags
     lacks: Flags
@@ -78,9 +82,9 @@ class Form(NamedTuple):
     `inner_*` likewise.
     `macs` [3]: whether MACs take a tensor from above the array. `slides` [store]: axis along which
     the ifmap slides there, or -1. `memory` [tile]: where a tile lies, or -1; `bits` [tile]: of one
-    element of it. `starts`: the store with each of whose tiles the pipeline starts anew, OUTER
-    further on within the array, or -1; `leads` [3]: the tile of a tensor that PEs wait for at each
-    start, or -1.
+    element of it; `most` [tile, 8]: how much of each dimension it spans at most. `starts`: the
+    store with each of whose tiles the pipeline starts anew, OUTER further on within the array, or
+    -1; `leads` [3]: the tile of a tensor that PEs wait for at each start, or -1.
     """
 
     tensors: Ints
@@ -92,6 +96,7 @@ class Form(NamedTuple):
     slides: Ints
     memory: Ints
     bits: Floats
+    most: Ints
     starts: int
     leads: Ints
 
@@ -113,7 +118,7 @@ def windows(layer: Layer) -> frozenset[str]:
     )
 
 
-def numbers(layer: Layer, machine: Accelerator) -> Numbers:
+def numbers(layer: Layer, machine: Accelerator, constraints: Constraints = FREE) -> Numbers:
     """The numbers of a layer, as it is given, on a machine."""
     sizes = [tile_sizes(layer.bounds[dim]) for dim in DIMS]
     table = np.zeros((8, max(map(len, sizes))), np.int64)
@@ -147,6 +152,7 @@ def numbers(layer: Layer, machine: Accelerator) -> Numbers:
         span=np.array([layer.H + 2 * layer.pad_h, layer.W + 2 * layer.pad_w], np.int64),
         x=places[0],
         y=places[1],
+        along=_along(machine, constraints),
         room=_room(machine),
         shared=np.array([array is None or t in array.shared for t in TENSORS], np.bool_),
         lacks=np.array([[dim not in RELEVANT[t] for dim in DIMS] for t in TENSORS], np.bool_),
@@ -195,6 +201,15 @@ def _of_each(rows: Floats) -> Floats:
     return found
 
 
+def _along(machine: Accelerator, constraints: Constraints) -> Flags:
+    """Whether loops over either axis of the array may step through a dimension [8, 2]."""
+    found = np.ones((len(DIMS), 2), np.bool_)
+    for array in machine.arrays:
+        for at, axis in enumerate(array.axes):
+            found[:, at] = [dim in constraints.spatial.get(axis, DIMS) for dim in DIMS]
+    return found
+
+
 def _room(machine: Accelerator) -> Floats:
     """Bits that each memory has for tiles, in the order of `memory_number`."""
     rooms = [memory.usable_bits for level in machine.levels for memory in level.memories]
@@ -220,11 +235,13 @@ def form(
     slides: tuple[int, ...],
     *,
     timed: bool,
+    constraints: Constraints = FREE,
 ) -> Form:
     """A structure of the layer; `slides`: the axis along which the ifmap slides at each of its
     stores; `timed`: whether waits count."""
     outer, inner = structure.outer, structure.inner
     memory, bits = np.full(TILES, -1, np.int64), np.zeros(TILES)
+    most = np.full((TILES, len(DIMS)), UNLIMITED)
     at_tile = {OUTER + j: kept for j, kept in enumerate(inner)}
     for k, kept in enumerate(outer):
         at_tile[RISEN_TILE if k == structure.risen else k] = kept
@@ -234,6 +251,9 @@ def form(
         assert place is not None
         bits[tile] = kept_bits(layer, place, kept.tensor)
         bits[tile] *= layer.operands if kept.tensor == "ifmap" else 1
+        for dim, limit in constraints.tiles.get(machine.levels[kept.level].level, {}).items():
+            if dim in RELEVANT[kept.tensor]:
+                most[tile, DIMS.index(dim)] = limit
     last = {
         t: max((k.level for k in structure.stores if k.tensor == t), default=0) for t in TENSORS
     }
@@ -251,6 +271,7 @@ def form(
         ),
         memory=memory,
         bits=bits,
+        most=most,
         starts=_number(structure, structure.restarting) if timed else -1,
         leads=np.array([lead_tile(structure, t) if timed else -1 for t in TENSORS], np.int64),
     )

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.constraints import FREE, Constraints, admits
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Loop, Mapping, Node, Store, overflow
 from hwsim.search.leaf import TILES, WITHIN, X, Y
@@ -19,17 +20,23 @@ Tiles = dict[str, int]
 
 
 def mappings(
-    layer: Layer, machine: Accelerator, structure: Structure, leaf: Ints
+    layer: Layer,
+    machine: Accelerator,
+    structure: Structure,
+    leaf: Ints,
+    constraints: Constraints = FREE,
 ) -> Iterator[Mapping]:
-    """Every way to write a nest down whose tiles fit: the loop before each of the ifmap's stores
-    that comes last, and whether tiles are raised to whole numbers of those within."""
+    """Every way to write a nest down whose tiles fit and which the constraints admit: the loop
+    before each of the ifmap's stores that comes last, and whether tiles are raised to whole numbers
+    of those within."""
     found: dict[Mapping, None] = {}
     for raised in (True, False):
-        nest = _Nest(layer, machine, structure, leaf, raised)
+        nest = _Nest(layer, machine, structure, leaf, raised, constraints)
         for choice in product(*nest.slides()):
             found[Mapping(tuple(nest.nodes(choice)))] = None
     for mapping in found:
-        if overflow(mapping, layer, machine) is None:
+        fits = overflow(mapping, layer, machine) is None
+        if fits and admits(constraints, mapping, layer, machine):
             yield mapping
 
 
@@ -37,9 +44,17 @@ class _Nest:
     """One nest, as loops and stores."""
 
     def __init__(
-        self, layer: Layer, machine: Accelerator, structure: Structure, leaf: Ints, raised: bool
+        self,
+        layer: Layer,
+        machine: Accelerator,
+        structure: Structure,
+        leaf: Ints,
+        raised: bool,
+        constraints: Constraints,
     ) -> None:
         self.layer, self.machine, self.structure, self.raised = layer, machine, structure, raised
+        axes = [axis for array in machine.arrays for axis in array.axes]
+        self.along = {axis: constraints.spatial.get(axis, DIMS) for axis in axes}
         self.above: list[Tiles] = [{} for _ in range(len(structure.outer) + 1)]
         self.within: list[Tiles] = [{} for _ in range(len(structure.inner) + 1)]
         self.places: dict[str, tuple[int, int]] = {}
@@ -50,9 +65,21 @@ class _Nest:
         ways = {first: row[WITHIN : WITHIN + WIDTH], second: row[WITHIN + WIDTH : TILES]}
         tiles = row[TILES:]
         spread = {dim: way[PLACES] for dim, way in ways.items() if dim}
-        for dim, split in zip(spread, _split(row[X], row[Y], list(spread.values())), strict=True):
-            self.places[dim] = split
+        self.places.update(self._split(row[X], row[Y], spread))
+        for dim in spread:
             self._chain(dim, ways[dim], tiles[dim == second :: 2])
+
+    def _split(self, x: int, y: int, spread: dict[str, int]) -> dict[str, tuple[int, int]]:
+        """Places along both axes of an axis' dimensions, which may have loops over them."""
+        for found in _splits(x, y, list(spread.values())):
+            split = dict(zip(spread, found, strict=True))
+            if all(self._may_spread(dim, *places) for dim, places in split.items()):
+                return split
+        raise AssertionError((x, y, spread))
+
+    def _may_spread(self, dim: str, *places: int) -> bool:
+        own = zip(self.along.values(), places, strict=False)
+        return all(count == 1 or dim in dims for dims, count in own)
 
     def _chain(self, dim: str, way: list[int], tiles: list[int]) -> None:
         """Tiles of one dimension from the MACs outwards, each no smaller than those within."""
@@ -107,11 +134,10 @@ class _Nest:
         yield from _loops(now, dict.fromkeys(DIMS, 1), "")
 
     def _spread(self, now: Tiles) -> Iterator[Node]:
-        axes = [axis for array in self.machine.arrays for axis in array.axes]
         for dim in DIMS:
             chunk, places = self.within[0][dim], self.places[dim]
             tiles = (chunk * places[1], chunk)
-            for axis, tile, count in zip(axes, tiles, places, strict=False):
+            for axis, tile, count in zip(self.along, tiles, places, strict=False):
                 if count > 1 and tile < now[dim]:
                     yield Loop(dim, tile, axis)
                     now[dim] = tile
@@ -124,13 +150,13 @@ def _loops(now: Tiles, tiles: Tiles, last: str) -> Iterator[Loop]:
             now[dim] = tiles[dim]
 
 
-def _split(x: int, y: int, places: list[int]) -> list[tuple[int, int]]:
+def _splits(x: int, y: int, places: list[int]) -> Iterator[list[tuple[int, int]]]:
     """Places along both axes of one or two dimensions that have so many each."""
     if len(places) == 1:
-        return [(x, y)]
+        yield [(x, y)]
+        return
     for a in range(1, x + 1):
         if x % a == 0 and places[0] % a == 0 and y % (places[0] // a) == 0:
             b = places[0] // a
             if (x // a) * (y // b) == places[1]:
-                return [(a, b), (x // a, y // b)]
-    raise AssertionError((x, y, places))
+                yield [(a, b), (x // a, y // b)]

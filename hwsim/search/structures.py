@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from hwsim.constraints import FREE, Constraints
 from hwsim.hardware import Accelerator, Array
 from hwsim.workload import DIMS, RELEVANT
 
@@ -56,11 +57,14 @@ class Structure:
         return self.outer + self.inner
 
 
-def structures(machine: Accelerator, tensors: Tensors, windows: Dims) -> tuple[Structure, ...]:
-    """Every structure, for layers whose dimensions in `windows` slide over an ifmap."""
+def structures(
+    machine: Accelerator, tensors: Tensors, windows: Dims, constraints: Constraints = FREE
+) -> tuple[Structure, ...]:
+    """Every structure, for layers whose dimensions in `windows` slide over an ifmap, that keeps
+    what the constraints ask for."""
     split = inner_levels(machine)
     found: dict[Structure, None] = {}
-    for kept in _choices(machine, tensors):
+    for kept in _choices(machine, tensors, constraints):
         outer = [store for store in kept if store.level < split]
         inner = [store for store in kept if store.level >= split]
         for above, below in product(_orders(outer), _orders(inner)):
@@ -93,15 +97,21 @@ def most_stores(machine: Accelerator, tensors: Tensors) -> tuple[int, int]:
     return len(levels) - inner + bool(inner), inner
 
 
-def _choices(machine: Accelerator, tensors: Tensors) -> Iterator[tuple[Kept, ...]]:
+def _choices(
+    machine: Accelerator, tensors: Tensors, constraints: Constraints
+) -> Iterator[tuple[Kept, ...]]:
     """Every set of stores below the outermost level, where each may be left out or not."""
     options = []
     for index, level in enumerate(machine.levels[1:], start=1):
+        out = constraints.bypass.get(level.level, ())
+        kept = constraints.keep.get(level.level, ())
         for tensor in tensors:
-            memory = level.memory(tensor)
-            if memory:
-                kept = (Kept(tensor, index),)
-                options.append((kept, ()) if memory.bypass else (kept,))
+            memory, ways = level.memory(tensor), list[tuple[Kept, ...]]()
+            if memory and tensor not in out:
+                ways.append((Kept(tensor, index),))
+            if not memory or (memory.bypass and tensor not in kept):
+                ways.append(())
+            options.append(ways)
     for choice in product(*options):
         yield sum(choice, ())
 

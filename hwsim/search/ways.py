@@ -40,10 +40,11 @@ def splits_of(n: Numbers, d: int) -> Any:
     """Rows (x, y): every way to spread a dimension that may be worth it, by places."""
     bound = n.bounds[d] if d >= 0 else 1
     found, count = np.ones((n.x * n.y, 2), np.int64), 0
-    for x in range(1, min(n.x, bound) + 1):
+    wide, high = n.x if n.along[d, 0] else 1, n.y if n.along[d, 1] else 1
+    for x in range(1, min(wide, bound) + 1):
         if x > 1 and tiles_of(bound, x) == tiles_of(bound, x - 1):
             continue
-        for y in range(1, min(n.y, tiles_of(bound, x)) + 1):
+        for y in range(1, min(high, tiles_of(bound, x)) + 1):
             if y > 1 and tiles_of(bound, x * y) == tiles_of(bound, x * (y - 1)):
                 continue
             if x > 1 and y > 1 and tiles_of(bound, x * y) == tiles_of(bound, (x - 1) * y):
@@ -197,10 +198,14 @@ def _fits_alone(n: Numbers, f: Form, d: int, chain: Ints) -> bool:
     """Whether tiles of one dimension would fit the pads if all others were 1."""
     for j in range(f.inner_tensors.size):
         t, at = f.inner_tensors[j], OUTER + j
+        if chain[1 + j] > f.most[at, d]:
+            return False
         if not n.lacks[t, d] and f.bits[at] * chain[1 + j] > n.room[f.memory[at]] and t != IFMAP:
             return False
     if f.risen >= 0:
         t, at = f.tensors[f.risen], OUTER + INNER
+        if chain[0] > f.most[at, d]:
+            return False
         if not n.lacks[t, d] and f.bits[at] * chain[0] > n.room[f.memory[at]] and t != IFMAP:
             return False
     return True

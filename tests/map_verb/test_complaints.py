@@ -22,7 +22,10 @@ from tests.map_verb.asking import SMALL, Invoke, complaints, saved
         (["--layer", SMALL, "--budget-s", "-1"], "budget_s = "),
         (["--layer", SMALL, "--effort", "-1"], "effort = "),
         (["--layer", SMALL, "--effort", "5", "--mapping", "x"], "does not go with --mapping"),
-        (["--layer", SMALL, "--effort", "5", "--constraints", "x"], "does not go with --effort"),
+        (
+            ["--layer", SMALL, "--effort", "5", "--dataflow", "no_local_reuse"],
+            "does not go with --effort",
+        ),
         (["--layer", SMALL, "--samples", "0"], "samples = "),
         (["--layer", SMALL, "--dataflow", "free"], "dataflow = 'free': Input should be 'row_st"),
         (["--layer", SMALL, "--export", "maestro"], "export.0 = 'maestro': Input should be 'tim"),

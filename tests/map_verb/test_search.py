@@ -64,14 +64,30 @@ def test_limits_and_constraints_are_kept(plainly: Invoke) -> None:
     assert quicker["energy_pj"] > free["energy_pj"]
     rules = Constraints(tiles={"spad": {"K": 12}})
     saved(rules.model_dump(mode="json", exclude_defaults=True), "rules.yaml")
-    ruled = json.loads(plainly(*asked, "--constraints", "rules.yaml").stdout)
+    ruled = json.loads(plainly(*asked, *DATAFLOW, "--constraints", "rules.yaml").stdout)
     layer = read(words(WIDE))
     assert not admits(rules, Mapping.from_yaml(free["mapping"]), layer, EYERISS)
     assert admits(rules, Mapping.from_yaml(ruled["mapping"]), layer, EYERISS)
     assert ruled["energy_pj"] > free["energy_pj"]
-    assert (ruled["space"], ruled["reason"]) == (
+    assert (ruled["space"], ruled["reason"]) == ("dataflow", None)
+
+
+@pytest.mark.slow
+def test_the_search_keeps_constraints(plainly: Invoke) -> None:
+    asked = "--layer", SMALL, "--constraints", "rules.yaml", "--json"
+    rules = Constraints(tiles={"spad": {"S": 1}})
+    saved(rules.model_dump(mode="json", exclude_defaults=True), "rules.yaml")
+    found = json.loads(plainly(*asked).stdout)
+    assert (found["space"], found["reason"]) == ("whole", None)
+    assert admits(rules, Mapping.from_yaml(found["mapping"]), read(words(SMALL)), EYERISS)
+
+
+def test_of_one_dataflow_all_that_it_offers_is_searched(plainly: Invoke) -> None:
+    asked = "--layer", SMALL, "--dataflow", "weight_stationary", "--json"
+    found = json.loads(plainly(*asked).stdout)
+    assert (found["space"], found["reason"]) == (
         "dataflow",
-        "the search of all mappings knows no constraints",
+        "the search of all mappings knows no dataflows",
     )
 
 
@@ -79,7 +95,7 @@ def test_what_nothing_obeys_is_said(plainly: Invoke) -> None:
     (found,) = complaints(plainly("--layer", SMALL, *DATAFLOW, "--max-cycles", "3"))
     assert found.endswith(" cycles on eyeriss_v1, more than max_cycles = 3")
     saved({"tiles": {"spad": {"S": 1}}}, "rules.yaml")
-    (found,) = complaints(plainly("--layer", SMALL, "--constraints", "rules.yaml"))
+    (found,) = complaints(plainly("--layer", SMALL, *DATAFLOW, "--constraints", "rules.yaml"))
     assert found == (
         "layer 'layer': the constraints exclude every row_stationary mapping on eyeriss_v1"
     )
