@@ -26,6 +26,7 @@ SEARCHING = (
     "map_verb/test_search.py",
     "test_docs.py",
     "test_mapper.py",
+    "test_mapper_constraints.py",
     "test_search_options.py",
     "test_search_sets.py",
     "test_simulate.py",

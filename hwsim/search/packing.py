@@ -6,7 +6,7 @@ such tiles at a store, is known for each of them, and the sets that fit and stay
 gone through; most structures have hundreds.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.filling import fits, nothing, room_at, trace
+from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
@@ -26,6 +27,22 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 # Sets that are listed, and sets that are tried, at most.
 LISTED, TRIED = 4096, 100_000
+
+
+class Classes(NamedTuple):
+    """What sets are made of: places on the array, or tiles at a `store`, of each axis those from
+    `starts[axis]` to `starts[axis + 1]`.
+
+    `least`: the least score with each class, to whose sum `const` adds; `prices` of the places of
+    each, of which sets that fit have `most` at most.
+    """
+
+    store: int
+    starts: Ints
+    least: Floats
+    const: float
+    prices: Floats
+    most: float
 
 
 def packings(
@@ -41,17 +58,19 @@ def packings(
 ) -> Sets | None:
     """All sets of places, or of tiles of some axes at a store, below `limit`; None where there are
     more than are listed."""
-    w, const, starts = a.weights, a.const[0], t.starts
+    w, starts, most = a.weights, t.starts, 0.0
     if store == ON_ARRAY:
-        const = const + w.places @ np.log((n.x, n.y))
+        prices = (t.ends @ w.places).min(axis=1)
+        most = float(w.places @ np.log((n.x, n.y)))
         w = w._replace(places=np.zeros(2))
     else:
         starts = np.cumsum([0, *np.where(axes, t.counts[0].size, 1)])
+        prices = np.zeros(starts[-1])
     score_all(n, f, t, p, w, s)
     least = np.empty(starts[-1])
     least_scores(n, f, t, p, store, starts, w, s, least)
-    found = listed(n, f, t, s, store, starts, least, const, limit)
-    are_all, bounds, classes, splits = found
+    known = Classes(store, starts, least, a.const[0] + most, prices, most)
+    are_all, bounds, classes, splits = listed(n, f, t, s, known, limit)
     return Sets(bounds, classes, splits, starts, store) if are_all else None
 
 
@@ -68,37 +87,37 @@ def _ordered(starts: Ints, least: Floats) -> Any:
 
 
 @compiled()
-def listed(
-    n: Numbers,
-    f: Form,
-    t: Tables,
-    s: Scratch,
-    store: int,
-    starts: Ints,
-    least: Floats,
-    const: float,
-    limit: float,
-) -> Any:
-    """Whether these are all, and bounds, classes and splits of `packings` of classes whose scores
-    are known, `const` what adds to their sum."""
+def listed(n: Numbers, f: Form, t: Tables, s: Scratch, known: Classes, limit: float) -> Any:
+    """Whether these are all, and bounds, classes and splits of `packings`.
+
+    What is left of the array is never worth more than its price: so axes that are yet to come cost
+    no less than at that price, however many places those before leave to them.
+    """
+    starts, least, prices = known.starts, known.least, known.prices
     order, counts = _ordered(starts, least)
     bounds, count, tried = np.empty(LISTED), 0, 0
     classes, splits = np.empty((LISTED, 6), np.int64), np.zeros((LISTED, 6), np.int64)
-    rest, score, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
+    rest, dear, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
     for axis in range(5, -1, -1):
-        rest[axis] = rest[axis + 1] + least[order[starts[axis]]]
-    room, filled = room_at(n, f, t, s, store), nothing(n)
-    score[0], at = const, 0
+        a, b = starts[axis], starts[axis + 1]
+        rest[axis] = rest[axis + 1] + least[a:b].min()
+        dear[axis] = dear[axis + 1] + (least[a:b] + prices[a:b]).min()
+    room, filled = room_at(n, f, t, s, known.store), nothing(n)
+    score, paid, at = np.zeros(7), np.zeros(7), 0
+    score[0], paid[0] = known.const, -known.most
     while at >= 0 and tried < TRIED and count < LISTED:
         own = order[min(starts[at] + cursor[at], starts[at + 1] - 1)]
         if cursor[at] == counts[at] or score[at] + least[own] + rest[at + 1] >= limit:
             at -= 1
             continue
         cursor[at] += 1
-        tried += 1
-        if not fits(n, f, t, s, store, starts, room, filled, at, own):
+        score[at + 1], paid[at + 1] = score[at] + least[own], paid[at] + prices[own]
+        if score[at + 1] + paid[at + 1] + dear[at + 1] >= limit + ROUNDING:
             continue
-        score[at + 1], classes[count, at] = score[at] + least[own], own
+        tried += 1
+        if not fits(n, f, t, s, known.store, starts, room, filled, at, own):
+            continue
+        classes[count, at] = own
         if at < 5:
             at += 1
             cursor[at] = 0
