@@ -66,6 +66,16 @@ def test_weights_on_a_threshold() -> None:
         assert alive(layer).tolist() == [[True, True, False, True]]
 
 
+def test_thresholds_are_of_the_magnitudes_that_are_left() -> None:
+    """Mean 2 and deviation 1 of those: below 3 goes."""
+    layer = nn.Linear(5, 1)
+    layer.weight.data = torch.tensor([[1.0, -3.0, 9.0, -1.0, 3.0]])
+    mask_(layer, torch.tensor([[True, True, False, True, True]]))
+    with surgery(nn.Sequential(layer), crate=1.0, band=0.0) as operation:
+        operation.operate()
+    assert alive(layer).tolist() == [[False, True, False, False, True]]
+
+
 def test_training_is_the_published_loop() -> None:
     """Alg. 1 by numpy on a softmax layer: the loss of W T, its gradient moves all of W, and T
     follows the W that has moved, for the first half; thresholds are those of the first W.

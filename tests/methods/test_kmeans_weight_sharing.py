@@ -65,7 +65,7 @@ def test_centroids_are_those_of_scipy(bits: int) -> None:
     assert np.array_equal(code.indices.flatten().numpy(), indices)
 
 
-@given(st.lists(st.integers(-30, 30), min_size=1, max_size=12), st.integers(1, 3))
+@given(st.lists(st.just(0) | st.integers(-30, 30), min_size=1, max_size=12), st.integers(1, 3))
 def test_error_is_never_more_than_that_of_even_steps(numbers: list[int], bits: int) -> None:
     """From where the iteration begins; none where the values are no more than the entries."""
     weights = torch.tensor(numbers, dtype=torch.float32) / 8

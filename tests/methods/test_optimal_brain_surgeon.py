@@ -91,7 +91,7 @@ def test_a_softmax_layer_is_cut_by_the_paper(block: str) -> None:
     """Autograd's whole Hessian of the mean loss, and alpha on its diagonal; or each filter's part,
     the cheapest deletion of all filters first.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     layer, images, alpha = nn.Linear(5, 3), torch.randn(70, 5), 1e-2
     labels = torch.zeros(70, dtype=torch.int64)
 
