@@ -67,13 +67,15 @@ def test_weights_on_a_threshold() -> None:
 
 
 def test_thresholds_are_of_the_magnitudes_that_are_left() -> None:
-    """Mean 2 and deviation 1 of those: below 3 goes."""
-    layer = nn.Linear(5, 1)
-    layer.weight.data = torch.tensor([[1.0, -3.0, 9.0, -1.0, 3.0]])
-    mask_(layer, torch.tensor([[True, True, False, True, True]]))
+    """Of mean 4 and deviation 2: below 6 goes, whatever ten weights were that are masked."""
+    layer = nn.Linear(16, 1)
+    left = torch.tensor([[1.0, -3.0, 3.0, 4.0, -6.0, 7.0]])
+    layer.weight.data = torch.cat([left, torch.full((1, 10), 9.0)], 1)
+    mask_(layer, torch.arange(16)[None] < 6)
     with surgery(nn.Sequential(layer), crate=1.0, band=0.0) as operation:
         operation.operate()
-    assert alive(layer).tolist() == [[False, True, False, False, True]]
+    assert layer.weight[0, :6].tolist() == [0, 0, 0, 0, -6, 7]
+    assert not layer.weight[0, 6:].any()
 
 
 def test_training_is_the_published_loop() -> None:
