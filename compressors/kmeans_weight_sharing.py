@@ -21,7 +21,8 @@ NEEDS, TAKES = Needs.NOTHING, WEIGHTED
 class Config(KMeans):
     """How many values a layer may have, where they start, and the training of the codebooks.
 
-    Weights that are zero already stay zero. Without labels nothing is trained.
+    Weights that are pruned stay zero; other zeros have an entry of their own, which trains as all
+    do. Without labels nothing is trained.
     """
 
     fit: Fit = Fit(epochs=1.0, learning_rate=0.1)

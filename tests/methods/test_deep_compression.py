@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from scipy.cluster.vq import kmeans2
 from torch import nn
 
 from compressors._compress import compress
@@ -62,6 +64,29 @@ def test_stages_are_the_published_ones(cnn: nn.Module, training: Data) -> None:
             table.numel() for table in parts.tables.values()
         )
         assert code.bits() <= code.inner.bits()
+
+
+def test_values_are_shared_by_what_pruning_has_left() -> None:
+    """Untrained, by numpy and scipy: one threshold for all layers of a kind, then k-means of the
+    survivors of each; one of the 2^bits entries is zero, and those that nothing is near to go.
+    """
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 40), nn.ReLU(), nn.Linear(40, 8))
+    settings = {"linear_keep": 0.4, "linear_bits": 3, "rounds": 1}
+    settings |= {"pruning_fit": {"epochs": 0}, "sharing_fit": {"epochs": 0}}  # type: ignore[dict-item]
+    data = Data(images=torch.randn(9, 20), labels=torch.arange(9) % 8)
+    found = compress(model, uniform(("deep_compression", settings)), data=data)
+    weights = [weight_of(model[n]).detach().double().numpy() for n in (0, 2)]
+    sizes = np.sort(np.concatenate([np.abs(weight).ravel() for weight in weights]))[::-1]
+    for weight, path in zip(weights, ("0", "2"), strict=True):
+        stays = np.abs(weight) >= sizes[round(0.4 * len(sizes)) - 1]
+        left = weight[stays][:, None]
+        begin = np.linspace(left.min(), left.max(), 7)[:, None]
+        begin = begin[np.unique(np.abs(left - begin.T).argmin(1))]
+        table, members = kmeans2(left, begin, iter=300, minit="matrix", missing="raise")
+        wanted = np.zeros_like(weight)
+        wanted[stays] = table[members, 0]
+        assert np.allclose(code_of(found.get_submodule(path)).decode().numpy(), wanted, atol=1e-5)
 
 
 def test_small_network_loses_little(mlp: nn.Module, training: Data, testing: Data) -> None:

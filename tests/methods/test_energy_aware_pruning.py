@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from compressors import energy_aware_pruning as method
@@ -109,6 +110,70 @@ def test_each_filter_keeps_its_share(cnn: nn.Module, training: Data) -> None:
         width = mask[0].numel()
         assert torch.equal(mask.flatten(1).sum(1), torch.full((len(mask),), round(0.25 * width)))
         assert code_of(layer).kind == "sparse"
+
+
+Array = NDArray[np.float64]
+
+
+def thinned(weight: Array, inputs: Array, wanted: Array, keep: int, back: int) -> Array:
+    """Sec. 4.2 to 4.4 of a layer [K, C], `keep` weights a filter, `back` of them restored; the
+    ridge as further samples that want the weights as they were.
+    """
+    found = np.zeros_like(weight)
+    for row, new, sums in zip(weight, found, wanted.T, strict=True):
+        stays = set(np.argsort(-np.abs(row))[: keep - back].tolist())
+        left = sums - inputs @ np.where(np.isin(np.arange(len(row)), [*stays]), row, 0)
+        errors = {q: np.abs(left - inputs[:, q] * row[q]).sum() for q in range(len(row))}
+        gone = sorted((q for q in errors if q not in stays), key=errors.__getitem__)
+        places = sorted([*stays, *gone[:back]])
+        part = inputs[:, places]
+        more = np.sqrt(RIDGE * np.square(part).sum() / keep) * np.eye(keep)
+        samples, targets = np.vstack([part, more]), np.append(sums, more @ row[places])
+        new[places] = np.linalg.lstsq(samples, targets, rcond=None)[0]
+    return found
+
+
+@pytest.mark.parametrize("widths", [(10, 8, 3), (6, 8, 12)], ids=["first", "last"])
+def test_a_pass_is_the_published_steps(widths: tuple[int, int, int]) -> None:
+    """By numpy, the layer of most weights first: what a layer reads is what the layers pruned so
+    far make of the images, and its sums are to be those of the network as it was.
+    """
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(*widths[:2]), nn.ReLU(), nn.Linear(*widths[1:]))
+    images = torch.randn(40, widths[0])
+    config = {"keep": 0.6, "restored": 0.34, "order": "weights"}
+    data = Data(images=images, labels=torch.zeros(40, dtype=torch.int64))
+    found = compress(model, uniform(("energy_aware_pruning", config)), data=data)
+
+    first, last = (weight_of(model[n]).detach().double().numpy() for n in (0, 2))
+    bias, x = model[0].get_parameter("bias").detach().double().numpy(), images.double().numpy()
+    hidden = np.maximum(x @ first.T + bias, 0)
+    counts = {6: (4, 1), 8: (5, 2), 10: (6, 2)}  # of 0.6, and of 0.34 of these
+    thin = thinned(first, x, x @ first.T, *counts[widths[0]])
+    seen = np.maximum(x @ thin.T + bias, 0) if first.size > last.size else hidden
+    wanted = thin, thinned(last, seen, hidden @ last.T, *counts[widths[1]])
+    for n, weight in zip(("0", "2"), wanted, strict=True):
+        assert np.allclose(weight_of(found.get_submodule(n)).detach().numpy(), weight, atol=1e-5)
+        assert np.count_nonzero(weight) < weight.size
+
+
+def test_a_layer_keeps_the_least_that_accuracy_allows() -> None:
+    """Of `keep`, its square root and so on: each tried by itself, and all kept where none holds."""
+    torch.manual_seed(0)
+    model, images = nn.Sequential(nn.Linear(30, 8)), torch.randn(300, 30)
+    data = Data(images=images, labels=model(images).argmax(1))
+    single = {}
+    for share in (0.1, 0.1**0.5, 0.1**0.25, 0.1**0.125, 0.1**0.0625):
+        config = method.Config(keep=share, order="weights")
+        one = method.prune(copy.deepcopy(model), ["0"], config, data, judge=data)
+        single[share] = accuracy(one, data), weight_of(one.get_submodule("0")).detach()
+    for drop in (0.0, 0.1, 0.2, 0.4, 0.9):
+        config = method.Config(keep=0.1, drop=drop, order="weights")
+        found = method.prune(copy.deepcopy(model), ["0"], config, data, judge=data)
+        hold = [weight for reached, weight in single.values() if reached >= 1 - drop]
+        wanted = hold[0] if hold else weight_of(model[0])
+        assert torch.equal(weight_of(found.get_submodule("0")), wanted)
+    print("accuracies", [reached for reached, _ in single.values()])
 
 
 def by_magnitude(cnn: nn.Module, share: float) -> nn.Module:

@@ -1,8 +1,14 @@
 """Guo, Yao, Zhao and Chen, "Network Sketching", CVPR 2017."""
 
+from itertools import pairwise, product
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import nn
 
 from compressors._compress import compress
@@ -12,6 +18,7 @@ from compressors._plan import uniform
 from compressors.codes.levels import Levels
 from compressors.codes.sums import Sums
 from compressors.execution.associative import associative
+from compressors.projectors._projector import Scope
 from compressors.projectors.residual_signs import ResidualSigns
 from compressors.weights._form import code_of
 from hwsim.errors import InputError
@@ -61,6 +68,48 @@ def test_direct_scales_are_the_mean_agreement() -> None:
         rest = rest - found
 
 
+def sketch(weights: NDArray[np.float64], terms: int, *, refined: bool) -> NDArray[np.float64]:
+    """Alg. 1, or 2, of one filter: the terms, each its scale times its signs."""
+    signs = np.empty((0, len(weights)))
+    scales: NDArray[Any] = np.empty(0)
+    for _ in range(terms):
+        rest = weights - scales @ signs
+        signs = np.vstack([signs, np.where(rest >= 0, 1, -1)])
+        fitted = np.linalg.lstsq(signs.T, weights, rcond=None)[0]
+        scales = fitted if refined else np.append(scales, signs[-1] @ rest / len(weights))
+    return scales[:, None] * signs
+
+
+@pytest.mark.parametrize("refined", [False, True])
+@pytest.mark.parametrize("scope", ["layer", "filter"])
+def test_sketches_are_those_of_the_algorithms(scope: Scope, refined: bool) -> None:
+    """Term by term: signs of what the scales before, fitted anew where refined, have left."""
+    code = ResidualSigns(terms=4, refined=refined, scope=scope).project(WEIGHTS)
+    found = np.stack([term.decode().double().numpy() for term in code.codes])
+    rows = WEIGHTS.double().numpy().reshape(1 if scope == "layer" else 6, -1)
+    wanted = np.stack([sketch(row, 4, refined=refined) for row in rows], 1)
+    assert np.allclose(found, wanted.reshape(found.shape), atol=1e-6)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(-9, 9), min_size=4, max_size=6), st.booleans())
+def test_no_other_signs_are_better(numbers: list[int], refined: bool) -> None:
+    """One term, against all signs, each with its best scale; more lower the error as in Theorem 1,
+    zeros and equal weights among them.
+    """
+    weights = np.array(numbers, dtype=float)
+    every = np.array([*product((-1, 1), repeat=len(weights))])
+    least = weights @ weights - ((every @ weights) ** 2).max() / len(weights)
+    errors = []
+    for terms in range(1, 5):
+        code = ResidualSigns(terms=terms, refined=refined).project(torch.tensor([numbers]).float())
+        errors.append(float(np.square(code.decode()[0].numpy() - weights).sum()))
+        bound = weights @ weights * (1 - 1 / len(weights)) ** terms
+        assert errors[-1] <= min(errors[0], bound) + 1e-4
+    assert errors[0] == pytest.approx(least, abs=1e-4)
+    assert all(b <= a + 1e-4 for a, b in pairwise(errors))
+
+
 def test_shared_additions_give_the_same_sums() -> None:
     """Of a layer's binary tensors, and with fewer additions than without sharing."""
     code = ResidualSigns(terms=3).project(WEIGHTS)
@@ -73,6 +122,36 @@ def test_shared_additions_give_the_same_sums() -> None:
     assert plan.additions == counted + signs.shape[1] - 1 < signs.size - len(signs)
     assert associative(signs[:1]).additions == signs.shape[1] - 1
     assert associative(signs[[0, 0]]).additions == signs.shape[1]
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 5), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_no_other_order_takes_fewer_additions(vectors: int, elements: int, seed: int) -> None:
+    """All trees over the vectors, by their Pruefer sequences; an edge costs d + 1, the first sum
+    one less than its elements.
+    """
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), (vectors, elements))
+    least = elements * vectors * 9
+    for sequence in product(range(vectors), repeat=vectors - 2):
+        edges = tree_of(sequence, vectors)
+        cost = sum(int((signs[a] != signs[b]).sum()) + 1 for a, b in edges)
+        least = min(least, cost + elements - 1)
+    plan = associative(signs)
+    assert plan.additions == least
+    ifmap = np.arange(1.0, elements + 1)
+    assert np.allclose(plan.sums(ifmap), signs @ ifmap)
+
+
+def tree_of(sequence: tuple[int, ...], count: int) -> list[tuple[int, int]]:
+    """The edges of the tree with this Pruefer sequence."""
+    degrees = [1 + sequence.count(one) for one in range(count)]
+    edges = []
+    for one in sequence:
+        leaf = degrees.index(1)
+        edges.append((leaf, one))
+        degrees[leaf], degrees[one] = 0, degrees[one] - 1
+    first = degrees.index(1)
+    return [*edges, (first, degrees.index(1, first + 1))]
 
 
 def test_layers_add_once_a_term(mlp: nn.Module, testing: Data) -> None:

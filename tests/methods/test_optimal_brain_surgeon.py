@@ -1,9 +1,13 @@
 """Hassibi and Stork, NIPS 1992."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from compressors._compress import compress
 from compressors._data import Data
@@ -46,6 +50,67 @@ def test_deletion_is_the_constrained_least_squares_solution() -> None:
         assert np.allclose(found[0].numpy()[kept], exact, atol=1e-6)
         error = (rows[0] @ found[0] - outputs).square().mean() / 2
         assert torch.isclose(error, costs.sum(), atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_deletion_is_the_cheapest_of_all(seed: int) -> None:
+    """Of y = X w: every weight that is left is taken out in turn and the others fitted by numpy."""
+    rows = random(1, 40, 7, seed=seed) @ random(7, 7, seed=seed + 10)
+    weights = random(1, 7, seed=seed + 20)
+    inputs, outputs = rows[0].numpy(), (rows[0] @ weights[0]).numpy()
+    inverse, left = inverse_hessian(rows, count=40, alpha=1e-9), set(range(7))
+
+    def error(kept: set[int]) -> float:
+        part = inputs[:, sorted(kept)]
+        gap = part @ np.linalg.lstsq(part, outputs, rcond=None)[0] - outputs
+        return float(np.square(gap).mean() / 2)
+
+    reached = 0.0
+    for count in range(1, 7):
+        found = {error(left - {q}): q for q in left}
+        left.remove(found[min(found)])
+        _, alive, costs = delete(weights, inverse, torch.tensor([count]))
+        assert {*alive[0].nonzero().flatten().tolist()} == left
+        assert float(costs[0, -1]) == pytest.approx(min(found) - reached, rel=1e-4)
+        reached = min(found)
+
+
+def by_the_paper(weights: NDArray[Any], hessian: NDArray[Any], count: int) -> NDArray[Any]:
+    """Eq. 5, `count` times, with the Hessian of what is left inverted anew each time."""
+    found, left = weights.copy(), np.arange(len(weights))
+    for _ in range(count):
+        inverse = np.linalg.inv(hessian[np.ix_(left, left)])
+        q = (found[left] ** 2 / (2 * inverse.diagonal())).argmin()
+        found[left] -= found[left[q]] / inverse[q, q] * inverse[:, q]
+        found[left[q]], left = 0, np.delete(left, q)
+    return found
+
+
+@pytest.mark.parametrize("block", ["filter", "layer"])
+def test_a_softmax_layer_is_cut_by_the_paper(block: str) -> None:
+    """Autograd's whole Hessian of the mean loss, and alpha on its diagonal; or each filter's part,
+    the cheapest deletion of all filters first.
+    """
+    torch.manual_seed(1)
+    layer, images, alpha = nn.Linear(5, 3), torch.randn(70, 5), 1e-2
+    labels = torch.zeros(70, dtype=torch.int64)
+
+    def loss(weight: Tensor) -> Tensor:
+        logits = functional.linear(images, weight.reshape(3, 5), layer.bias.detach())
+        return functional.cross_entropy(logits, labels)
+
+    weights = layer.weight.detach().flatten()
+    full = torch.autograd.functional.hessian(loss, weights).double().numpy()  # type: ignore[no-untyped-call]  # torch
+    if block == "filter":
+        full = full * np.kron(np.eye(3), np.ones((5, 5)))
+    wanted = by_the_paper(weights.double().numpy(), full + alpha * np.eye(15), 8)
+    settings = {"sparsity": 8 / 15, "block": block, "alpha": alpha}
+    plan = uniform(("optimal_brain_surgeon", settings))
+    found = weight_of(
+        compress(nn.Sequential(layer), plan, data=Data(images=images)).get_submodule("0")
+    )
+    assert int((found == 0).sum()) == 8
+    assert np.allclose(found.detach().flatten().numpy(), wanted, atol=1e-4)
 
 
 def test_surgery_costs_least_then_damage_then_magnitude() -> None:

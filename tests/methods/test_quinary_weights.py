@@ -1,7 +1,12 @@
 """Five levels, -2 to 2 times a scale: the set of Leng et al., AAAI 2018."""
 
+from itertools import product
+
+import numpy as np
+import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from compressors._compress import compress
 from compressors._data import Data
@@ -9,7 +14,7 @@ from compressors._layers import weight_of
 from compressors._plan import uniform
 from compressors.projectors.scaled_levels import ScaledLevels
 from compressors.projectors.ternary import Ternary
-from compressors.weights._form import code_of
+from compressors.weights._form import code_of, latent_of
 from hwsim.workload import Primitive
 from tests.methods.conftest import accuracy
 
@@ -29,6 +34,20 @@ def test_no_other_scale_is_better() -> None:
         assert squared_error(found, weights) <= float(least) + 1e-9
 
 
+def test_no_other_levels_are_better() -> None:
+    """Of each filter by itself: all 5^5 choices, each with the scale that is best for it; rows of
+    whole numbers, and one of zeros, have ties.
+    """
+    draw = np.random.default_rng(0)
+    rows = [draw.normal(size=(400, 5)), draw.integers(-4, 5, (200, 5)), np.zeros((1, 5))]
+    weights = np.concatenate(rows).astype(np.float32).astype(float)
+    found = ScaledLevels(last=1, scope="filter").project(torch.tensor(weights).float()).decode()
+    errors = np.square(found.double().numpy() - weights).sum(1)
+    levels = np.array([q for q in product(range(-2, 3), repeat=5) if any(q)], dtype=float)
+    gains = (weights @ levels.T) ** 2 / np.square(levels).sum(1)
+    assert np.allclose(errors, np.square(weights).sum(1) - gains.max(1), atol=1e-5)
+
+
 def test_error_is_less_than_a_ternary_one() -> None:
     for seed in range(5):
         weights = torch.randn(8, 30, generator=torch.Generator().manual_seed(seed))
@@ -38,6 +57,22 @@ def test_error_is_less_than_a_ternary_one() -> None:
         errors = [squared_error(one, weights) for one in (five, three, thresholded)]
         assert errors[0] < errors[1] <= errors[2]
         assert torch.equal(ScaledLevels(last=1).project(five).decode(), five)
+
+
+@pytest.mark.parametrize(("scope", "scales"), [("layer", 1), ("filter", 4)])
+def test_floats_get_the_gradient_of_the_levels(scope: str, scales: int) -> None:
+    """Straight through, whatever the level; and three bits a weight, 32 a scale."""
+    torch.manual_seed(0)
+    model, images = nn.Sequential(nn.Linear(9, 4)), torch.randn(5, 9)
+    data = Data(images=images, labels=torch.zeros(5, dtype=torch.int64))
+    settings = {"scope": scope, "fit": {"epochs": 0}}
+    layer = compress(model, uniform(("quinary_weights", settings)), data=data).get_submodule("0")
+    weight = weight_of(layer).detach().clone().requires_grad_()
+    torch.autograd.backward(functional.linear(images, weight).sin().sum())
+    torch.autograd.backward(functional.linear(images, weight_of(layer)).sin().sum())
+    assert torch.equal(latent_of(layer), weight_of(model[0]))
+    assert torch.allclose(latent_of(layer).grad, weight.grad)  # type: ignore[arg-type]  # both are there
+    assert code_of(layer).bits() == 3 * 36 + 32 * scales
 
 
 def test_loses_less_than_ternary_weights(cnn: nn.Module, training: Data, testing: Data) -> None:

@@ -1,9 +1,14 @@
 """Banner, Hubara, Hoffer and Soudry, NeurIPS 2018."""
 
-from math import log
+from math import log, pi
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
 from torch import Tensor, nn
 
 import compressors.scalable_8bit_training as method
@@ -11,12 +16,13 @@ from compressors._compress import compress
 from compressors._data import Data
 from compressors._fit import Fit
 from compressors._fit import fit as train
+from compressors._layers import weight_of
 from compressors._plan import uniform
 from compressors._range_norm import RangeNorm, range_norms, share
 from compressors.gradients.affine import Affine
-from compressors.weights._form import code_of
+from compressors.weights._form import code_of, latent_of
 from tests.methods.conftest import accuracy
-from tests.methods.integer_reference import quantiser_of
+from tests.methods.integer_reference import ifmap_integers, quantiser_of, sums, weight_integers
 
 SMALL = {"fit": {"epochs": 0.1}}
 METHOD = "scalable_8bit_training"
@@ -29,6 +35,21 @@ def test_range_follows_the_deviation() -> None:
     assert float(spread.mean()) == pytest.approx(0.87, abs=0.01)
     assert float(spread.std() / spread.mean()) == pytest.approx(0.07, abs=0.02)
     assert share(1000) == pytest.approx(0.5 / (2 * log(1000)) ** 0.5)
+
+
+def test_ranges_are_within_the_published_bounds() -> None:
+    """sqrt(ln n / (pi ln 2)) <= E max <= sqrt(2 ln n) for n Gaussians of deviation 1, so C(n)
+    times the range is no more than 1, and no less than what it is for two, where it is least.
+    """
+    found = []
+    for n in (2, 10, 100, 1000, 100000):
+        mean, _ = quad(
+            lambda x, n=n: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -9, 9, limit=200
+        )
+        found.append(share(n) * 2 * mean)
+    assert found == sorted(found)
+    assert found[0] == pytest.approx((2 * pi * log(2)) ** -0.5, rel=1e-5)
+    assert found[-1] < 1
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 5, 4), (40, 3), (6, 3, 7)])
@@ -79,6 +100,69 @@ def test_angles_shrink_with_the_step(bits: int) -> None:
     assert cosine > 0.99 or bits < 8
     average = torch.stack([Affine(bits=bits)(gradient[:50]) for _ in range(2000)]).mean(0)
     assert float((average - gradient[:50]).abs().max()) < 0.1 * step
+
+
+@given(st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=9), st.integers(2, 12))
+def test_gradients_go_to_a_level_beside_them(numbers: list[float], bits: int) -> None:
+    """Of 2^bits from the least to the largest, which stay as they are; without chance, the nearest.
+
+    By numpy in float64.
+    """
+    gradient = np.array(numbers, np.float32).astype(float)
+    levels = np.linspace(gradient.min(), gradient.max(), 2**bits)
+    fine, step = 1e-5 * np.ptp(levels) + 1e-30, np.ptp(levels) / (2**bits - 1)
+    for stochastic in (True, False):
+        rounding = Affine(bits=bits, stochastic=stochastic)
+        found = rounding(torch.tensor(numbers, dtype=torch.float32)).double().numpy()
+        assert np.abs(found[:, None] - levels).min(1).max() <= fine
+        assert np.abs(found - gradient).max() <= (1 if stochastic else 0.5) * step + fine
+        for end in (gradient.min(), gradient.max()):
+            assert np.allclose(found[gradient == end], end, atol=fine)
+
+
+def test_each_product_has_the_copy_that_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """g x^T is off by at most a step of 16 bits times the sum of |x|; W^T g by one of 8 bits, and
+    by more than 16 bits could be.
+    """
+    torch.manual_seed(0)
+    images, weighing = torch.randn(9, 6), torch.randn(9, 5)
+    checked: list[nn.Module] = []
+
+    def watched(model: nn.Module, *_: object) -> None:
+        layer, ifmap = model.train().get_submodule("0"), images.clone().requires_grad_()
+        torch.autograd.backward((layer(ifmap) * weighing).sum())
+        gradient = latent_of(layer).grad
+        assert ifmap.grad is not None
+        assert gradient is not None
+        weight, seen = weight_of(layer).detach(), quantiser_of(layer)(images).detach()
+        here = (gradient - weighing.T @ seen).abs()
+        onwards = (ifmap.grad - weighing @ weight).abs()
+        fine, coarse = (float(weighing.max() - weighing.min()) / (2**b - 1) for b in (16, 8))
+        assert torch.all(here <= fine * seen.abs().sum(0) + 1e-5)
+        assert torch.all(onwards <= coarse * weight.abs().sum(0) + 1e-5)
+        assert torch.any(onwards > 10 * fine * weight.abs().sum(0))
+        checked.append(layer)
+
+    monkeypatch.setattr(f"{method.__name__}.fit", watched)
+    data = Data(images=2 * images, labels=torch.zeros(9, dtype=torch.int64))  # a range with room
+    compress(nn.Sequential(nn.Linear(6, 5)), uniform(METHOD), data=data)
+    assert checked
+
+
+def test_forward_products_are_of_eight_bits(cnn: nn.Module, training: Data) -> None:
+    """Affine as in gemmlowp: S_w S_x times the sums of (q - Z) (q' - Z'), zero being exact, and
+    weights within half a step.
+    """
+    found = compress(cnn, uniform((METHOD, {"fit": {"epochs": 0}})), data=training.first(64))
+    layer, before = found.get_submodule("3"), weight_of(cnn.get_submodule("3")).detach()
+    ifmap = torch.randn(2, 8, 9, 7, generator=torch.Generator().manual_seed(0))
+    weights, codes = weight_integers(layer), ifmap_integers(layer, ifmap)
+    scale = float(before.clamp(min=0).max() - before.clamp(max=0).min()) / 255
+    assert np.ptp(weights) <= 255 >= np.ptp(codes)
+    assert float((weight_of(layer).detach() - before).abs().max()) <= 0.5 * scale * 1.001
+    wanted = sums(layer, codes, weights) * scale * float(quantiser_of(layer).get_buffer("step"))
+    with torch.no_grad():
+        assert np.allclose(layer(ifmap).numpy(), wanted, atol=1e-4)
 
 
 def test_gradients_are_bifurcated(
