@@ -5,29 +5,25 @@ report.json, layers.csv and the plots into a folder, `read` brings report.json b
 Totals are sums over the layer rows, floats by `math.fsum`, so their order does not matter.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from io import StringIO
 from itertools import pairwise
 from math import fsum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from hwsim import gallery, registry
+from hwsim import gallery
 from hwsim.codesign_report import CodesignReport
 from hwsim.config import Config
 from hwsim.cost import COMPONENTS
 from hwsim.hardware import Accelerator, Memory
-from hwsim.results import read_record, write_files
+from hwsim.results import csv_text, read_record, write_files
 from hwsim.skipping import mac_cycles
 from hwsim.workload import Layer
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from hwsim.residence import Residence
     from hwsim.simulate import LayerResult, NetworkResult
 
@@ -331,16 +327,13 @@ def to_json(report: Report) -> str:
 
 def to_csv(report: Report) -> str:
     """The text of layers.csv: a row per side and layer; mappings are left to report.json."""
-    text = StringIO()
-    records = [
-        {"side": key, "label": side.label} | flat(row)
-        for key, side in report.sides
-        for row in side.layers
-    ]
-    table = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(records)
-    return text.getvalue()
+    return csv_text(
+        [
+            {"side": key, "label": side.label} | flat(row)
+            for key, side in report.sides
+            for row in side.layers
+        ]
+    )
 
 
 def flat(row: LayerRow) -> dict[str, object]:
@@ -355,15 +348,8 @@ def flat(row: LayerRow) -> dict[str, object]:
 def contents(report: Report, plots: Iterable[str]) -> dict[str, bytes]:
     """Every file of a results folder by name, the named plots included."""
     texts = {"report.json": to_json(report), "layers.csv": to_csv(report)}
-    return {name: text.encode() for name, text in texts.items()} | dict(_images(report, plots))
-
-
-def _images(report: Report, plots: Iterable[str]) -> Iterable[tuple[str, bytes]]:
-    for name in plots:
-        draw = registry.hook(registry.module("plot", name), "draw")
-        figure = cast("Figure", draw(report))
-        for suffix in ("png", "svg"):
-            yield f"{name}.{suffix}", gallery.image(figure, suffix)
+    files = {name: text.encode() for name, text in texts.items()}
+    return files | gallery.images(plots, "draw", report)
 
 
 def write(

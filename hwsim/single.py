@@ -1,7 +1,5 @@
 """One network on one machine, as a versioned record and its files: run.json and layers.csv."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +9,7 @@ from rich.text import Text
 from hwsim import report
 from hwsim.config import Config
 from hwsim.report import LayerRow, Side
-from hwsim.results import read_record
+from hwsim.results import csv_text, read_record
 from hwsim.ruled import ruled
 from hwsim.table import BITS_A_KILOBYTE, digits
 
@@ -58,12 +56,7 @@ def contents(run: Run) -> dict[str, bytes]:
 
 def to_csv(run: Run) -> str:
     """The text of layers.csv: a row per layer; mappings are left to run.json."""
-    text = StringIO()
-    records = [report.flat(row) for row in run.side.layers]
-    table = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(records)
-    return text.getvalue()
+    return csv_text([report.flat(row) for row in run.side.layers])
 
 
 def is_one(path: Path) -> bool:
