@@ -29,7 +29,8 @@ from hwsim.simulate import Objective, simulate
 if TYPE_CHECKING:
     from torch import nn
 
-    from hwsim.report import Report, Side
+    from hwsim.report import Report
+    from hwsim.side import Side
     from hwsim.workload import Network
 
 DENSITY_IMAGES = 256
@@ -216,7 +217,7 @@ def _simulated(
     subject: Subject, network: "Network", machine: Accelerator, *, label: str, top1: float
 ) -> "Side":
     """What the network costs, with ofmaps on chip where that was asked for."""
-    from hwsim import report
+    from hwsim.side import kept_of, side_of
 
     stage, done, total = f"{label}: simulating {machine.name}", count(1), len(network.layers)
     subject.progress(stage, 0, total)
@@ -227,7 +228,7 @@ def _simulated(
     goal = subject.objective
     if subject.keep_on_chip:
         found = keep_on_chip(network, machine, objective=goal, progress=tell)
-        return report.side(found.result, label=label, top1=top1, kept=report.kept(found))
+        return side_of(found.result, label=label, top1=top1, kept=kept_of(found))
     result = simulate(
         network,
         machine,
@@ -236,4 +237,4 @@ def _simulated(
         workers=subject.workers,
         progress=tell,
     )
-    return report.side(result, label=label, top1=top1)
+    return side_of(result, label=label, top1=top1)

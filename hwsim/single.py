@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hwsim import report
 from hwsim.config import Config
-from hwsim.report import LayerRow, Side
+from hwsim.report import installed_version
 from hwsim.results import csv_text, read_record
 from hwsim.ruled import ruled
+from hwsim.side import LayerRow, Side, flat, side_of
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def record(result: "NetworkResult", *, source: str, objective: str, effort: int)
     """A simulated network as plain numbers."""
     label = f"{result.network.name} on {result.machine.name}"
     return Run(
-        hwsim_version=report.installed_version(),
+        hwsim_version=installed_version(),
         source=source,
         objective=objective,
         effort=effort,
-        side=report.side(result, label=label),
+        side=side_of(result, label=label),
     )
 
 
@@ -56,7 +56,7 @@ def contents(run: Run) -> dict[str, bytes]:
 
 def to_csv(run: Run) -> str:
     """The text of layers.csv: a row per layer; mappings are left to run.json."""
-    return csv_text([report.flat(row) for row in run.side.layers])
+    return csv_text([flat(row) for row in run.side.layers])
 
 
 def is_one(path: Path) -> bool:
