@@ -5,18 +5,13 @@ Energies are in pJ, latencies in ms, sizes in bits of weights, all of one batch;
 in 0..1.
 """
 
-import csv
 from collections.abc import Iterable
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
-from hwsim import gallery, registry
+from hwsim import gallery
 from hwsim.config import Config
-from hwsim.results import read_record, write_files
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from hwsim.results import csv_text, read_record, write_files
 
 HOOK = "draw_codesign"
 Components = dict[str, float]
@@ -161,22 +156,14 @@ def to_json(report: CodesignReport) -> str:
 
 def to_csv(report: CodesignReport) -> str:
     """The text of codesign.csv: a row for each layer."""
-    text = StringIO()
     left_out = {"gains", "components_pj", "baseline_components_pj"}
-    rows = [layer.model_dump(exclude=left_out) for layer in report.layers]
-    table = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+    return csv_text([layer.model_dump(exclude=left_out) for layer in report.layers])
 
 
 def contents(report: CodesignReport, plots: Iterable[str] | None = None) -> dict[str, bytes]:
     """Every file of a results folder by name; `plots` by name, by default all that draw one."""
     found = {"codesign.json": to_json(report).encode(), "codesign.csv": to_csv(report).encode()}
-    for name in gallery.plots(HOOK) if plots is None else plots:
-        figure = cast("Figure", registry.hook(registry.module("plot", name), HOOK)(report))
-        found |= {f"{name}.{kind}": gallery.image(figure, kind) for kind in ("png", "svg")}
-    return found
+    return found | gallery.images(gallery.plots(HOOK) if plots is None else plots, HOOK, report)
 
 
 def write(

@@ -10,8 +10,9 @@ from rich.text import Text
 from hwsim import report, single
 from hwsim.config import Config
 from hwsim.errors import InputError
-from hwsim.report import LayerRow, Pair, Ratios, Report, Side
+from hwsim.report import Pair, Ratios, Report
 from hwsim.ruled import ruled
+from hwsim.side import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 REPORT = "report.json"

@@ -30,7 +30,8 @@ from hwsim.simulate import Objective, simulate
 if TYPE_CHECKING:
     from torch import nn
 
-    from hwsim.report import Report, Side
+    from hwsim.report import Report
+    from hwsim.side import Side
     from hwsim.workload import Network
 
 DENSITY_IMAGES = 256
@@ -217,7 +218,7 @@ def _simulated(
     subject: Subject, network: "Network", machine: Accelerator, *, label: str, top1: float
 ) -> "Side":
     """What the network costs, with ofmaps on chip where that was asked for."""
-    from hwsim import report
+    from hwsim.side import kept_of, side_of
 
     stage = f"{label}: simulating {machine.name}{prelude() if subject.effort else ''}"
     done, total = count(1), len(network.layers)
@@ -229,7 +230,7 @@ def _simulated(
     goal = subject.objective
     if subject.keep_on_chip:
         found = keep_on_chip(network, machine, objective=goal, progress=tell)
-        return report.side(found.result, label=label, top1=top1, kept=report.kept(found))
+        return side_of(found.result, label=label, top1=top1, kept=kept_of(found))
     result = simulate(
         network,
         machine,
@@ -238,4 +239,4 @@ def _simulated(
         workers=subject.workers,
         progress=tell,
     )
-    return report.side(result, label=label, top1=top1)
+    return side_of(result, label=label, top1=top1)

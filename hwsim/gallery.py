@@ -1,6 +1,7 @@
 """Which plots draw what: each file in `plots/` offers one hook, named for what it takes."""
 
 import ast
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, cast
@@ -30,6 +31,15 @@ def _functions(name: str) -> set[str]:
     package, suffix = registry.PACKAGES["plot"]
     source = files(package).joinpath(name + suffix).read_text(encoding="utf-8")
     return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+
+
+def images(names: Iterable[str], hook: str, subject: object) -> dict[str, bytes]:
+    """What the named plots draw of a subject by their hook: a PNG and an SVG each, by file name."""
+    found: dict[str, bytes] = {}
+    for name in names:
+        figure = cast("Figure", registry.hook(registry.module("plot", name), hook)(subject))
+        found |= {f"{name}.{suffix}": image(figure, suffix) for suffix in ("png", "svg")}
+    return found
 
 
 def image(figure: "Figure", suffix: str) -> bytes:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwsim import explain, gallery, layer_text, mapping_file, registry
+from hwsim import explain, gallery, layer_text, mapping_file
 from hwsim.errors import MappingError
 from hwsim.found import Found
 from hwsim.interchange import timeloop, zigzag
@@ -18,9 +18,6 @@ from hwsim.map_space import Point, Space, points, sampled
 from hwsim.objective import UNITS
 from hwsim.ruled import ruled
 from hwsim.table import digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 HOOK = "draw_space"
 
@@ -123,7 +120,7 @@ def contents(job: Job, answers: Sequence[Found]) -> dict[str, bytes]:
         ).encode()
         for form in job.request.export:
             files[f"{name}.{form}.yaml"] = _exported(job, answer, form)
-    return files | _plots(_space(job, answers))
+    return files | gallery.images(gallery.plots(HOOK), HOOK, _space(job, answers))
 
 
 def _exported(job: Job, answer: Found, form: str) -> bytes:
@@ -170,13 +167,3 @@ def _label(job: Job, best: Found) -> str:
     if job.request.mapping:
         return "your mapping"
     return "best mapping" if best.gap == 0 else "best mapping found"
-
-
-def _plots(space: Space) -> dict[str, bytes]:
-    files = {}
-    for name in gallery.plots(HOOK):
-        draw = registry.hook(registry.module("plot", name), HOOK)
-        figure = cast("Figure", draw(space))
-        for suffix in ("png", "svg"):
-            files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
-    return files

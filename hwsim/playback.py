@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from hwsim import gallery, registry
+from hwsim import gallery
 from hwsim.engine import Execution, run
 from hwsim.errors import UnknownNameError
 from hwsim.hardware import Accelerator
@@ -19,9 +18,6 @@ from hwsim.ruled import ruled
 from hwsim.simulate import accumulated, fused_into, map_layers
 from hwsim.table import digits
 from hwsim.workload import Layer
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TRACE, HOOK = "trace.json", "draw_trace"
 
@@ -110,9 +106,4 @@ def _shares(head: str, cycles: dict[str, float], whole: int) -> Table:
 def contents(found: Execution) -> dict[str, bytes]:
     """trace.json, which chrome://tracing and Perfetto open, and the plots of a trace."""
     files = {TRACE: found.trace.to_json().encode()}
-    for name in gallery.plots(HOOK):
-        draw = registry.hook(registry.module("plot", name), HOOK)
-        figure = cast("Figure", draw(found.trace))
-        for suffix in ("png", "svg"):
-            files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
-    return files
+    return files | gallery.images(gallery.plots(HOOK), HOOK, found.trace)

@@ -1,6 +1,9 @@
 """Results on disk: all files of a folder at once, or none of them."""
 
+import csv
 import json
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +28,15 @@ def read_record(path: Path, model: type[ConfigType], *, what: str) -> ConfigType
         reason = "this hwsim reads 1; make it again"
         raise ConfigError(file=path, key="schema_version", value=age, reason=reason)
     return parse(content, model, file=path)
+
+
+def csv_text(records: Sequence[Mapping[str, object]]) -> str:
+    """Records with the keys of the first, one or more, as a table with a head."""
+    text = StringIO()
+    table = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(records)
+    return text.getvalue()
 
 
 def check_writable(folder: Path) -> None:

@@ -6,7 +6,7 @@ architectures", CACM 52(4), 2009, with MACs in place of floating-point operation
 
 from dataclasses import dataclass
 
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 
 KINDS = ("convolution", "depthwise or grouped", "1x1 convolution", "linear")
 

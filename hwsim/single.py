@@ -1,18 +1,16 @@
 """One network on one machine, as a versioned record and its files: run.json and layers.csv."""
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hwsim import report
 from hwsim.config import Config
-from hwsim.report import LayerRow, Side
-from hwsim.results import read_record
+from hwsim.report import installed_version
+from hwsim.results import csv_text, read_record
 from hwsim.ruled import ruled
+from hwsim.side import LayerRow, Side, flat, side_of
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 if TYPE_CHECKING:
@@ -38,11 +36,11 @@ def record(result: "NetworkResult", *, source: str, objective: str, effort: int)
     """A simulated network as plain numbers."""
     label = f"{result.network.name} on {result.machine.name}"
     return Run(
-        hwsim_version=report.installed_version(),
+        hwsim_version=installed_version(),
         source=source,
         objective=objective,
         effort=effort,
-        side=report.side(result, label=label),
+        side=side_of(result, label=label),
     )
 
 
@@ -58,12 +56,7 @@ def contents(run: Run) -> dict[str, bytes]:
 
 def to_csv(run: Run) -> str:
     """The text of layers.csv: a row per layer; mappings are left to run.json."""
-    text = StringIO()
-    records = [report.flat(row) for row in run.side.layers]
-    table = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(records)
-    return text.getvalue()
+    return csv_text([flat(row) for row in run.side.layers])
 
 
 def is_one(path: Path) -> bool:

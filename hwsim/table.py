@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.cost import COMPONENTS
-from hwsim.report import Kept, LayerRow, Report, Side
+from hwsim.report import Report
 from hwsim.ruled import ruled
+from hwsim.side import Kept, LayerRow, Side
 
 # Below this many columns numbers would be cut; a narrower terminal wraps the lines instead.
 MIN_COLUMNS = 100

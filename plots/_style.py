@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from hwsim.cost import COMPONENTS
-from hwsim.report import Report, Side
+from hwsim.report import Report
+from hwsim.side import Side
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart under every common colour blindness;
 # the clock's indigo is from Tol's muted scheme ("Colour Schemes", SRON/EPS/TN/09-002, 2021).

@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hwsim.report import LayerRow, Report
+from hwsim.report import Report
+from hwsim.side import LayerRow
 from plots._style import COMPONENT_COLOURS, canvas, components, energy_unit, pale, setting
 
 BAR = 0.38

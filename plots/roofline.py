@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hwsim.report import Report, Side
+from hwsim.report import Report
 from hwsim.roofline import KINDS, dram, peak, point, ridge, roof
+from hwsim.side import Side
 from plots._style import BLUE, GREY, VERMILLION, canvas, setting
 
 MARKERS = dict(zip(KINDS, "o^sD", strict=True))

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hwsim.cost import Cost, fused_cost
 from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
 from hwsim.mapping import Loop, Mapping, Store
-from hwsim.report import Report, Side, compare, side
+from hwsim.report import Report, compare
+from hwsim.side import Side, side_of
 from hwsim.simulate import LayerResult, NetworkResult
 from hwsim.workload import TENSORS, Layer, Network, Op
 
@@ -98,7 +99,7 @@ def example_side(found: tuple[Layer, ...], *, bits: int, top1: float | None) -> 
     at_bits = tuple(layer.at_bits(ifmap=bits, weight=bits, ofmap=bits, psum=32) for layer in found)
     network = Network("example", at_bits)
     label = "16-bit" if bits == 16 else f"int{bits}"
-    return side(result(network, machine(bits=bits)), label=label, top1=top1)
+    return side_of(result(network, machine(bits=bits)), label=label, top1=top1)
 
 
 def example(found: tuple[Layer, ...]) -> Report:

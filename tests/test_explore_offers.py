@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.explore.costs import Costs
 from hwsim.explore.fields import machine_with, moved
-from hwsim.explore.offers import Known, offers, shape
+from hwsim.explore.offers import offers
+from hwsim.explore.shape import shape
 from hwsim.explore.space import Space, machine_contents
+from hwsim.explore.terms import Known
 from hwsim.found import Question
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.registry import names

@@ -12,7 +12,7 @@ from hwsim.explore.space import Space, machine_contents
 from hwsim.explore.unfold import unfold, unfolded
 from hwsim.explore.workloads import Workload
 from hwsim.hardware import load_machine
-from hwsim.report import side
+from hwsim.side import side_of
 from hwsim.simulate import simulate
 from hwsim.workload import Layer, Network, Op
 from tests.test_explore_run import Crewed
@@ -84,7 +84,7 @@ def test_layers_are_those_that_simulate_finds() -> None:
         layer.name: layer.at_bits(ifmap=8, weight=8, ofmap=8, psum=16) for layer in NETWORK.layers
     }
     result = simulate(NETWORK.with_layers(wide), load_machine("eyeriss_v1"), workers=1)
-    expected = side(result, label="", top1=0.75)
+    expected = side_of(result, label="", top1=0.75)
     assert found.side.layers == expected.layers
     assert found.side.layers[1].fused_into == "conv"
     assert found.side.top1 == 0.75

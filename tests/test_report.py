@@ -19,9 +19,7 @@ from hwsim import gallery, registry, report
 from hwsim.cost import COMPONENTS
 from hwsim.errors import InputError
 from hwsim.report import (
-    LayerRow,
     Report,
-    Side,
     compare,
     contents,
     read,
@@ -29,6 +27,7 @@ from hwsim.report import (
     to_json,
 )
 from hwsim.results import check_writable
+from hwsim.side import LayerRow, Side, _dram_bits_per_cycle
 from hwsim.table import MIN_COLUMNS, digits, show
 from hwsim.workload import Layer, Op
 from tests.example_report import EXAMPLES, example, example_side, layers, machine
@@ -99,8 +98,8 @@ def test_utilization_is_of_all_cycles() -> None:
 
 @pytest.mark.parametrize(("shared", "bits"), [(True, 64), (False, 128)])
 def test_dram_roof_counts_ports_once(shared: bool, bits: int) -> None:
-    assert report._dram_bits_per_cycle(machine(shared_port=shared)) == bits
-    assert report._dram_bits_per_cycle(machine(dram_bits_per_cycle=None)) is None
+    assert _dram_bits_per_cycle(machine(shared_port=shared)) == bits
+    assert _dram_bits_per_cycle(machine(dram_bits_per_cycle=None)) is None
 
 
 def test_a_layer_split_by_compression_stays_in_order() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from compressors._plan import Plan
 from compressors.codesign._budget import Totals
-from compressors.codesign._candidates import Candidate
 from compressors.codesign._clock import Clock
 from compressors.codesign._composed import Composer, Priced
 from compressors.codesign._cost import Cost, LayerCosts, Simulator
@@ -15,13 +14,13 @@ from compressors.codesign._explain import gains, paid
 from compressors.codesign._goal import Goal
 from compressors.codesign._program import Choice
 from compressors.codesign._repair import Attempt, Repair
+from compressors.codesign._scores import Scores
 from compressors.codesign._space import candidate_of, size_bits
 from compressors.codesign._subject import Subject
 from compressors.codesign._survey import Dropped
 from hwsim import codesign_report
 from hwsim.codesign_report import (
     CodesignReport,
-    Comparison,
     DroppedCandidate,
     LayerChoice,
     Point,
@@ -58,17 +57,22 @@ class Found:
 class Findings:
     """All that a report is made from."""
 
-    subject: Subject
-    listed: Mapping[str, Candidate]
     composer: Composer
+    scores: Scores
     goal: Goal
-    bounds: Mapping[str, float]
     repair: Repair
     dropped: tuple[Dropped, ...]
-    comparisons: tuple[Comparison, ...]
-    sensitivity: str
     check: bool
-    clock: Clock
+
+    @property
+    def subject(self) -> Subject:
+        """What was searched."""
+        return self.composer.bench.subject
+
+    @property
+    def clock(self) -> Clock:
+        """That of the search."""
+        return self.repair.clock
 
     @property
     def best(self) -> Attempt:
@@ -106,10 +110,10 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
         network=findings.subject.network.name,
         machine=name_of(findings.composer.prices.cost),
         objective=findings.goal.objective,
-        sensitivity=findings.sensitivity,
-        bounds=dict(findings.bounds),
+        sensitivity=findings.scores.sensitivity,
+        bounds=dict(findings.repair.bounds),
         met=best.met,
-        text=text_of(best, findings.bounds),
+        text=text_of(best, findings.repair.bounds),
         baseline=_totals(findings.composer.baseline()),
         found=_totals(best.measured),
         predicted=_point(findings, best.choice, best),
@@ -118,13 +122,13 @@ def _report(findings: Findings, best: Attempt) -> CodesignReport:
         attempts=tuple(_point(findings, one.choice, one) for one in attempts),
         candidates={
             name: tuple(step.method for step in each.steps)
-            for name, each in findings.listed.items()
+            for name, each in findings.composer.candidates.items()
         },
         dropped=tuple(
             DroppedCandidate(layer=one.layer, candidate=one.candidate, reason=one.reason)
             for one in findings.dropped
         ),
-        comparisons=findings.comparisons,
+        comparisons=findings.scores.comparisons,
         gap=max(findings.goal.solve.gaps, default=0.0),
         evolution=_evolution(findings, best) if findings.check else None,
     )
@@ -191,7 +195,7 @@ def _front(findings: Findings) -> tuple[Point, ...]:
     others = findings.repair.allowed(float("inf"))
     choices = findings.goal.front(
         {k: v for k, v in others.items() if k != "drop"},
-        most_drop=FAR * findings.bounds.get("drop", 0.0) or 1.0,
+        most_drop=FAR * findings.repair.bounds.get("drop", 0.0) or 1.0,
     )
     return tuple(
         _point(findings, one, known.get(tuple(findings.composer.names(one).items())))

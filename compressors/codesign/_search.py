@@ -1,14 +1,13 @@
 """Which compression each layer gets: by its cost on a machine, and by what accuracy allows."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
 
 from compressors._data import Data
-from compressors.codesign._budget import Budget, Objective, check_objective
+from compressors.codesign._budget import Budget, Objective, Totals, check_objective
 from compressors.codesign._candidates import Candidate, default_candidates, named
 from compressors.codesign._clock import Clock
 from compressors.codesign._composed import Composer
@@ -19,11 +18,11 @@ from compressors.codesign._goal import Goal
 from compressors.codesign._prices import Prices
 from compressors.codesign._repair import Repair
 from compressors.codesign._scores import Scores
-from compressors.codesign._sensitivity import SENSITIVITIES, Sensitivity
-from compressors.codesign._space import Builder
+from compressors.codesign._sensitivity import Sensitivity, check_sensitivities
+from compressors.codesign._space import Builder, Space
 from compressors.codesign._store import Store
-from compressors.codesign._subject import Evaluate, Subject, subject_of
-from compressors.codesign._survey import survey
+from compressors.codesign._subject import Evaluate, subject_of
+from compressors.codesign._survey import Survey, survey
 from compressors.codesign._trials import Bench, EvaluationError, Measure, accuracy
 from hwsim import objective as mapping
 from hwsim.errors import InputError
@@ -88,37 +87,23 @@ def search(
     `evaluate` raises or returns neither; what was finished is in the store.
     """
     check_objective(objective, budget)
-    for one in (sensitivity, *compare):
-        if one not in SENSITIVITIES:
-            raise InputError(f"sensitivity = {one!r}: known: {', '.join(SENSITIVITIES)}")
+    check_sensitivities(sensitivity, *compare)
     if rounds < 1:
         raise InputError(f"rounds = {rounds}: must be at least 1")
     subject = subject_of(
         model, data, calibration=calibration, network=network, bits=bits, seed=seed
     )
     priced = cost or _simulator(machine, objective, effort)
-    task = _Search(
-        subject=subject,
-        listed=named(default_candidates() if candidates is None else candidates),
-        priced=priced,
-        accuracy=accuracy(evaluate, fingerprint(evaluate)),
-        confirm=accuracy(confirm or evaluate, fingerprint(confirm or evaluate)),
-        sensitivity=sensitivity,
-        compare=tuple(compare),
-        budget=budget,
-        objective=objective,
-        rounds=rounds,
-        check=check,
-        store=Store(store),
-        clock=Clock(progress),
-    )
-    try:
-        return task.run()
-    except EvaluationError as error:
-        kept = (
-            f"kept in {store}, a rerun goes on from there" if store else "not kept, without store"
+    listed = named(default_candidates() if candidates is None else candidates)
+    judged, confirmed = _accuracy(evaluate), _accuracy(confirm or evaluate)
+    bench = Bench(subject=subject, store=Store(store))
+    prices = Prices(cost=priced, store=bench.store, network=subject.network, progress=progress)
+    composer = Composer(bench, prices, confirmed, listed, budget.confidence)
+    scores = Scores(bench, judged, sensitivity, tuple(compare))
+    with _saying_what_is_kept(store):
+        return _searched(
+            composer, scores, budget, objective, rounds=rounds, check=check, clock=Clock(progress)
         )
-        raise EvaluationError(f"{error}; what was finished is {kept}") from error
 
 
 def _simulator(machine: str | Accelerator | None, objective: Objective, effort: int) -> Simulator:
@@ -128,84 +113,85 @@ def _simulator(machine: str | Accelerator | None, objective: Objective, effort: 
     return Simulator(machine=chip, objective=MAPPED_BY[objective], effort=effort)
 
 
-@dataclass(kw_only=True, eq=False)
-class _Search:
-    """One search, step by step."""
+def _accuracy(evaluate: Evaluate) -> Measure:
+    """What `evaluate` says, under a name that is its own."""
+    return accuracy(evaluate, fingerprint(evaluate))
 
-    subject: Subject
-    listed: Mapping[str, Candidate]
-    priced: LayerCosts
-    accuracy: Measure
-    confirm: Measure
-    sensitivity: Sensitivity
-    compare: tuple[Sensitivity, ...]
-    budget: Budget
-    objective: Objective
-    rounds: int
-    check: bool
-    store: Store
-    clock: Clock
 
-    @cached_property
-    def bench(self) -> Bench:
-        """Where plans are carried out."""
-        return Bench(subject=self.subject, store=self.store)
+@contextmanager
+def _saying_what_is_kept(store: Path | None) -> Iterator[None]:
+    """An EvaluationError also says where to find what was finished before it."""
+    try:
+        yield
+    except EvaluationError as error:
+        kept = (
+            f"kept in {store}, a rerun goes on from there" if store else "not kept, without store"
+        )
+        raise EvaluationError(f"{error}; what was finished is {kept}") from error
 
-    @cached_property
-    def prices(self) -> Prices:
-        """What layers cost."""
-        return Prices(
-            cost=self.priced,
-            store=self.store,
-            network=self.subject.network,
-            progress=self.clock.progress,
-        )
 
-    def run(self) -> Found:
-        """The whole search."""
-        composer = Composer(
-            self.bench, self.prices, self.confirm, self.listed, self.budget.confidence
+def _searched(
+    composer: Composer,
+    scores: Scores,
+    budget: Budget,
+    objective: Objective,
+    *,
+    rounds: int,
+    check: bool,
+    clock: Clock,
+) -> Found:
+    """The course of a search: single layers are tried, a program chooses, wholes are measured."""
+    clock.progress("measuring the network as it is")
+    base = composer.baseline()
+    bounds = budget.bounds(base)
+    tried = survey(composer.bench, composer.candidates.values(), scores.measures, clock)
+    space = _space(scores.judged(tried, clock), composer, clock)
+    goal = Goal(space.problem, objective)
+    repair = _repair(goal, composer, base=base, bounds=bounds, rounds=rounds, clock=clock)
+    repair.run()
+    return found_of(
+        Findings(
+            composer=composer,
+            scores=scores,
+            goal=goal,
+            repair=repair,
+            dropped=space.dropped,
+            check=check,
         )
-        self.clock.progress("measuring the network as it is")
-        base = composer.baseline()
-        bounds = self.budget.bounds(base)
-        scores = Scores(self.bench, self.accuracy, self.sensitivity, self.compare)
-        tried = survey(self.bench, self.listed.values(), scores.measures, self.clock)
-        found = scores.judged(tried, self.clock)
-        space = Builder(
-            subject=self.subject,
-            options=found.options,
-            rates=found.rates,
-            price=self.prices,
-            clock=self.clock,
-            dropped=[*found.dropped],
-            ahead=self.prices.ahead,
-        ).space()
-        goal = Goal(space.problem, self.objective)
-        repair = Repair(
-            problem=space.problem,
-            bounds=bounds,
-            optimum=goal.best,
-            value=goal.value,
-            least_drop=goal.least_drop,
-            measure=composer.totals,
-            scale={"energy": 1.0, "latency": 1.0, **base, "drop": 1.0},
-            rounds=self.rounds,
-            clock=self.clock,
-        )
-        repair.run()
-        return found_of(
-            Findings(
-                subject=self.subject,
-                listed=self.listed,
-                composer=composer,
-                goal=goal,
-                bounds=bounds,
-                repair=repair,
-                dropped=space.dropped,
-                comparisons=scores.comparisons,
-                sensitivity=self.sensitivity,
-                check=self.check,
-                clock=self.clock,
-            )
-        )
+    )
+
+
+def _space(judged: Survey, composer: Composer, clock: Clock) -> Space:
+    """What layers can be, all priced."""
+    return Builder(
+        subject=composer.bench.subject,
+        options=judged.options,
+        rates=judged.rates,
+        price=composer.prices,
+        clock=clock,
+        dropped=[*judged.dropped],
+        ahead=composer.prices.ahead,
+    ).space()
+
+
+def _repair(
+    goal: Goal,
+    composer: Composer,
+    *,
+    base: Totals,
+    bounds: Mapping[str, float],
+    rounds: int,
+    clock: Clock,
+) -> Repair:
+    """What measures the choices of a goal, and corrects what was predicted of them."""
+    return Repair(
+        problem=goal.problem,
+        bounds=bounds,
+        optimum=goal.best,
+        value=goal.value,
+        least_drop=goal.least_drop,
+        measure=composer.totals,
+        scale={"energy": 1.0, "latency": 1.0, **base, "drop": 1.0},
+        rounds=rounds,
+        clock=clock,
+    )

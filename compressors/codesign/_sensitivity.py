@@ -29,6 +29,7 @@ from compressors.activations._quantiser import input_quantiser
 from compressors.codesign._subject import Subject
 from compressors.codesign._trials import Measure
 from hwsim.accuracy import one_thread
+from hwsim.errors import InputError
 
 Sensitivity = Literal["measured", "hessian", "output_error"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("measured", "hessian", "output_error")
@@ -161,3 +162,10 @@ def measures(subject: Subject, accuracy: Measure) -> Mapping[Sensitivity, Callab
         "hessian": lambda: hessian(subject),
         "output_error": lambda: output_error(subject),
     }
+
+
+def check_sensitivities(*names: str) -> None:
+    """Raises InputError on a name that is unknown."""
+    for name in names:
+        if name not in SENSITIVITIES:
+            raise InputError(f"sensitivity = {name!r}: known: {', '.join(SENSITIVITIES)}")

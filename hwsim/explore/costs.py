@@ -9,8 +9,10 @@ import numpy as np
 from hwsim.cost import COMPONENTS, Cost, arithmetic_pj, cost
 from hwsim.dataflow import check_operands, within_dataflow
 from hwsim.errors import MappingError
-from hwsim.explore.offers import Known, Offers, cheapest, offered, offers, priced, shape
+from hwsim.explore.offers import Offers, cheapest, offered, offers, priced
+from hwsim.explore.shape import shape
 from hwsim.explore.space import Space
+from hwsim.explore.terms import Known
 from hwsim.found import Found, Question
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping

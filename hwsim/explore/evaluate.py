@@ -31,6 +31,8 @@ DECISIVE = (
     "explore.evaluate",
     "explore.fields",
     "explore.offers",
+    "explore.shape",
+    "explore.terms",
     "explore.workloads",
     "search.words",
 )

@@ -3,10 +3,8 @@
 Rows are read in passes, never all at once.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from math import exp
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from hwsim.explore.run import Run
 from hwsim.explore.space import MAXIMISED, SETTINGS
 from hwsim.explore.store import MEASURED, Reason, Selection, Store
+from hwsim.results import csv_text
 
 # Points of a plot's background: the first by key, which is a hash, are a fair sample.
 SAMPLE = 4000
@@ -223,12 +222,4 @@ def tables(found: Findings) -> dict[str, bytes]:
         "effects.csv": [asdict(each) for each in found.effects],
         "compared.csv": compared,
     }
-    return {name: _csv(records) for name, records in named.items() if records}
-
-
-def _csv(records: Sequence[Mapping[str, object]]) -> bytes:
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(records)
-    return text.getvalue().encode()
+    return {name: csv_text(records).encode() for name, records in named.items() if records}

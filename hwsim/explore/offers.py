@@ -1,26 +1,21 @@
 """What a dataflow offers a layer, for all machines that differ in prices and widths alone.
 
-Which mappings there are, and how many bits each moves, follows from a machine's shape: its levels,
-capacities, axes and word widths. Energies, bandwidths, clock and process only weigh those bits. So
-the mappings of a shape are listed and counted once, and judging them on the next machine of that
-shape is a sum and a walk of the compiled `hwsim.search.clock`. The answer is that of
-`hwsim.dataflow.within_dataflow`.
+The mappings of a shape (`hwsim.explore.shape`) are listed and counted once, and judging them on the
+next machine of that shape is a sum and a walk of the compiled `hwsim.search.clock`. The answer is
+that of `hwsim.dataflow.within_dataflow`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
-from pydantic import BaseModel
 
 from hwsim._compiled import compiled
-from hwsim.cost import _busy_share
-from hwsim.hardware import Accelerator, Array, Mac, Memory, MemoryLevel
+from hwsim.explore.terms import Known, memory_count
+from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
-from hwsim.ports import port_names
 from hwsim.registry import hook, module
-from hwsim.search import clock
 from hwsim.search.clock import (
     COLLECTED,
     DELIVERED,
@@ -31,9 +26,6 @@ from hwsim.search.clock import (
     Records,
     Timing,
     cycles,
-    links_shape,
-    possible_links,
-    timing,
     whole,
 )
 from hwsim.search.words import (
@@ -44,69 +36,12 @@ from hwsim.search.words import (
     FIRST,
     PARENT,
     TENSOR,
-    Ground,
     Words,
     count,
-    ground,
 )
 from hwsim.skipping import mac_cycles
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
 from hwsim.workload import TENSORS, Layer
-
-# Fields that decide no mapping and no count: only what counts weigh, or area.
-Dropped = dict[type, frozenset[str]]
-WEIGHTS: Dropped = {
-    Memory: frozenset(
-        {
-            "bank_bits",
-            "read_bits_per_cycle",
-            "read_pj_per_bit",
-            "source",
-            "word_bits",
-            "write_bits_per_cycle",
-            "write_pj_per_bit",
-        }
-    ),
-    Array: frozenset({"bus_bits_per_cycle", "noc_pj_per_bit"}),
-    Mac: frozenset({"multiply_add_pj", "primitive_pj", "source"}),
-    Accelerator: frozenset(
-        {"clock_mhz", "control", "description", "fused", "name", "source", "technology"}
-    ),
-}
-# And those that decide which mappings there are, but not what one of them moves.
-SIZES = WEIGHTS | {
-    Memory: WEIGHTS[Memory] | {"capacity_bits", "reserved_bits"},
-    Array: WEIGHTS[Array] | {"axes", "skewed"},
-    Accelerator: WEIGHTS[Accelerator] | {"dataflow"},
-}
-# Some 50 kB each.
-MOST_TERMS = 1000
-# A possible link: the numbers of its memories, its finished words, the share of its parent's
-# accesses that happen, and bits of a word that is not finished, of one that is, and at the child.
-DRAWN = np.dtype(
-    [(name, np.int64) for name in ("parent", "child", "finished")]
-    + [(name, np.float64) for name in ("busy", "psum", "word", "inner")]
-)
-
-
-def shape(machine: Accelerator) -> str:
-    """All of a machine that decides which mappings there are and what they move."""
-    return str(_shape(machine, WEIGHTS))
-
-
-def _shape(value: object, without: Dropped) -> object:
-    if isinstance(value, tuple):
-        return [_shape(item, without) for item in value]
-    if not isinstance(value, BaseModel):
-        return value
-    dropped = without.get(type(value), frozenset())
-    kept = (key for key in type(value).model_fields if key not in dropped)
-    found = [_shape(getattr(value, key), without) for key in kept]
-    if isinstance(value, Memory):  # what has no width has no port
-        found += [value.read_bits_per_cycle is None, value.write_bits_per_cycle is None]
-    if isinstance(value, Array):
-        found += [*value.axes, *sorted(value.bus_bits_per_cycle)]
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,51 +94,6 @@ def priced(machine: Accelerator) -> Priced:
     return Priced(np.array(pj), tuple(components), wide, skew)
 
 
-class Terms(NamedTuple):
-    """What a layer's links come to on machines of one structure. `timing` of ports one bit wide,
-    but for the skew; `drawn` [tensor, parent, child] and `wires` [tensor, parent, child, array]:
-    bits of a link's words where they have a price."""
-
-    ground: Ground
-    timing: Timing
-    drawn: Records
-    wires: Floats
-    inward: Ints
-    outward: Ints
-
-
-class Known:
-    """Terms by layer and structure, which are those of every capacity and every number of
-    instances. All are forgotten where there are too many."""
-
-    def __init__(self) -> None:
-        self._terms: dict[tuple[Layer, str], Terms] = {}
-
-    def terms(self, layer: Layer, machine: Accelerator) -> Terms:
-        """Of a layer on machines like this one."""
-        asked = layer, structure(machine)
-        if asked not in self._terms:
-            if len(self._terms) >= MOST_TERMS:
-                self._terms.clear()
-            self._terms[asked] = _terms(layer, machine)
-        return self._terms[asked]
-
-
-def _terms(layer: Layer, machine: Accelerator) -> Terms:
-    base = timing(layer, _narrow(machine))
-    return Terms(
-        ground(layer, machine),
-        base,
-        *_drawn(layer, machine),
-        *_width_numbers(base, machine),
-    )
-
-
-def structure(machine: Accelerator) -> str:
-    """A machine's shape but for capacities and instances along axes."""
-    return str(_shape(machine, SIZES))
-
-
 def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
     """The mappings of a layer that a machine's dataflow offers; None where there are none."""
     mappings = list(offered(layer, machine))
@@ -211,7 +101,7 @@ def offers(layer: Layer, machine: Accelerator, known: Known) -> Offers | None:
         return None
     terms = known.terms(layer, machine)
     words = count(terms.ground, terms.timing.links, mappings, machine)
-    priced = 2 * _memory_count(machine) + len(machine.arrays)
+    priced = 2 * memory_count(machine) + len(machine.arrays)
     return Offers(
         bits=bits_moved(words.begin, words.links, words.words, terms.drawn, terms.wires, priced),
         words=words,
@@ -289,28 +179,6 @@ def least_of(
     return pick, taken
 
 
-def _drawn(layer: Layer, machine: Accelerator) -> tuple[Records, Floats]:
-    """What a word of every possible link comes to where it has a price."""
-    at, count = _memory_numbers(machine), _memory_count(machine)
-    drawn = np.zeros(links_shape(machine), DRAWN)
-    wires = np.zeros((*links_shape(machine), len(machine.arrays)))
-    for place, move in possible_links(layer, machine):
-        child = at[move.link.child, move.tensor] if move.child else count
-        drawn[place] = (
-            at[move.link.parent, move.tensor],
-            child,
-            move.finished,
-            _busy_share(layer, machine, move),
-            move.psum_bits,
-            move.parent_word_bits,
-            move.child_word_bits,
-        )
-        for number, array in enumerate(machine.arrays):
-            if array in move.arrays:
-                wires[place][number] = move.wire_bits(array)
-    return drawn, wires
-
-
 @compiled()
 def bits_moved(
     begin: Ints, links: Ints, words: Floats, drawn: Records, wires: Floats, priced: int
@@ -333,59 +201,3 @@ def bits_moved(
             for array in range(wires.shape[3]):
                 own[priced - wires.shape[3] + array] += passed * wires[place][array]
     return found
-
-
-def _memory_numbers(machine: Accelerator) -> dict[tuple[str, str], int]:
-    """The number of each tensor's memory at each level."""
-    found: dict[tuple[str, str], int] = {}
-    number = 0
-    for level in machine.levels:
-        for memory in level.memories:
-            found |= {(level.level, tensor): number for tensor in memory.tensors}
-            number += 1
-    return found
-
-
-def _memory_count(machine: Accelerator) -> int:
-    return sum(len(level.memories) for level in machine.levels)
-
-
-def _narrow(machine: Accelerator) -> Accelerator:
-    """The machine with every port and bus one bit wide."""
-    parts: list[Array | MemoryLevel] = []
-    for part in machine.hierarchy:
-        if isinstance(part, Array):
-            buses = dict.fromkeys(part.bus_bits_per_cycle, 1.0)
-            parts.append(part.model_copy(update={"bus_bits_per_cycle": buses}))
-        else:
-            memories = tuple(map(_one_bit_wide, part.memories))
-            parts.append(part.model_copy(update={"memories": memories}))
-    fields = {key: getattr(machine, key) for key in type(machine).model_fields}
-    return Accelerator.model_validate(fields | {"hierarchy": tuple(parts)})
-
-
-def _one_bit_wide(memory: Memory) -> Memory:
-    ways = ("read_bits_per_cycle", "write_bits_per_cycle")
-    return memory.model_copy(update={way: 1.0 for way in ways if getattr(memory, way)})
-
-
-def _width_numbers(base: Timing, machine: Accelerator) -> tuple[Ints, Ints]:
-    """For each load, the numbers in `Priced.widths` of its way inwards and of that outwards."""
-    at, levels = _memory_numbers(machine), [level.level for level in machine.levels]
-    ports = list(port_names(machine))
-    buses = {tuple(array.axes): number for number, array in enumerate(machine.arrays)}
-    count = _memory_count(machine)
-    inward, outward = (np.zeros(base.loads.size, np.int64) for _ in range(2))
-    for (tensor, parent, child), link in np.ndenumerate(base.links):
-        for load in range(link["begin"], link["end"]):
-            port, side = ports[base.loads[load]["port"]], base.loads[load]["side"]
-            if side == clock.BUS:
-                bus = 2 * count + len(TENSORS) * buses[port.axes] + tensor
-                inward[load] = outward[load] = bus
-            elif side == clock.PARENT:
-                read = 2 * at[levels[parent], TENSORS[tensor]]
-                inward[load], outward[load] = read, read + 1
-            else:
-                read = 2 * at[levels[child], TENSORS[tensor]]
-                inward[load], outward[load] = read + 1, read
-    return inward, outward

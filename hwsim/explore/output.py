@@ -1,22 +1,18 @@
 """What `hwsim explore` prints and writes: tables, CSV, JSON and plots."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwsim import gallery, registry, single
+from hwsim import gallery, single
 from hwsim.explore.evaluate import EXCLUDED
 from hwsim.explore.findings import Cell, Findings, Record, tables, to_json
 from hwsim.explore.store import Reason
 from hwsim.page import explored, points
 from hwsim.ruled import ruled
 from hwsim.table import digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Points of the front whose layers are recorded, 0.1 to 0.3 MB each, in a folder of this name.
 MOST_UNFOLDED, LAYERS = 24, "front"
@@ -45,12 +41,8 @@ def contents(found: Findings, layers: Mapping[str, single.Run] = NONE) -> dict[s
         files[points.FILE] = _points(found, places)
         files |= {places[key]: single.to_json(run).encode() for key, run in layers.items()}
     for hook, needs in HOOKS.items():
-        if not found.front or (needs and not getattr(found, needs)):
-            continue
-        for name in gallery.plots(hook):
-            figure = cast("Figure", registry.hook(registry.module("plot", name), hook)(found))
-            for suffix in ("png", "svg"):
-                files[f"{name}.{suffix}"] = gallery.image(figure, suffix)
+        if found.front and (not needs or getattr(found, needs)):
+            files |= gallery.images(gallery.plots(hook), hook, found)
     return files
 
 

@@ -11,7 +11,7 @@ from hwsim._content import digest
 from hwsim.errors import InputError
 from hwsim.explore.evaluate import Point, Task, code
 from hwsim.explore.fields import Value, machine_with
-from hwsim.explore.offers import shape
+from hwsim.explore.shape import shape
 from hwsim.explore.space import SETTINGS, Space, machine_fields
 
 Axes = Mapping[str, tuple[Value, ...]]

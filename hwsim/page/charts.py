@@ -7,7 +7,7 @@ from hwsim import roofline
 from hwsim.cost import COMPONENTS
 from hwsim.page.runs import Shown
 from hwsim.page.vega import INK, PAPER, Chart, chart, colours
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 from hwsim.table import digits
 
 PJ_A_MICROJOULE = 1e6

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hwsim.cost import COMPONENTS
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 Fact = tuple[str, str]

@@ -5,7 +5,7 @@ from math import prod
 
 from hwsim.page.cells import NOTHING, PJ_A_MICROJOULE, Cell, Column, Row, Table
 from hwsim.page.runs import Shown, ShownLayer
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 COLUMNS = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hwsim.errors import MappingError
 from hwsim.explain import loop_line
 from hwsim.mapping import Loop, Mapping, Store
-from hwsim.report import LayerRow
+from hwsim.side import LayerRow
 from hwsim.workload import DIMS
 
 

@@ -21,8 +21,8 @@ from pydantic import ConfigDict, Field
 from hwsim import single
 from hwsim.config import Config
 from hwsim.errors import ConfigError
-from hwsim.report import Side
 from hwsim.results import read_record
+from hwsim.side import Side
 
 FILE = "front.json"
 

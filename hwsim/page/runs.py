@@ -15,7 +15,8 @@ from hwsim.errors import InputError, MappingError
 from hwsim.explore.store import FILE as STORE
 from hwsim.page import explored, nest, points
 from hwsim.page.points import Point
-from hwsim.report import LayerRow, Report, Side
+from hwsim.report import Report
+from hwsim.side import LayerRow, Side
 
 REPORT = "report.json"
 # What a folder of results may hold, what says most first; the last is that of a search which has

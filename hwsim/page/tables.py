@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hwsim.page.cells import NOTHING, PJ_A_MICROJOULE, Cell, Column, Row, Table
 from hwsim.page.runs import Shown, ShownLayer
 from hwsim.page.tradeoff import Placed
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 from hwsim.table import BITS_A_KILOBYTE, digits
 
 GAINS = "The sides of all runs. Gains are the first side divided by the other: above 1 is better."

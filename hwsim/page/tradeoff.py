@@ -10,7 +10,7 @@ from hwsim.page.labels import AWAY_PX, SPOTS, spots
 from hwsim.page.points import Point, best_of
 from hwsim.page.runs import Run, Shown
 from hwsim.page.vega import PAPER, SOFT, Chart, chart, colours, shapes
-from hwsim.report import Side
+from hwsim.side import Side
 from hwsim.table import digits
 
 MOST_OTHERS = 1000

@@ -7,7 +7,7 @@ from hwsim.page import facts, layer_table, nest
 from hwsim.page.cells import PJ_A_MICROJOULE, Table
 from hwsim.page.facts import Fact
 from hwsim.page.tradeoff import Placed
-from hwsim.report import LayerRow, Side
+from hwsim.side import LayerRow, Side
 from hwsim.table import digits
 
 
