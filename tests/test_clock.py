@@ -164,6 +164,7 @@ def check(layer: Layer, mapping: Mapping, machine: Accelerator) -> Cost:
     return found
 
 
+@pytest.mark.slow
 @given(skewed_cases())
 @settings(max_examples=100, deadline=None)
 def test_a_drawn_machine_takes_the_same_cycles_and_energy(case: Case) -> None:

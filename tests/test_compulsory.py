@@ -1,5 +1,6 @@
 """The least that a layer may cost: below every mapping, and met where nothing is moved twice."""
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ def forced(found: Accelerator, layer: Layer, mapping: Mapping) -> Accelerator:
     return Accelerator(**fields | {"hierarchy": tuple(hierarchy)})
 
 
+@pytest.mark.slow
 @given(cases(timed=True), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_no_mapping_costs_less(case: Case, must: bool) -> None:

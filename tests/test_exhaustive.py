@@ -133,6 +133,7 @@ def naive_cases() -> list[Case]:
     return [*known, *islice(found, NAIVE - len(known))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(NAIVE))
 def test_same_prices_as_everything_tried(number: int) -> None:
     layer, made = naive_cases()[number]
@@ -142,6 +143,7 @@ def test_same_prices_as_everything_tried(number: int) -> None:
     assert prices(found) == prices(naive)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_loops_of_one_trip_change_no_price(number: int) -> None:
     layer, made = naive_cases()[number]
@@ -152,6 +154,7 @@ def test_loops_of_one_trip_change_no_price(number: int) -> None:
     assert prices(naive) <= prices(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(drawn(most=60_000))
 def test_mappings_are_valid_and_cost_what_hwsim_says(case: Case) -> None:
@@ -166,6 +169,7 @@ def test_mappings_are_valid_and_cost_what_hwsim_says(case: Case) -> None:
         assert nest.costs[at, 1] == price.cycles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(20))
 def test_least_and_front_are_those_of_all_costs(number: int) -> None:
     layer, made = some_cases(5, 20, most=60_000)[number]
@@ -184,6 +188,7 @@ def test_least_and_front_are_those_of_all_costs(number: int) -> None:
         assert not [e for e, c in every if c < cycles and e < before[0] * (1 - ROUNDING)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(10))
 def test_counts_of_the_best_are_those_of_a_walk(number: int) -> None:
     layer, made = some_cases(6, 10, most=20_000)[number]

@@ -190,6 +190,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_all", [True, False], ids=["to the group", "to the caller"])
 def test_ctrl_c_ends_all_at_once_and_loses_no_answer(tmp_path: Path, to_all: bool) -> None:
     with subprocess.Popen(
@@ -210,6 +211,7 @@ def test_ctrl_c_ends_all_at_once_and_loses_no_answer(tmp_path: Path, to_all: boo
     assert sum(MappingCache(tmp_path).find(each) is not None for each in ASKED) == 3
 
 
+@pytest.mark.slow
 def test_workers_end_where_their_caller_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
