@@ -7,12 +7,11 @@ from math import inf
 from time import perf_counter
 from typing import cast
 
-from hwsim.compulsory import least
 from hwsim.constraints import FREE, Constraints, admits
 from hwsim.cost import Cost, cost
 from hwsim.dataflows._spread import serial
 from hwsim.errors import InputError, MappingError
-from hwsim.found import Found, Question
+from hwsim.found import Found, Question, judged
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping, overflow
 from hwsim.objective import Objective, undominated, value
@@ -93,18 +92,8 @@ class _Space:
 
     def found(self, best: Costed, *, seconds: float) -> Found:
         """One of them as an answer."""
-        objective = self.question.objective
-        reached = _value(objective, best[1])
-        return Found(
-            mapping=best[0],
-            cost=best[1],
-            objective=objective,
-            value=reached,
-            lower_bound=min(least(self.layer, self.machine).value(objective), reached),
-            evaluated=self.looked,
-            seconds=seconds,
-            space="dataflow",
-        )
+        asked = self.layer, self.machine, self.question.objective
+        return judged(*asked, best, evaluated=self.looked, seconds=seconds, space="dataflow")
 
     @property
     def _dataflow(self) -> str:

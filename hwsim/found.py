@@ -6,7 +6,7 @@ from typing import Literal
 
 from hwsim.compulsory import least
 from hwsim.constraints import FREE, Constraints
-from hwsim.cost import Cost, cost
+from hwsim.cost import Cost
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
 from hwsim.objective import Objective, value
@@ -62,18 +62,29 @@ class Found:
         return self.value / self.lower_bound - 1 if self.lower_bound else None
 
 
-def judged(layer: Layer, machine: Accelerator, objective: Objective, mapping: Mapping) -> Found:
-    """A valid mapping as an answer."""
-    found = cost(layer, mapping, machine)
+def judged(
+    layer: Layer,
+    machine: Accelerator,
+    objective: Objective,
+    costed: tuple[Mapping, Cost],
+    *,
+    evaluated: int = 1,
+    seconds: float = 0.0,
+    space: Space = "mapping",
+) -> Found:
+    """A valid mapping and its cost as an answer; of all others no more is known than
+    `hwsim.compulsory` says."""
+    mapping, found = costed
+    reached = value(objective, found.energy_pj, found.cycles)
     return Found(
         mapping=mapping,
         cost=found,
         objective=objective,
-        value=value(objective, found.energy_pj, found.cycles),
-        lower_bound=least(layer, machine).value(objective),
-        evaluated=1,
-        seconds=0.0,
-        space="mapping",
+        value=reached,
+        lower_bound=min(least(layer, machine).value(objective), reached),
+        evaluated=evaluated,
+        seconds=seconds,
+        space=space,
     )
 
 

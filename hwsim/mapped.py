@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hwsim import mapping_file
 from hwsim.constraints import breach
+from hwsim.cost import cost
 from hwsim.errors import MappingError
 from hwsim.found import EFFORT, Found, Question, judged
 from hwsim.fusion import FusedChain, even_tiles, fuse
@@ -54,4 +55,5 @@ def _judged(job: Job, path: Path) -> Found:
     broken = breach(job.constraints, mapping, job.layer, job.machine)
     if broken:
         raise MappingError(f"{path}: {broken}")
-    return judged(job.layer, job.machine, job.request.objective, mapping)
+    costed = mapping, cost(job.layer, mapping, job.machine)
+    return judged(job.layer, job.machine, job.request.objective, costed)

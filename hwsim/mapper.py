@@ -77,9 +77,11 @@ def _start(question: Question) -> Found:
     except MappingError as fault:
         drawn = sampled(layer, machine, count=1, seed=0, constraints=question.constraints)
         try:
-            return judged(layer, machine, question.objective, next(drawn))
+            mapping = next(drawn)
         except MappingError as nothing:
             raise (fault if question.constraints == FREE else nothing) from None
+        costed = mapping, cost(layer, mapping, machine)
+        return judged(layer, machine, question.objective, costed)
 
 
 class _Search:

@@ -80,7 +80,7 @@ def jobs(
 ) -> Iterator[Job]:
     """Every structure, and every way in which its ifmaps may slide."""
     sized, sliding = numbers(layer, machine, constraints), windows(layer)
-    square = _is_square(layer) and is_symmetric(constraints)
+    square = _is_square(layer) and _is_symmetric(constraints)
     known: dict[tuple[Any, ...], Options] = {}
     rates = rates_of(layer, machine)
     timed = is_timed(objective, rates)
@@ -115,7 +115,7 @@ def _is_square(layer: Layer) -> bool:
     return rows == (layer.Q, layer.S, layer.W, layer.stride_w, layer.dilation_w, layer.pad_w)
 
 
-def is_symmetric(constraints: Constraints) -> bool:
+def _is_symmetric(constraints: Constraints) -> bool:
     """Whether constraints ask the same of rows and of columns."""
     pairs: tuple[tuple[Dim, Dim], ...] = (("P", "Q"), ("R", "S"))
     spatial, tiles = constraints.spatial.values(), constraints.tiles.values()
