@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hwsim.hardware import Accelerator
 from hwsim.latency import Arithmetic, latency, own_cycles
 from hwsim.mapping import Mapping
-from hwsim.skipping import compute_cycles, mac_cycles, performed_share
+from hwsim.skipping import compute_cycles, mac_cycles, performed_share, ungated_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
 from hwsim.traffic import Transfer, code_bits, transfers
 from hwsim.workload import Layer
@@ -142,19 +142,13 @@ def arithmetic_pj(layer: Layer, machine: Accelerator) -> float:
         psum_bits=layer.psum.bits,
         terms=layer.terms,
     )
-    busy = _ungated_share(layer, machine)
+    busy = ungated_share(layer, machine.mac)
     return _performed(layer, machine) * each * (busy + (1.0 - busy) * GATED_SHARE)
 
 
 def _performed(layer: Layer, machine: Accelerator) -> float:
     """Operations that are not skipped."""
     return layer.operations * performed_share(layer, machine.mac)
-
-
-def _ungated_share(layer: Layer, machine: Accelerator) -> float:
-    """The share of operations, but for those skipped, whose ifmap word is no zero, if gated."""
-    gates = machine.mac.zero_gating and "ifmap" not in machine.mac.zero_skipping
-    return layer.ifmap.density if gates else 1.0
 
 
 def transfer_pj(
@@ -188,8 +182,11 @@ def _busy_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
     if move.child or machine.level(move.link.parent).component != "spad":
         return 1.0
     coded = code_bits(layer, move.parent, move.tensor) <= move.parent_word_bits
-    performed = performed_share(layer, machine.mac, but="weight" if coded else "")
-    return performed if move.tensor == "ifmap" else performed * _ungated_share(layer, machine)
+    but = "weight" if coded else ""
+    performed = performed_share(layer, machine.mac, but=but)
+    if move.tensor == "ifmap":
+        return performed
+    return performed * ungated_share(layer, machine.mac, but=but)
 
 
 def _noc_pj(move: Transfer, machine: Accelerator) -> float:

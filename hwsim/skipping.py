@@ -93,13 +93,28 @@ def performed_share(layer: Layer, mac: Mac, *, but: str = "") -> float:
     densities say.
     """
     skipped = tuple(tensor for tensor in mac.zero_skipping if tensor != but)
-    if not (layer.weighted and skipped):
+    return _performed_share(layer, skipped) if layer.weighted else 1.0
+
+
+def ungated_share(layer: Layer, mac: Mac, *, but: str = "") -> float:
+    """The share of a layer's performed operations whose ifmap word is no zero, if PEs gate those.
+
+    Zeros that are known are counted where they are multiplied, as those of padding then are; a
+    density alone is taken to hold for all operations. `but` as in `performed_share`.
+    """
+    if not mac.zero_gating or "ifmap" in mac.zero_skipping:
         return 1.0
-    return _performed_share(layer, skipped)
+    if layer.ifmap.zeros is None or not layer.weighted:
+        return layer.ifmap.density
+    skipped = tuple(tensor for tensor in mac.zero_skipping if tensor != but)
+    performed = _performed_share(layer, skipped)
+    return _performed_share(layer, ("ifmap", *skipped)) / performed if performed else 0.0
 
 
 @lru_cache(maxsize=16)  # of the layers being mapped: an entry may hold their zeros
 def _performed_share(layer: Layer, skipped: tuple[str, ...]) -> float:
+    if not skipped:
+        return 1.0
     records = {name: layer.tensor(name) for name in skipped}
     drawn = prod(record.density for record in records.values() if record.zeros is None)
     known = {

@@ -6,16 +6,19 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwsim.cost import COMPONENTS, GATED_SHARE, cost, fused_cost
 from hwsim.errors import InputError
 from hwsim.hardware import Accelerator, Control, Mac
 from hwsim.mapping import Mapping, validate
 from hwsim.reuse import Link
+from hwsim.skipping import random_mask, ungated_share
 from hwsim.workload import Layer, Op, Primitive, Tensor, Zeros
 from tests import machines, oracle
-from tests.machines import MATMUL, SQUARE, STATIONARY, cases, coded_bits
+from tests.machines import MATMUL, SQUARE, STATIONARY, cases, coded_bits, convs
 
 
 def test_a_matrix_product_worked_by_hand() -> None:
@@ -116,6 +119,38 @@ def test_only_what_is_not_skipped_is_gated() -> None:
     energy = cost(layer, STATIONARY, both).energy_by_component_pj
     assert energy["MAC"] == pytest.approx(12 * 19 * (0.25 + 0.75 * GATED_SHARE))
     assert energy["spad"] == pytest.approx(3 * 4 * 5 + 12 * 4 * 7)
+
+
+def test_known_zeros_are_gated_where_they_are_multiplied() -> None:
+    """Of the 12 MACs whose weight is no zero, 7 meet a non-zero ifmap word."""
+    mac = skipping("weight").mac.model_copy(update={"zero_gating": True})
+    energy = cost(KNOWN, STATIONARY, SQUARE.model_copy(update={"mac": mac}))
+    found = energy.energy_by_component_pj
+    assert found["MAC"] == pytest.approx(19 * (7 + 5 * GATED_SHARE))
+    assert found["spad"] == pytest.approx(7 * 4 * 5 + 12 * 4 * 7)
+
+
+@given(convs(), st.integers(0, 2), st.floats(0, 1), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_gated_operations_are_a_convolution_of_the_zeros(
+    layer: Layer, pad: int, density: float, seed: int
+) -> None:
+    """Windows pass over rows, overlap, and reach into the padding."""
+    pad = min(pad, (layer.H - 1) // 2)
+    layer = replace(layer, H=layer.H - 2 * pad, pad_h=pad)
+    mask = random_mask(layer.shape("ifmap"), density=density, seed=seed)
+    ones = torch.ones(layer.shape("weight"))
+    met = torch.nn.functional.conv2d(
+        torch.from_numpy(mask).float(),
+        ones,
+        stride=(layer.stride_h, layer.stride_w),
+        padding=(layer.pad_h, layer.pad_w),
+        dilation=(layer.dilation_h, layer.dilation_w),
+        groups=layer.G,
+    )
+    known = replace(layer, ifmap=Tensor(zeros=Zeros.of(mask)))
+    busy = ungated_share(known, machines.MAC.model_copy(update={"zero_gating": True}))
+    assert busy * layer.macs == pytest.approx(float(met.sum()))
 
 
 def test_a_layer_of_zeros_takes_a_cycle() -> None:

@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.cost import _ungated_share, arithmetic_pj
+from hwsim.cost import arithmetic_pj
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Mapping, kept_bits
 from hwsim.search.clock import Timing, timing
 from hwsim.search.maxima import CONST, SUM, Floats
 from hwsim.search.problem import STEPS
 from hwsim.search.structures import inner_levels
-from hwsim.skipping import expected_cycles, mac_cycles, performed_share
+from hwsim.skipping import expected_cycles, mac_cycles, performed_share, ungated_share
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
 from hwsim.traffic import code_bits, coded_bits
 from hwsim.workload import TENSORS, Layer
@@ -104,7 +104,7 @@ def _share(layer: Layer, machine: Accelerator, tensor: str, component: str, insi
     if inside or component != "spad":
         return 1.0
     performed = performed_share(layer, machine.mac)
-    return performed if tensor == "ifmap" else performed * _ungated_share(layer, machine)
+    return performed if tensor == "ifmap" else performed * ungated_share(layer, machine.mac)
 
 
 def _noc_pj(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: str) -> float:
