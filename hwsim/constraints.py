@@ -1,63 +1,27 @@
-"""What a user asks of a mapping beyond its being valid, and whether a mapping obeys.
+"""What a user asks of a mapping beyond its being valid, and whether a mapping obeys."""
 
-Of the loops of a nest, those after the first store between DRAM and the arrays belong to a *pass*:
-one execution of them works on what the buffers then hold. All loops do where there is no such
-store. *In a PE* is below the outermost array. Loops of one trip do not count. In these words a
-dataflow (Chen, Emer and Sze, ISCA 2016, Sec. IV; input stationary: Parashar et al., ISCA 2017,
-Sec. III) is what the nests of its file in `hwsim/dataflows/` have in common:
-
-- weight stationary: PEs keep weights, and none comes twice into the same PE within a pass: among
-  the loops in time of a pass that lie outside the PE's weights, none over what weights do not have
-  (N, P, Q) goes around one over what they have.
-- input stationary: the same of the ifmap, which only K does not step through.
-- output stationary: PEs keep psums, which leave a PE finished, but for what other PEs add: the same
-  of psums, not within a pass but in the whole nest, where C, R and S do not step through them.
-- no local reuse: PEs keep only what may not bypass their pads, and of that one word a tensor.
-- row stationary: PEs keep every tensor for which they have a memory; each works on one filter row
-  and one ofmap row (R and P are 1 in its tiles), holds filter rows whole (S is), and keeps its
-  weights while it slides along an ofmap row: PEs do not share Q, and no loop over Q lies both
-  within the pass and outside the PE's weights.
-
-How large a pass is no dataflow says: in a small one little passes by what is stationary. Nor does
-it say anything of a layer without weights.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from hwsim.config import Config, load
-from hwsim.dataflows._parts import inner_levels, outer_levels
+from hwsim.dataflow_rules import RULES, Dataflow, Rule, is_kept, pads, returning, scope
 from hwsim.errors import ConfigError, UnknownNameError
 from hwsim.hardware import Accelerator, TensorName
-from hwsim.mapping import Loop, Mapping, tile_words
+from hwsim.mapping import Loop, Mapping
 from hwsim.workload import RELEVANT, TENSORS, Layer
 
 Dim = Literal["N", "G", "K", "C", "P", "Q", "R", "S"]
-Dataflow = Literal[
-    "row_stationary",
-    "weight_stationary",
-    "output_stationary",
-    "input_stationary",
-    "no_local_reuse",
-]
 Tensors = tuple[TensorName, ...]
 Tile = Annotated[int, Field(ge=1)]
-
-STATIONARY: dict[Dataflow, str] = {
-    "row_stationary": "weight",
-    "weight_stationary": "weight",
-    "input_stationary": "ifmap",
-    "output_stationary": "ofmap",
-}
 
 
 class Constraints(Config):
     """What mappings may look like; nothing is asked of what is not named.
 
-    `dataflow`: as the head of this file defines it. `bypass`, `keep`: by level, tensors that are
+    `dataflow`: as `hwsim.dataflow_rules` defines it. `bypass`, `keep`: by level, tensors that are
     not kept there, or are. `spatial`: by axis, the dimensions that loops over it may step through;
     none, if the list is empty. `tiles`: by level and dimension, the most that the tile of any
     tensor kept there spans of it; tensors that do not have the dimension are free. Tensors that a
@@ -115,10 +79,37 @@ def _faults(constraints: Constraints, machine: Accelerator) -> Iterator[Fault]:
 
 
 def _dataflow_faults(dataflow: Dataflow | None, machine: Accelerator) -> Iterator[Fault]:
-    if dataflow in STATIONARY:
-        tensor = STATIONARY[dataflow]
-        if not any(level.memory(tensor) for level in inner_levels(machine)):
-            yield "dataflow", dataflow, f"the PEs of {machine.name} cannot keep any {tensor}"
+    tensor = next(iter(RULES[dataflow].returns), "") if dataflow else ""
+    if tensor and not any(machine.level(name).memory(tensor) for name in pads(machine)):
+        yield "dataflow", dataflow, f"the PEs of {machine.name} cannot keep any {tensor}"
+
+
+def narrowed(constraints: Constraints, machine: Accelerator) -> Constraints:
+    """The same constraints, with what the dataflow asks for among them as far as they can say."""
+    if constraints.dataflow is None:
+        return constraints
+    rule, given = RULES[constraints.dataflow], constraints
+    axes = [axis for array in machine.arrays for axis in array.axes]
+    single: dict[Dim, int] = {dim: 1 for dim in get_args(Dim) if dim in rule.single}
+    bare = {level: tuple(_free(machine, level)) if rule.bare else () for level in pads(machine)}
+    bypass = {level: (*given.bypass.get(level, ()), *out) for level, out in bare.items()}
+    tiles = {level: {**given.tiles.get(level, {}), **single} for level in bare}
+    shared = {
+        axis: tuple(d for d in given.spatial.get(axis, get_args(Dim)) if d not in rule.apart)
+        for axis in axes
+    }
+    return given.model_copy(
+        update={
+            "bypass": {**given.bypass, **bypass},
+            "tiles": {**given.tiles, **tiles},
+            "spatial": shared,
+        }
+    )
+
+
+def _free(machine: Accelerator, level: str) -> Iterator[str]:
+    """Tensors that may bypass a level."""
+    return (t for t in TENSORS if not _forced(machine, level, t))
 
 
 def _pairs(named: dict[str, Tensors]) -> Iterator[tuple[str, str]]:
@@ -172,8 +163,7 @@ def _breaches(
             yield f"spatial.{loop.axis}: {loop.dim} is spread over it"
     yield from _large_tiles(constraints, mapping, layer)
     if constraints.dataflow and layer.weighted:
-        fault = _nest_fault(constraints.dataflow, mapping, layer, machine)
-        if fault:
+        for fault in _dataflow_breaches(constraints.dataflow, mapping, layer, machine):
             yield f"dataflow: not {constraints.dataflow}: {fault}"
 
 
@@ -192,88 +182,38 @@ def _moving(mapping: Mapping, layer: Layer) -> list[Loop | None]:
     return [loop if n > 1 else None for loop, n in zip(mapping.loops, trips, strict=True)]
 
 
-def _nest_fault(
+def _dataflow_breaches(
     dataflow: Dataflow, mapping: Mapping, layer: Layer, machine: Accelerator
-) -> str | None:
-    """Why the nest is not of the dataflow."""
-    if dataflow == "no_local_reuse":
-        return _reuse_fault(mapping, layer, machine)
-    entries = _entries(mapping, machine)
-    if dataflow == "row_stationary":
-        return _row_fault(entries, mapping, layer, machine)
-    tensor = STATIONARY[dataflow]
-    if tensor not in entries:
-        return f"no PE keeps {tensor}"
-    first = 0 if dataflow == "output_stationary" else _pass_start(mapping, machine)
-    return _return_fault(tensor, _moving(mapping, layer)[first : entries[tensor]])
+) -> Iterator[str]:
+    """Why a nest is not of the dataflow."""
+    rule, inside = RULES[dataflow], pads(machine)
+    for tensor in TENSORS:
+        held = any(level in inside for level, _ in mapping.stores(tensor))
+        if is_kept(rule, machine, tensor) and not held:
+            yield f"no PE keeps {tensor}"
+    yield from _breaches(
+        narrowed(Constraints(dataflow=dataflow), machine).model_copy(update={"dataflow": None}),
+        mapping,
+        layer,
+        machine,
+    )
+    for tensor, dims in rule.returns.items():
+        for around, dim in returning(tensor, dims, _steps(rule, tensor, mapping, layer, machine)):
+            yield f"{tensor} returns to a PE, as {around} goes around {dim}"
 
 
-def _entries(mapping: Mapping, machine: Accelerator) -> dict[str, int]:
-    """By tensor that PEs keep, the loops before its outermost store in them."""
-    pads = [level.level for level in inner_levels(machine)]
-    found = {
-        tensor: [before for level, before in mapping.stores(tensor) if level in pads]
-        for tensor in TENSORS
-    }
-    return {tensor: places[0] for tensor, places in found.items() if places}
-
-
-def _pass_start(mapping: Mapping, machine: Accelerator) -> int:
-    """The loops before a pass."""
-    buffers = [level.level for level in outer_levels(machine)]
-    stores = (store for tensor in TENSORS for store in mapping.stores(tensor)[1:])
-    return min((before for level, before in stores if level in buffers), default=0)
-
-
-def _return_fault(tensor: str, loops: Sequence[Loop | None]) -> str | None:
-    """Whether words of a tensor leave a PE and return, stepped through by these loops around it."""
-    around = ""
-    for loop in loops:
-        if loop and not loop.axis:
-            if loop.dim not in RELEVANT[tensor]:
-                around = loop.dim
-            elif around:
-                return f"{tensor} returns to a PE, as {around} goes around {loop.dim}"
-    return None
-
-
-def _reuse_fault(mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
-    for level in inner_levels(machine):
-        for tensor in layer.tensors:
-            for name, before in mapping.stores(tensor):
-                if name != level.level:
-                    continue
-                if not _forced(machine, name, tensor):
-                    return f"{name} keeps {tensor}"
-                words = tile_words(layer, tensor, mapping.tile(layer, before))
-                if words > (layer.operands if tensor == "ifmap" else 1):
-                    return f"{name} keeps {words} words of {tensor}"
-    return None
-
-
-def _row_fault(
-    entries: dict[str, int], mapping: Mapping, layer: Layer, machine: Accelerator
-) -> str | None:
-    for tensor in layer.tensors:
-        padded = any(level.memory(tensor) for level in inner_levels(machine))
-        if padded and tensor not in entries:
-            return f"no PE keeps {tensor}"
-    in_pe = mapping.tile(layer, min(entries.values()))
-    for dim in ("R", "P"):
-        if in_pe[dim] > 1:
-            return f"a PE works on {in_pe[dim]} of {dim}"
-    for tensor, entry in entries.items():
-        if tensor != "ofmap" and mapping.tile(layer, entry)["S"] < layer.S:
-            return f"a PE keeps parts of the filter rows of {tensor}"
-    return _slide_fault(entries["weight"], mapping, layer, machine)
-
-
-def _slide_fault(entry: int, mapping: Mapping, layer: Layer, machine: Accelerator) -> str | None:
-    """Whether weights leave a PE within an ofmap row, or PEs share one."""
-    moving, start = _moving(mapping, layer), _pass_start(mapping, machine)
-    for place, loop in enumerate(moving):
-        if loop and loop.dim == "Q" and loop.axis:
-            return "PEs share an ofmap row"
-        if loop and loop.dim == "Q" and start <= place < entry:
-            return "weights do not stay while a PE slides along Q"
-    return None
+def _steps(
+    rule: Rule, tensor: str, mapping: Mapping, layer: Layer, machine: Accelerator
+) -> list[str]:
+    """Dimensions of the loops in time that may make a tensor return."""
+    stores = sorted(
+        (before, machine.depth(level), t, level)
+        for t in TENSORS
+        for level, before in mapping.stores(t)[1:]
+    )
+    slots = scope(rule, machine, tensor, [(t, level) for *_, t, level in stores])
+    if not slots:
+        return []
+    first = stores[slots.start - 1][0] if slots.start else 0
+    loops = _moving(mapping, layer)[first : stores[slots.stop - 1][0]]
+    return [loop.dim for loop in loops if loop and not loop.axis]

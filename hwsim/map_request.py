@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from hwsim import layer_text
 from hwsim._residents import Flow
 from hwsim.config import Config, FieldError, parse
-from hwsim.constraints import Constraints, Dataflow, check, load_constraints
+from hwsim.constraints import Constraints, check, load_constraints
 from hwsim.dataflow import accumulated, check_operands
+from hwsim.dataflow_rules import Dataflow
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.networks import load_network

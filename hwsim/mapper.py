@@ -17,7 +17,7 @@ from math import exp, inf, log
 from operator import itemgetter
 from time import perf_counter
 
-from hwsim.constraints import FREE
+from hwsim.constraints import FREE, narrowed
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.errors import MappingError
@@ -57,7 +57,7 @@ def best(question: Question) -> Found:
     """The best mapping that is found by trying `question.effort` options or in `question.budget_s`,
     no worse than the dataflow's, and a lower bound on all mappings.
 
-    Raises MappingError where the dataflow has none, or where the question goes beyond the search;
+    Raises MappingError where there is none, or where the question goes beyond the search;
     `hwsim.tradeoff` answers those with `max_cycles`.
     """
     beyond = obstacle(question)
@@ -68,18 +68,20 @@ def best(question: Question) -> Found:
     return _Search(question, _start(question)).found()
 
 
-def _start(question: Question) -> Found:
-    """The best mapping of the dataflow, or one at random where it has none. Raises MappingError
-    where there is none at all."""
+def _start(question: Question) -> Found | None:
+    """The best mapping of the dataflow, or one at random where it has none, or nothing where chance
+    finds none that obeys. Raises MappingError where single words do not fit."""
     layer, machine = accumulated(question.layer, question.machine), question.machine
     try:
         return within_dataflow(question)
     except MappingError as fault:
         drawn = sampled(layer, machine, count=1, seed=0, constraints=question.constraints)
         try:
-            mapping = next(drawn)
+            mapping = next(drawn, None)
         except MappingError as nothing:
             raise (fault if question.constraints == FREE else nothing) from None
+        if mapping is None:
+            return None
         costed = mapping, cost(layer, mapping, machine)
         return judged(layer, machine, question.objective, costed)
 
@@ -87,11 +89,14 @@ def _start(question: Question) -> Found:
 class _Search:
     """One question's search, and the best mapping so far."""
 
-    def __init__(self, question: Question, start: Found) -> None:
-        self.began = perf_counter() - start.seconds
-        self.question, self.best = question, start
+    def __init__(self, question: Question, start: Found | None) -> None:
+        self.began = perf_counter() - (start.seconds if start else 0)
+        self.question = replace(
+            question, constraints=narrowed(question.constraints, question.machine)
+        )
+        self.best = start
         self.layer = accumulated(question.layer, question.machine)
-        self.effort, self.tried = question.effort, start.evaluated
+        self.effort, self.tried = question.effort, start.evaluated if start else 0
         self.end = self.began + (question.budget_s or inf)
         self.floor, self.whole = inf, True
         self.queue: list[tuple[float, int, Part | Packed]] = []
@@ -99,12 +104,15 @@ class _Search:
         self.trials, self.judged = Trials(), set[tuple[Structure, bytes]]()
 
     def found(self) -> Found:
-        """The best mapping when the effort is spent, or the gap closed."""
+        """The best mapping when the effort is spent, or the gap closed. Raises MappingError where
+        there is none."""
         self._begin()
         seeks = self._seeks()
         while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
             if not self._is_sought() or next(seeks, DONE) is DONE:
                 self._go_on(heappop(self.queue)[2])
+        if self.best is None:
+            raise MappingError(self._nothing())
         return replace(
             self.best,
             lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
@@ -119,6 +127,13 @@ class _Search:
         lowest = self.queue[0][0] if self.queue else inf
         return exp(min(self.floor, lowest, self._limit())) if self.whole else 0.0
 
+    def _nothing(self) -> str:
+        """That no mapping was found, and whether there is none."""
+        layer, where = f"layer {self.layer.name!r}", f"on {self.question.machine.name}"
+        if self.whole and not self.queue and self.floor == inf:
+            return f"{layer}: no mapping {where} obeys the constraints"
+        return f"{layer}: {self._spent()} found no mapping {where} that obeys the constraints"
+
     def _spent(self) -> str:
         """What has run out."""
         asked = self.question
@@ -132,8 +147,13 @@ class _Search:
         spent = self.question.effort - self.effort
         return self.sought < SOUGHT * spent and self.queue[0][0] < self._limit() - CLOSE
 
+    @property
+    def value(self) -> float:
+        """What the best mapping comes to."""
+        return self.best.value if self.best else inf
+
     def _limit(self) -> float:
-        return log(self.best.value)
+        return log(self.value)
 
     def _begin(self) -> None:
         """Bounds all structures, or as many as effort and time allow."""
@@ -163,7 +183,7 @@ class _Search:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of
         them, down to one, and so again; stops after each for what else is to be done."""
         parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)][:WIDELY]
-        seed, better, known = 0, 0, self.best.value
+        seed, better, known = 0, 0, self.value
         while ahead := [part for part in parts if part.least < self._limit()]:
             while ahead:
                 if seed - better >= TIRED:
@@ -174,8 +194,8 @@ class _Search:
                         reached.append((self._sought(part, seed), at))
                         yield
                 ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
-                if self.best.value < known:
-                    better, known = seed, self.best.value
+                if self.value < known:
+                    better, known = seed, self.value
                 seed += 1
 
     def _sought(self, part: Part, seed: int) -> float:
@@ -254,7 +274,7 @@ class _Search:
     def _judge(self, part: Part) -> None:
         """Writes down the nests that were found, best first, while one may be the best of all."""
         for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
-            if reached >= self.best.value:
+            if reached >= self.value:
                 break
             known = part.job.structure, leaf.tobytes()
             if known not in self.judged:
@@ -271,7 +291,9 @@ class _Search:
         for mapping in candidates:
             self.tried += 1
             self.effort -= JUDGED
-            judged = cost(self.layer, mapping, asked.machine)
-            reached = value(asked.objective, judged.energy_pj, judged.cycles)
-            if reached < self.best.value:
-                self.best = replace(self.best, mapping=mapping, cost=judged, value=reached)
+            found = cost(self.layer, mapping, asked.machine)
+            reached = value(asked.objective, found.energy_pj, found.cycles)
+            if self.best is None:
+                self.best = judged(self.layer, asked.machine, asked.objective, (mapping, found))
+            elif reached < self.best.value:
+                self.best = replace(self.best, mapping=mapping, cost=found, value=reached)

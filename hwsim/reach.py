@@ -25,8 +25,6 @@ def obstacle(question: Question) -> str:
     if machine.homes:
         places = ", ".join(sorted(set(machine.homes.values())))
         return f"{SEARCH} knows no tensors that stay in {places}"
-    if question.constraints.dataflow:
-        return f"{SEARCH} knows no dataflows"
     above, within = most_stores(machine, layer.tensors)
     if above > OUTER or within > INNER:
         return f"{SEARCH} knows {OUTER} stores above the array and {INNER} within"

@@ -127,7 +127,7 @@ def run(program: str, *arguments: str) -> None:
         hwsim()
     elif program in TYPED:
         typer.run(import_module(program).main)
-    elif program == "benchmarks.whole_space":
+    elif program in ("benchmarks.whole_space", "benchmarks.dataflows"):
         import_module(program).main(1000)
     else:
         import_module(program).main()

@@ -27,6 +27,7 @@ SEARCHING = (
     "test_docs.py",
     "test_mapper.py",
     "test_mapper_constraints.py",
+    "test_mapper_dataflows.py",
     "test_search_options.py",
     "test_search_sets.py",
     "test_simulate.py",

@@ -10,12 +10,12 @@ from hwsim.config import parse
 from hwsim.constraints import (
     FREE,
     Constraints,
-    Dataflow,
     admits,
     breach,
     check,
     load_constraints,
 )
+from hwsim.dataflow_rules import Dataflow
 from hwsim.dataflows._parts import inner_levels
 from hwsim.errors import ConfigError
 from hwsim.hardware import Memory, load_machine
@@ -45,6 +45,10 @@ INPUTS: tuple[Node, ...] = (
     *(DRAM, Loop("K", 2), GLB, Loop("N", 1), Loop("P", 1), Loop("Q", 1), Loop("R", 1)),
     *(Loop("C", 2, "Y"), PADS["ifmap"], Loop("K", 1), PADS["ofmap"], Loop("C", 1), Loop("S", 1)),
     PADS["weight"],
+)
+BUFFERED_WEIGHTS = (
+    *(DRAM, Store("GLB", ("weight",)), Loop("N", 1), Loop("P", 1)),
+    *(Store("GLB", ("ifmap", "ofmap")), *WEIGHTS[4:]),
 )
 BARE: tuple[Node, ...] = (DRAM, GLB, *(Loop(dim, 1) for dim in "NKCPQRS"))
 NESTS = {"WEIGHTS": WEIGHTS, "OUTPUTS": OUTPUTS, "INPUTS": INPUTS, "BARE": BARE}
@@ -134,6 +138,11 @@ def test_tensors_that_a_layer_lacks_are_passed_over() -> None:
         # A loop just outside the PE's weights leaves them where they are.
         ("weight_stationary", (*WEIGHTS[:2], GLB, *WEIGHTS[4:8], Loop("P", 1), *WEIGHTS[8:])),
         ("output_stationary", (*OUTPUTS[:7], Loop("C", 2), *OUTPUTS[7:])),
+        ("row_stationary", (*WEIGHTS[:8], Loop("Q", 1), *WEIGHTS[8:9], *WEIGHTS[10:])),
+        # Several ofmap rows, one after the other, under the same filter row.
+        ("row_stationary", (*WEIGHTS[:2], *WEIGHTS[3:9], Loop("P", 1), *WEIGHTS[9:])),
+        # Buffered weights do not begin a pass of theirs, which P then goes around.
+        ("weight_stationary", BUFFERED_WEIGHTS),
     ],
 )
 def test_what_a_dataflow_admits(dataflow: str, nodes: tuple[Node, ...]) -> None:
@@ -156,9 +165,9 @@ def test_what_a_dataflow_admits(dataflow: str, nodes: tuple[Node, ...]) -> None:
         ),
         ("input_stationary", swapped(INPUTS, 1, 2), "ifmap returns to a PE, as K goes around N"),
         ("input_stationary", BARE, "no PE keeps ifmap"),
-        ("row_stationary", OUTPUTS, "a PE works on 3 of R"),
+        ("row_stationary", OUTPUTS, "spatial.X: Q is spread over it"),
         ("row_stationary", BARE, "no PE keeps ifmap"),
-        ("no_local_reuse", WEIGHTS, "spad keeps ifmap"),
+        ("no_local_reuse", WEIGHTS, "bypass.spad: ifmap is kept there"),
     ],
 )
 def test_what_a_dataflow_excludes(dataflow: str, nodes: tuple[Node, ...], why: str) -> None:
@@ -168,10 +177,12 @@ def test_what_a_dataflow_excludes(dataflow: str, nodes: tuple[Node, ...], why: s
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({8: (Loop("Q", 1), PADS["weight"]), 9: ()}, "weights do not stay while a PE slides"),
-        ({6: (Loop("Q", 2, "X"),), 3: (GLB, Loop("K", 1)), 4: ()}, "PEs share an ofmap row"),
-        ({5: (Loop("S", 1), Loop("C", 2)), 12: ()}, "parts of the filter rows"),
-        ({2: (), 9: (Loop("P", 1), Loop("Q", 1))}, "a PE works on 3 of P"),
+        ({3: (GLB, Loop("Q", 1)), 9: ()}, "weight returns to a PE, as Q goes around K"),
+        ({6: (Loop("Q", 2, "X"),), 3: (GLB, Loop("K", 1)), 4: ()}, "X: Q is spread over it"),
+        ({5: (Loop("S", 1), Loop("C", 2)), 12: ()}, "ofmap returns to a PE, as S goes around Q"),
+        ({7: (Loop("S", 1, "Y"),), 12: (Loop("R", 1),)}, "Y: S is spread over it"),
+        ({7: (), 12: (Loop("R", 1), Loop("S", 1))}, "tiles.spad.R: ifmap's tile is 3"),
+        ({2: (), 11: (PADS["ofmap"], Loop("P", 1))}, "tiles.spad.P: ifmap's tile is 3"),
         ({10: ()}, "no PE keeps ifmap"),
     ],
 )
@@ -190,9 +201,13 @@ def test_no_local_reuse_keeps_a_word_of_what_may_not_bypass() -> None:
     validate(words, LAYER, where)
     assert admits(constraints, words, LAYER, where)
     more = Mapping((*BARE[:-1], PADS["weight"], BARE[-1]))
-    assert str(breach(constraints, more, LAYER, where)).endswith("spad keeps 2 words of weight")
+    assert str(breach(constraints, more, LAYER, where)).endswith(
+        "tiles.spad.S: weight's tile is 2, more than 1"
+    )
     others = Mapping((*BARE, PADS["ifmap"], PADS["weight"]))
-    assert str(breach(constraints, others, LAYER, where)).endswith("spad keeps ifmap")
+    assert str(breach(constraints, others, LAYER, where)).endswith(
+        "bypass.spad: ifmap is kept there"
+    )
 
 
 LAYERS = (

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from hwsim.constraints import FREE, Constraints, Dataflow, admits
+from hwsim.constraints import FREE, Constraints, admits
 from hwsim.cost import cost
+from hwsim.dataflow_rules import Dataflow
 from hwsim.errors import MappingError
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.map_space import Point, Space, front, points, sampled

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -17,17 +17,14 @@ from hwsim.found import Question
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.map_space import sampled
 from hwsim.mapper import best
-from hwsim.mapping import validate
-from hwsim.objective import Objective
 from hwsim.tradeoff import front
 from hwsim.workload import DIMS, Layer
 from tests import machines
-from tests.exhaustive import ROUNDING, least
+from tests.answers import check_against_all
 from tests.tiny import Case, stream
 
 pytestmark = pytest.mark.slow
 
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 # Mappings of a case at most: all may have to be asked whether they obey.
 MOST = 30_000
 EYERISS = load_machine("eyeriss_v1")
@@ -74,25 +71,6 @@ def ruled(seed: int) -> Iterator[tuple[Case, Constraints]]:
 @lru_cache
 def drawn(seed: int, count: int) -> list[tuple[Case, Constraints]]:
     return list(islice(ruled(seed), count))
-
-
-def check_against_all(case: Case, given: Constraints) -> None:
-    """The bound is below every mapping that obeys, which the one found does, and no value is."""
-    layer, machine = case
-    try:
-        oracle = least(layer, machine, OBJECTIVES, lambda each: admits(given, each, *case))
-    except MappingError:
-        with pytest.raises(MappingError):
-            best(Question(layer=layer, machine=machine, constraints=given))
-        return
-    for objective in OBJECTIVES:
-        asked = Question(layer=layer, machine=machine, objective=objective, constraints=given)
-        known, found = oracle[objective][0], best(asked)
-        validate(found.mapping, layer, machine)
-        assert admits(given, found.mapping, layer, machine), objective
-        assert found.space == "whole", objective
-        assert found.lower_bound <= known * (1 + ROUNDING), objective
-        assert found.value >= known * (1 - ROUNDING), objective
 
 
 @pytest.mark.parametrize("number", range(60))

@@ -12,13 +12,17 @@ memory (filled more often, it starts the pipeline more often); those may have ot
 
 The first pad in the order may rise past the array too, as far as the time loops above the array
 are concerned: a pad beside each PE stays what it is while loops above that its tensor lacks go on.
+
+Where a tensor is not to return to a PE (`dataflow_rules`), a pad that has risen has no loops above
+it, within a pass, over the dimensions that would bring its tensor back.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from hwsim.constraints import FREE, Constraints
+from hwsim.dataflow_rules import RULES, Rule, is_kept, pads, scope
 from hwsim.hardware import Accelerator, Array
 from hwsim.workload import DIMS, RELEVANT
 
@@ -61,15 +65,19 @@ def structures(
     machine: Accelerator, tensors: Tensors, windows: Dims, constraints: Constraints = FREE
 ) -> tuple[Structure, ...]:
     """Every structure, for layers whose dimensions in `windows` slide over an ifmap, that keeps
-    what the constraints ask for."""
+    what the constraints ask for and obeys their dataflow."""
     split = inner_levels(machine)
+    rule = RULES[constraints.dataflow] if constraints.dataflow else Rule()
     found: dict[Structure, None] = {}
     for kept in _choices(machine, tensors, constraints):
+        if not _keeps(kept, rule, machine, tensors):
+            continue
         outer = [store for store in kept if store.level < split]
         inner = [store for store in kept if store.level >= split]
         for above, below in product(_orders(outer), _orders(inner)):
             for arrangement in _risen(above, below, windows):
-                found[_structure(machine, tensors, windows, *arrangement)] = None
+                structure = _structure(machine, tensors, windows, *arrangement)
+                found[_staying(structure, rule, machine)] = None
     return tuple(found)
 
 
@@ -114,6 +122,12 @@ def _choices(
             options.append(ways)
     for choice in product(*options):
         yield sum(choice, ())
+
+
+def _keeps(kept: tuple[Kept, ...], rule: Rule, machine: Accelerator, tensors: Tensors) -> bool:
+    """Whether PEs keep what the dataflow asks for."""
+    held = {store.tensor for store in kept if machine.levels[store.level].level in pads(machine)}
+    return all(tensor in held for tensor in tensors if is_kept(rule, machine, tensor))
 
 
 def _orders(stores: list[Kept]) -> Iterator[tuple[Kept, ...]]:
@@ -175,6 +189,21 @@ def _structure(
         outer_slots=tuple(above),
         inner_slots=tuple(below),
         restarting=last,
+    )
+
+
+def _staying(structure: Structure, rule: Rule, machine: Accelerator) -> Structure:
+    """A structure without the loops for which tensors would return to a PE."""
+    slots, count = [*structure.outer_slots, *structure.inner_slots], len(structure.outer)
+    stores = [(kept.tensor, machine.levels[kept.level].level) for kept in structure.stores]
+    for tensor, dims in rule.returns.items():
+        places = scope(rule, machine, tensor, stores)
+        # Loops directly above the array lie between stores above it and stores within.
+        end = places.stop + (places.stop > count)
+        for at in range(places.start, end) if places else ():
+            slots[at] -= frozenset(dims)
+    return replace(
+        structure, outer_slots=tuple(slots[: count + 1]), inner_slots=tuple(slots[count + 1 :])
     )
 
 

@@ -82,13 +82,15 @@ def test_the_search_keeps_constraints(plainly: Invoke) -> None:
     assert admits(rules, Mapping.from_yaml(found["mapping"]), read(words(SMALL)), EYERISS)
 
 
-def test_of_one_dataflow_all_that_it_offers_is_searched(plainly: Invoke) -> None:
+@pytest.mark.slow
+def test_all_mappings_of_one_dataflow_are_searched(plainly: Invoke) -> None:
     asked = "--layer", SMALL, "--dataflow", "weight_stationary", "--json"
-    found = json.loads(plainly(*asked).stdout)
-    assert (found["space"], found["reason"]) == (
-        "dataflow",
-        "the search of all mappings knows no dataflows",
-    )
+    found, offered = (json.loads(plainly(*asked, *more).stdout) for more in ((), DATAFLOW))
+    assert (found["space"], found["reason"]) == ("whole", None)
+    assert (offered["space"], offered["reason"]) == ("dataflow", None)
+    assert found["lower_bound"] <= found["value"] < offered["value"]
+    rules = Constraints(dataflow="weight_stationary")
+    assert admits(rules, Mapping.from_yaml(found["mapping"]), read(words(SMALL)), EYERISS)
 
 
 def test_what_nothing_obeys_is_said(plainly: Invoke) -> None:
