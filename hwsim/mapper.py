@@ -6,51 +6,18 @@ says what its nests cost at least (`search.dual`), and nests of the lowest are i
 (`search.anneal`). What has the lowest bound is gone on with: a structure is parted by the places of
 its axes on the array, then by their tiles at one store after the other (`search.packed`), or cut in
 two where that raises bounds most (`search.trials`), until little is left and walked through
-(`search.walk`). The bounds take tiles to
-be even; mappings found are judged by `hwsim.cost`, and what lies between is the gap.
+(`search.walk`). The bounds take tiles to be even; mappings found are judged by
+`hwsim.cost`, and what lies between is the gap. `search.course` says what comes when.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from heapq import heappop, heappush
-from math import exp, inf, log
-from operator import itemgetter
-from time import perf_counter
-
-from hwsim.constraints import FREE, narrowed
+from hwsim.constraints import FREE
 from hwsim.cost import cost
 from hwsim.dataflow import accumulated, within_dataflow
 from hwsim.errors import MappingError
 from hwsim.found import Found, Question, judged
 from hwsim.map_space import sampled
-from hwsim.mapping import Mapping
-from hwsim.objective import value
 from hwsim.reach import obstacle
-from hwsim.search.jobs import Job, guess, jobs
-from hwsim.search.packed import Packed, packed
-from hwsim.search.parts import Part, room, whole
-from hwsim.search.problem import numbers
-from hwsim.search.raising import effort_of
-from hwsim.search.realise import mappings
-from hwsim.search.structures import Structure
-from hwsim.search.trials import Trials
-
-# Rounds that move weights: of every part first, and of one that stays.
-FIRST_ROUNDS, MORE_ROUNDS = 10, 20
-# The share of the effort that first rounds take at most, while each is but one.
-BEGUN = 0.4
-# How far below the best known a structure's bound is that they raise again, as a logarithm.
-FAR = 0.15
-# Options of all axes, multiplied, which are walked through, trying at most so many.
-FEW, SHORT = 1e3, 20_000
-# The share of the effort spent that looked for good nests at random, in so many structures, while
-# bounds are farther away than that, as logarithms.
-SOUGHT, WIDELY, CLOSE = 0.15, 16, 1e-3
-# Seeds after which none better is expected.
-TIRED = 30
-DONE = object()
-# What the cost of a mapping takes of the effort.
-JUDGED = 1000
+from hwsim.search.course import Course
 
 
 def best(question: Question) -> Found:
@@ -65,7 +32,7 @@ def best(question: Question) -> Found:
         beyond = f"max_cycles = {question.max_cycles} is no limit that it knows"
     if beyond:
         raise MappingError(f"effort = {question.effort}: {beyond}")
-    return _Search(question, _start(question)).found()
+    return Course(question, _start(question)).found()
 
 
 def _start(question: Question) -> Found | None:
@@ -84,216 +51,3 @@ def _start(question: Question) -> Found | None:
             return None
         costed = mapping, cost(layer, mapping, machine)
         return judged(layer, machine, question.objective, costed)
-
-
-class _Search:
-    """One question's search, and the best mapping so far."""
-
-    def __init__(self, question: Question, start: Found | None) -> None:
-        self.began = perf_counter() - (start.seconds if start else 0)
-        self.question = replace(
-            question, constraints=narrowed(question.constraints, question.machine)
-        )
-        self.best = start
-        self.layer = accumulated(question.layer, question.machine)
-        self.effort, self.tried = question.effort, start.evaluated if start else 0
-        self.end = self.began + (question.budget_s or inf)
-        self.floor, self.whole = inf, True
-        self.queue: list[tuple[float, int, Part | Packed]] = []
-        self.count, self.sought = 0, 0
-        self.trials, self.judged = Trials(), set[tuple[Structure, bytes]]()
-
-    def found(self) -> Found:
-        """The best mapping when the effort is spent, or the gap closed. Raises MappingError where
-        there is none."""
-        self._begin()
-        seeks = self._seeks()
-        while self.queue and self._goes_on() and self.queue[0][0] < self._limit():
-            if not self._is_sought() or next(seeks, DONE) is DONE:
-                self._go_on(heappop(self.queue)[2])
-        if self.best is None:
-            raise MappingError(self._nothing())
-        return replace(
-            self.best,
-            lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
-            evaluated=self.tried,
-            seconds=perf_counter() - self.began,
-            space="whole" if self.whole else self.best.space,
-            reason="" if self.whole else f"{self._spent()} is too little to search all mappings",
-        )
-
-    def _least(self) -> float:
-        """A lower bound on all mappings."""
-        lowest = self.queue[0][0] if self.queue else inf
-        return exp(min(self.floor, lowest, self._limit())) if self.whole else 0.0
-
-    def _nothing(self) -> str:
-        """That no mapping was found, and whether there is none."""
-        layer, where = f"layer {self.layer.name!r}", f"on {self.question.machine.name}"
-        if self.whole and not self.queue and self.floor == inf:
-            return f"{layer}: no mapping {where} obeys the constraints"
-        return f"{layer}: {self._spent()} found no mapping {where} that obeys the constraints"
-
-    def _spent(self) -> str:
-        """What has run out."""
-        asked = self.question
-        return f"effort = {asked.effort}" if self.effort <= 0 else f"budget_s = {asked.budget_s}"
-
-    def _goes_on(self) -> bool:
-        return self.effort > 0 and perf_counter() < self.end
-
-    def _is_sought(self) -> bool:
-        """Whether it is time to look for good nests at random."""
-        spent = self.question.effort - self.effort
-        return self.sought < SOUGHT * spent and self.queue[0][0] < self._limit() - CLOSE
-
-    @property
-    def value(self) -> float:
-        """What the best mapping comes to."""
-        return self.best.value if self.best else inf
-
-    def _limit(self) -> float:
-        return log(self.value)
-
-    def _begin(self) -> None:
-        """Bounds all structures, or as many as effort and time allow."""
-        found = list(self._made())
-        asked = self.question
-        sized = numbers(self.layer, asked.machine, asked.constraints)
-        self.room = room(sized, (job.options for job in found))
-        known, rounds = guess(self.room.numbers), self._first_rounds(found)
-        for job in found:
-            if not self._goes_on():
-                self.whole = False
-                return
-            part = whole(self.room, job)
-            part.learn(known)
-            self._raise(part, rounds)
-            if part.least < self._limit() - FAR and self._goes_on():
-                self._raise(part, rounds)
-            part.teach(known)
-            self._push(part)
-
-    def _first_rounds(self, found: list[Job]) -> int:
-        """Rounds of every structure first: fewer where they took more than their share."""
-        each = sum(effort_of(sum(own.key.size for own in job.options)) for job in found)
-        return max(1, min(FIRST_ROUNDS, int(self.effort * BEGUN / max(each, 1))))
-
-    def _seeks(self) -> Iterator[None]:
-        """Looks for good nests of the structures with the lowest bounds, then of the better half of
-        them, down to one, and so again; stops after each for what else is to be done."""
-        parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)][:WIDELY]
-        seed, better, known = 0, 0, self.value
-        while ahead := [part for part in parts if part.least < self._limit()]:
-            while ahead:
-                if seed - better >= TIRED:
-                    return
-                reached = []
-                for at, part in enumerate(ahead):
-                    if part.least < self._limit():
-                        reached.append((self._sought(part, seed), at))
-                        yield
-                ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
-                if self.value < known:
-                    better, known = seed, self.value
-                seed += 1
-
-    def _sought(self, part: Part, seed: int) -> float:
-        """What the best nest of a part comes to that is found at random."""
-        reached, work = part.seek(self.room, seed)
-        self.effort -= work
-        self.sought += work
-        self._judge(part)
-        return reached
-
-    def _made(self) -> Iterator[Job]:
-        """The structures, as long as there is effort for their options, which several share."""
-        made: set[int] = set()
-        asked = self.question
-        for job in jobs(self.layer, asked.machine, asked.objective, asked.constraints):
-            if not self._goes_on():
-                self.whole = False
-                return
-            fresh = {id(own): own.key.size for own in job.options if id(own) not in made}
-            made |= fresh.keys()
-            self.effort -= sum(fresh.values())
-            yield job
-
-    def _push(self, part: Part | Packed) -> None:
-        if part.least < self._limit():
-            part.rest()
-            heappush(self.queue, (part.least, self.count, part))
-            self.count += 1
-
-    def _raise(self, part: Part, rounds: int) -> None:
-        self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
-        self._judge(part)
-
-    def _go_on(self, part: Part | Packed) -> None:
-        """Raises the bound of what has the lowest one, or takes it apart."""
-        if isinstance(part, Packed):
-            self._pop(part)
-        elif part.rounds < MORE_ROUNDS:
-            self._raise(part, MORE_ROUNDS - part.rounds)
-            self._push(part)
-        elif parts := packed(part, self.room, self._limit()):
-            self._push(parts)
-        elif not self._closed(part):
-            self._cut(part)
-
-    def _pop(self, packed: Packed) -> None:
-        """Takes a part by places out, if it is not ruled out at once."""
-        part, work = packed.pop(self.room, self._limit(), FIRST_ROUNDS)
-        self.effort -= work + 1
-        if part:
-            self._judge(part)
-            self._push(part)
-        self._push(packed)
-
-    def _cut(self, part: Part) -> None:
-        """Cuts a part in two; what cannot be cut keeps its bound."""
-        halves, work = self.trials.halves(part, self.room, self._limit())
-        self.effort -= work + 1
-        self._judge(part)
-        for half in halves:
-            self._push(half)
-        if not halves:
-            self.floor = min(self.floor, part.least)
-
-    def _closed(self, part: Part) -> bool:
-        """Walks through a part if it is small; whether to the end."""
-        if part.size >= FEW:
-            return False
-        tried, done = part.close(self.room, self._limit(), SHORT)
-        self.effort -= tried + 1
-        self._judge(part)
-        if done:
-            self.floor = min(self.floor, part.least)
-        return done
-
-    def _judge(self, part: Part) -> None:
-        """Writes down the nests that were found, best first, while one may be the best of all."""
-        for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
-            if reached >= self.value:
-                break
-            known = part.job.structure, leaf.tobytes()
-            if known not in self.judged:
-                self.judged.add(known)
-                asked = self.question
-                found = mappings(
-                    self.layer, asked.machine, part.job.structure, leaf, asked.constraints
-                )
-                self._take(found)
-        part.leaves.clear()
-
-    def _take(self, candidates: Iterable[Mapping]) -> None:
-        asked = self.question
-        for mapping in candidates:
-            self.tried += 1
-            self.effort -= JUDGED
-            found = cost(self.layer, mapping, asked.machine)
-            reached = value(asked.objective, found.energy_pj, found.cycles)
-            if self.best is None:
-                self.best = judged(self.layer, asked.machine, asked.objective, (mapping, found))
-            elif reached < self.best.value:
-                self.best = replace(self.best, mapping=mapping, cost=found, value=reached)
