@@ -31,13 +31,17 @@ class Flow(NamedTuple):
     waited: Floats
 
 
+def monomials(structure: Structure) -> list[tuple[Kept, int, int]]:
+    """Of each store the monomials of its words together and summed."""
+    outer = enumerate(structure.outer)
+    above = [(kept, k, RISEN if k == structure.risen else k) for k, kept in outer]
+    within = ((kept, OUTER + j, OUTER + INNER + j) for j, kept in enumerate(structure.inner))
+    return [*above, *within]
+
+
 def flows(layer: Layer, structure: Structure, rates: Rates, macs: int) -> list[Flow]:
     """Every link of a structure; `macs`: the MACs' number among levels."""
-    places = [
-        (kept, k, RISEN if k == structure.risen else k) for k, kept in enumerate(structure.outer)
-    ]
-    places += [(kept, OUTER + j, OUTER + INNER + j) for j, kept in enumerate(structure.inner)]
-    places.sort(key=lambda place: place[0].level)
+    places = sorted(monomials(structure), key=lambda place: place[0].level)
     found = []
     for t, tensor in enumerate(TENSORS):
         if tensor not in layer.tensors:

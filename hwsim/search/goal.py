@@ -8,47 +8,74 @@ that no pad feeds; so cycles are never too many.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.search.clock import BUS, CHILD, PARENT
-from hwsim.search.flows import COLLECTED, DELIVERED, OFMAP, WRITTEN, Flow, flows
+from hwsim.search.flows import COLLECTED, DELIVERED, OFMAP, WRITTEN, Flow, flows, monomials
 from hwsim.search.master import Goal
 from hwsim.search.maxima import CONST, EACH, SUM, Floats, added, longest, positive
-from hwsim.search.problem import MONOMIALS
-from hwsim.search.rates import Rates
-from hwsim.search.structures import Structure
-from hwsim.workload import Layer
+from hwsim.search.problem import FIRSTS, MONOMIALS, OUTER, lead_tile
+from hwsim.search.rates import Rates, rates_of
+from hwsim.search.structures import Kept, Structure
+from hwsim.workload import TENSORS, Layer
 
+# Numbers of the monomials of each store of a structure.
+Numbered = dict[Kept, tuple[int, ...]]
 POWERS = {"energy": (1, 0), "cycles": (0, 1), "edp": (1, 1), "ed2p": (1, 2)}
 
 
-def goal(
-    layer: Layer, machine: Accelerator, structure: Structure, objective: str, rates: Rates
-) -> Goal:
-    """What is minimised in a structure."""
-    powers, links = POWERS[objective], flows(layer, structure, rates, len(machine.levels))
-    sums = _elapsed(links, rates) if is_timed(objective, rates) else np.zeros((0, SUM))
-    if powers[0]:
-        energy, energy_const = positive(_energy(links, rates))
-    else:
-        energy, energy_const = np.zeros(MONOMIALS), 0.0
-    busy = [positive(row) for row in sums]
-    return Goal(
-        powers=np.array(powers, np.int64),
-        energy=energy,
-        energy_const=energy_const,
-        busy=np.array([each for each, _ in busy]).reshape(len(busy), MONOMIALS),
-        busy_const=np.array([const for _, const in busy], float),
-        clock=rates.cycle_pj if powers[0] else 0.0,
-    )
+class Goals:
+    """What is minimised in each structure of a layer on a machine. Those that keep the same tensors
+    differ in the numbers of their monomials alone, so that it is made once for all of them."""
+
+    def __init__(self, layer: Layer, machine: Accelerator, objective: str) -> None:
+        self.layer, self.macs, self.powers = layer, len(machine.levels), POWERS[objective]
+        self.rates = rates_of(layer, machine)
+        self.is_timed = self.powers[1] > 0 or self.rates.cycle_pj > 0
+        self.known: dict[Any, tuple[Numbered, Goal]] = {}
+
+    def of(self, structure: Structure) -> Goal:
+        """That of one structure."""
+        own = _numbered(structure)
+        risen = None if structure.risen is None else structure.outer[structure.risen]
+        leads = tuple(lead_tile(structure, tensor) >= 0 for tensor in TENSORS)
+        alike = frozenset(structure.outer), frozenset(structure.inner), risen, leads
+        if alike not in self.known:
+            self.known[alike] = own, self._made(structure)
+        numbered, found = self.known[alike]
+        order = np.arange(MONOMIALS)
+        for kept, numbers in own.items():
+            order[list(numbers)] = numbered[kept]
+        return found._replace(energy=found.energy[order], busy=found.busy[:, order])
+
+    def _made(self, structure: Structure) -> Goal:
+        powers, rates = self.powers, self.rates
+        links = flows(self.layer, structure, rates, self.macs)
+        sums = _elapsed(links, rates) if self.is_timed else np.zeros((0, SUM))
+        if powers[0]:
+            energy, energy_const = positive(_energy(links, rates))
+        else:
+            energy, energy_const = np.zeros(MONOMIALS), 0.0
+        busy = [positive(row) for row in sums]
+        return Goal(
+            powers=np.array(powers, np.int64),
+            energy=energy,
+            energy_const=energy_const,
+            busy=np.array([each for each, _ in busy]).reshape(len(busy), MONOMIALS),
+            busy_const=np.array([const for _, const in busy], float),
+            clock=rates.cycle_pj if powers[0] else 0.0,
+        )
 
 
-def is_timed(objective: str, rates: Rates) -> bool:
-    """Whether cycles count, be it for the energy of the clock."""
-    return POWERS[objective][1] > 0 or rates.cycle_pj > 0
+def _numbered(structure: Structure) -> Numbered:
+    """The monomials of each store: its words together, summed, and those of its first tile."""
+    return {
+        kept: (together, summed, FIRSTS + together) if together < OUTER else (together, summed)
+        for kept, together, summed in monomials(structure)
+    }
 
 
 def _energy(links: Iterable[Flow], rates: Rates) -> Floats:

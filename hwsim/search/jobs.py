@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.constraints import FREE, Constraints, Dim
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.goal import goal, is_timed
+from hwsim.search.goal import Goals
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
@@ -31,7 +31,6 @@ from hwsim.search.problem import (
     numbers,
     windows,
 )
-from hwsim.search.rates import rates_of
 from hwsim.search.structures import Structure, structures
 from hwsim.workload import Layer
 
@@ -82,12 +81,13 @@ def jobs(
     sized, sliding = numbers(layer, machine, constraints), windows(layer)
     square = _is_square(layer) and _is_symmetric(constraints)
     known: dict[tuple[Any, ...], Options] = {}
-    rates = rates_of(layer, machine)
-    timed = is_timed(objective, rates)
+    goals = Goals(layer, machine, objective)
     for structure in structures(machine, layer.tensors, sliding, constraints):
-        costs = goal(layer, machine, structure, objective, rates)
+        costs = goals.of(structure)
         for slides in _slides(structure, bool(sliding), square):
-            shape = form(structure, layer, machine, slides, timed=timed, constraints=constraints)
+            shape = form(
+                structure, layer, machine, slides, timed=goals.is_timed, constraints=constraints
+            )
             options = []
             for axis in AXES:
                 key = _inside(structure, shape, axis, square)

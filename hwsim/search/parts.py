@@ -18,7 +18,7 @@ from hwsim.search.master import COLUMNS, forget, rested, woken
 from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import Scratch, is_twice, scratch
 from hwsim.search.pool import Flags, Pool, Subset, pool_of, rows_of
-from hwsim.search.problem import MONOMIALS, OUTER, RISEN, Form, Ints, Numbers
+from hwsim.search.problem import MONOMIALS, OUTER, RISEN, UNLIMITED, Form, Ints, Numbers
 from hwsim.search.raising import raised
 from hwsim.search.scores import PLACES
 from hwsim.search.tables import Tables, tables
@@ -203,7 +203,7 @@ def whole(room: Room, job: Job) -> Part:
 def _too_large(room: Room, form: Form) -> Flags:
     """Tiles above the array [axis, store, tile, tile] that span more than they may."""
     n, barred = room.numbers, np.zeros((len(AXES), OUTER, *room.tables.counts.shape[1:]), np.bool_)
-    for k in range(form.tensors.size):
+    for k in np.flatnonzero((form.most[: form.tensors.size] < UNLIMITED).any(axis=1)):
         for axis, pair in enumerate(zip(n.first, n.second, strict=True)):
             first, second = (n.sizes[d] > form.most[k, d] for d in pair)
             barred[axis, k] |= first[:, None]
