@@ -97,6 +97,15 @@ def test_a_strided_pointwise_layer_is_mapped_to_within_a_hundredth_of_the_bound(
 
 
 @pytest.mark.slow
+def test_psums_that_many_pes_begin_are_bounded_closely() -> None:
+    """Six PEs share a psum of the best mapping, in six visits each."""
+    layer = Layer(name="projection", K=64, C=384, P=14, Q=14)
+    found = answer((layer, load_machine("eyeriss_v1")), "edp", 2_000_000)
+    assert found.gap is not None
+    assert found.gap < 1e-4
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_window_may_slide_where_no_memory_keeps_it(objective: Objective) -> None:
     layer = Layer(name="window", P=4, R=3, H=7, W=1, stride_h=2, pad_h=1)

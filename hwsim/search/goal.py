@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.hardware import Accelerator
 from hwsim.search.clock import BUS, CHILD, PARENT
-from hwsim.search.flows import COLLECTED, DELIVERED, OFMAP, WRITTEN, Flow, flows, monomials
+from hwsim.search.flows import COLLECTED, DELIVERED, OFMAP, READ, WRITTEN, Flow, flows, monomials
 from hwsim.search.master import Goal
 from hwsim.search.maxima import CONST, EACH, SUM, Floats, added, longest, positive
 from hwsim.search.problem import FIRSTS, MONOMIALS, OUTER, lead_tile
@@ -27,6 +27,24 @@ Numbered = dict[Kept, tuple[int, ...]]
 POWERS = {"energy": (1, 0), "cycles": (0, 1), "edp": (1, 1), "ed2p": (1, 2)}
 
 
+class Spared(NamedTuple):
+    """What a goal's energy leaves out: it takes each of a psum's `visits`, a monomial, to spare a
+    read from the pad, `pj` for all words, which only the first in each PE does."""
+
+    visits: int
+    pj: float
+
+
+def placed(goal: Goal, spared: Spared, copies: int) -> Goal:
+    """A goal where so many PEs, at most, share each psum."""
+    more = spared.pj * copies
+    if more > goal.energy_const:
+        return goal
+    energy = goal.energy.copy()
+    energy[spared.visits] += spared.pj
+    return goal._replace(energy=energy, energy_const=goal.energy_const - more)
+
+
 class Goals:
     """What is minimised in each structure of a layer on a machine. Those that keep the same tensors
     differ in the numbers of their monomials alone, so that it is made once for all of them."""
@@ -35,23 +53,25 @@ class Goals:
         self.layer, self.macs, self.powers = layer, len(machine.levels), POWERS[objective]
         self.rates = rates_of(layer, machine)
         self.is_timed = self.powers[1] > 0 or self.rates.cycle_pj > 0
-        self.known: dict[Any, tuple[Numbered, Goal]] = {}
+        self.known: dict[Any, tuple[Numbered, Goal, Spared]] = {}
 
-    def of(self, structure: Structure) -> Goal:
-        """That of one structure."""
+    def of(self, structure: Structure) -> tuple[Goal, Spared]:
+        """That of one structure, and what it leaves out."""
         own = _numbered(structure)
         risen = None if structure.risen is None else structure.outer[structure.risen]
         leads = tuple(lead_tile(structure, tensor) >= 0 for tensor in TENSORS)
         alike = frozenset(structure.outer), frozenset(structure.inner), risen, leads
         if alike not in self.known:
-            self.known[alike] = own, self._made(structure)
-        numbered, found = self.known[alike]
+            self.known[alike] = own, *self._made(structure)
+        numbered, found, spared = self.known[alike]
         order = np.arange(MONOMIALS)
         for kept, numbers in own.items():
             order[list(numbers)] = numbered[kept]
-        return found._replace(energy=found.energy[order], busy=found.busy[:, order])
+        found = found._replace(energy=found.energy[order], busy=found.busy[:, order])
+        visits = int(np.flatnonzero(order == spared.visits)[0])
+        return found, spared._replace(visits=visits)
 
-    def _made(self, structure: Structure) -> Goal:
+    def _made(self, structure: Structure) -> tuple[Goal, Spared]:
         powers, rates = self.powers, self.rates
         links = flows(self.layer, structure, rates, self.macs)
         sums = _elapsed(links, rates) if self.is_timed else np.zeros((0, SUM))
@@ -60,7 +80,7 @@ class Goals:
         else:
             energy, energy_const = np.zeros(MONOMIALS), 0.0
         busy = [positive(row) for row in sums]
-        return Goal(
+        found = Goal(
             powers=np.array(powers, np.int64),
             energy=energy,
             energy_const=energy_const,
@@ -68,6 +88,17 @@ class Goals:
             busy_const=np.array([const for _, const in busy], float),
             clock=rates.cycle_pj if powers[0] else 0.0,
         )
+        return found, _spared(links, rates) if powers[0] else Spared(0, 0.0)
+
+
+def _spared(links: Iterable[Flow], rates: Rates) -> Spared:
+    """What the visits of psums in the pads before the MACs spare of their energy."""
+    for flow in links:
+        visits = np.flatnonzero(flow.words[READ, EACH] < 0)
+        if visits.size:
+            at = int(visits[0])
+            return Spared(at, -float((rates.pj[flow.place] @ flow.words)[at]))
+    return Spared(0, 0.0)
 
 
 def _numbered(structure: Structure) -> Numbered:

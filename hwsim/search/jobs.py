@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.constraints import FREE, Constraints, Dim
 from hwsim.hardware import Accelerator
 from hwsim.objective import Objective
-from hwsim.search.goal import Goals
+from hwsim.search.goal import Goals, Spared
 from hwsim.search.inner import Options, axis_options
 from hwsim.search.master import Goal
 from hwsim.search.problem import AXES as NAMES
@@ -41,11 +41,13 @@ Label = Any
 
 @dataclass(frozen=True)
 class Job:
-    """One structure, with the axes along which its ifmaps slide, and `options` [axis]."""
+    """One structure, with the axes along which its ifmaps slide, and `options` [axis]; its `goal`,
+    and what that leaves out, `spared`."""
 
     structure: Structure
     form: Form
     goal: Goal
+    spared: Spared
     options: tuple[Options, ...]
 
 
@@ -95,7 +97,7 @@ def jobs(
                     known[key] = axis_options(sized, shape, axis)
                 options.append(known[key])
             if all(own.key.size for own in options):
-                yield Job(structure, shape, costs, tuple(options))
+                yield Job(structure, shape, *costs, tuple(options))
 
 
 def _slides(structure: Structure, sliding: bool, square: bool) -> Iterator[tuple[int, ...]]:

@@ -30,7 +30,7 @@ def packed(part: Part, room: Room, limit: float) -> "Packed | None":
     sets = next(filter(None, listings), None)
     if sets is None:
         return None
-    tried = none_tried(part.job.goal.busy_const.size, int(sets.starts[-1]))
+    tried = none_tried(part.goal.busy_const.size, int(sets.starts[-1]))
     start = _start(part, room, is_placing=sets.store == ON_ARRAY)
     return Packed(part, sets, grouped(room.tables, pool), start, tried)
 
@@ -66,16 +66,18 @@ class Packed:
     def pop(self, room: Room, limit: float, rounds: int) -> tuple[Part | None, int]:
         """Takes out the next part whose bound stays below `limit` in so many rounds, if it is among
         the next few, and the effort that it took."""
-        job, now = self.part.job, ascent(self.part.job.goal)
-        place = room.numbers, job.form, job.goal, room.tables, self.groups, self.start, now
+        job, goal, now = self.part.job, self.part.goal, ascent(self.part.goal)
+        place = room.numbers, job.form, goal, room.tables, self.groups, self.start, now
         sets = self.sets, self.tried, self.at
-        at, done, work = sift(*place, room.scratch, desk_of(job.goal), *sets, limit, rounds)
+        at, done, work = sift(*place, room.scratch, desk_of(goal), *sets, limit, rounds)
         self.at = at
         if done < 0:
             return None, work
         self.at += 1
         found = self._part(room, at, now)
-        found.rounds = gone_through(done, rounds)
+        # Places that are chosen have a goal of their own, of which those rounds did not know.
+        is_new = self.sets.store == ON_ARRAY and job.spared.pj > 0
+        found.rounds = 0 if is_new else gone_through(done, rounds)
         found.remember(room, exp(limit))
         return found, work
 
@@ -97,7 +99,7 @@ class Packed:
 
 def _start(part: Part, room: Room, *, is_placing: bool) -> Ascent:
     """Where all parts begin: at the weights of the whole, but for prices of places."""
-    own, start = part.ascent, ascent(part.job.goal)
+    own, start = part.ascent, ascent(part.goal)
     for name, weights in own.weights._asdict().items():
         getattr(start.weights, name)[:] = weights
     start.const[0] = own.const[0]

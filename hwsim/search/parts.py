@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import exp, inf, prod
 from typing import Any, NamedTuple
 
@@ -11,23 +12,34 @@ from hwsim.search.anneal import anneal
 from hwsim.search.branch import BEST, cuts, side, weigh
 from hwsim.search.chains import near
 from hwsim.search.dual import Ascent, ascent, copied, desk_of
+from hwsim.search.goal import placed
 from hwsim.search.inner import Options
 from hwsim.search.jobs import AXES, Job, Label, labels
 from hwsim.search.leaf import written
-from hwsim.search.master import COLUMNS, forget, rested, woken
+from hwsim.search.master import COLUMNS, Goal, forget, rested, woken
 from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import Scratch, is_twice, scratch
 from hwsim.search.pool import Flags, Pool, Subset, pool_of, rows_of
+from hwsim.search.problem import AXES as NAMES
 from hwsim.search.problem import MONOMIALS, OUTER, RISEN, UNLIMITED, Form, Ints, Numbers
 from hwsim.search.raising import raised
 from hwsim.search.scores import PLACES
 from hwsim.search.tables import Tables, tables
 from hwsim.search.walk import FOUND, LEAVES, MOST, TRIED, search, walk
+from hwsim.search.ways import PLACES as SPREAD
+from hwsim.workload import RELEVANT
 
 # Moves of an annealing for each option, at most, and in the time in which a walk tries an option.
 WANDERING, FARTHEST, MOVES = 5, 20_000, 2
 # What a mixture has one of alone is cut too, after all that wavers.
 LEAST_SWING = 1e-6
+# Dimensions of axes that psums lack.
+REDUCED = tuple(
+    (axis, at)
+    for axis, pair in enumerate(NAMES)
+    for at, dim in enumerate(pair)
+    if dim and dim not in RELEVANT["ofmap"]
+)
 # The share of all that wavers from which on a store's tiles are parted, not cut.
 WAVERING = 0.1
 
@@ -78,6 +90,16 @@ class Part:
         """Options of all axes, multiplied."""
         return prod(float(rows.size) for rows in self.held.rows)
 
+    @cached_property
+    def goal(self) -> Goal:
+        """What is minimised, with what is known where places are chosen."""
+        rows = [own[0] if own.size else -1 for own in self.held.rows]
+        if not self.is_placed or min(rows) < 0:
+            return self.job.goal
+        options = self.job.options
+        copies = prod(int(options[axis].ways[rows[axis], dim, SPREAD]) for axis, dim in REDUCED)
+        return placed(self.job.goal, self.job.spared, copies)
+
     def wavering(self) -> Iterator[tuple[int, Flags]]:
         """(the store above the array whose tiles waver most, axes), if they waver more than
         WAVERING of all that does: all axes, then the one that wavers most there."""
@@ -124,8 +146,8 @@ class Part:
         self._wake()
         job, now = self.job, self.ascent
         pool = self.pool(room)
-        place = room.numbers, job.form, job.goal, room.tables, pool, now, room.scratch
-        self.least, gone, work = raised(*place, desk_of(job.goal), self.least, limit, rounds)
+        place = room.numbers, job.form, self.goal, room.tables, pool, now, room.scratch
+        self.least, gone, work = raised(*place, desk_of(self.goal), self.least, limit, rounds)
         self.held = self.held._replace(rows=rows_of(pool))
         self.rounds += gone
         self.remember(room, exp(limit))
@@ -145,7 +167,7 @@ class Part:
         took."""
         job, pool = self.job, self.pool(room)
         moves = min(FARTHEST, WANDERING * pool.number.size)
-        place = room.numbers, job.form, job.goal, room.tables, pool
+        place = room.numbers, job.form, self.goal, room.tables, pool
         anneal(*place, self.ascent, room.scratch, moves, seed)
         self.remember(room, inf)
         return float(self.ascent.value[0]), moves // MOVES
@@ -183,7 +205,7 @@ class Part:
         place = room.numbers, job.form, room.tables, self.pool(room)
         rows = near(*place, self.ascent, room.scratch, limit)
         weights, const = self.ascent.weights, float(self.ascent.const[0])
-        search(room.numbers, job.form, job.goal, rows, weights, const, state)
+        search(room.numbers, job.form, self.goal, rows, weights, const, state)
         found, tried = int(state.tally[FOUND]), int(state.tally[TRIED])
         for at in range(max(0, found - LEAVES), found):
             self._leave(room, float(state.values[at % LEAVES]), state.leaves[at % LEAVES])
