@@ -15,7 +15,7 @@ from hwsim.constraints import (
     check,
     load_constraints,
 )
-from hwsim.dataflow_rules import Dataflow
+from hwsim.dataflow_rules import RULES, Dataflow
 from hwsim.dataflows._parts import inner_levels
 from hwsim.errors import ConfigError
 from hwsim.hardware import Memory, load_machine
@@ -208,6 +208,10 @@ def test_no_local_reuse_keeps_a_word_of_what_may_not_bypass() -> None:
     assert str(breach(constraints, others, LAYER, where)).endswith(
         "bypass.spad: ifmap is kept there"
     )
+
+
+def test_every_dataflow_has_a_rule() -> None:
+    assert set(RULES) == set(get_args(Dataflow))
 
 
 LAYERS = (
