@@ -143,7 +143,7 @@ def breach(
 ) -> str | None:
     """The first constraint that a valid mapping breaks, and how; None where it obeys all.
 
-    The definition of what each constraint means; see `Constraints` and the head of this file.
+    The definition of what each constraint means; see `Constraints` and `hwsim.dataflow_rules`.
     """
     return next(_breaches(constraints, mapping, layer, machine), None)
 
