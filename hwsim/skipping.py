@@ -111,10 +111,12 @@ def ungated_share(layer: Layer, mac: Mac, *, but: str = "") -> float:
     return _performed_share(layer, ("ifmap", *skipped)) / performed if performed else 0.0
 
 
-@lru_cache(maxsize=16)  # of the layers being mapped: an entry may hold their zeros
 def _performed_share(layer: Layer, skipped: tuple[str, ...]) -> float:
-    if not skipped:
-        return 1.0
+    return _counted_share(layer, skipped) if skipped else 1.0
+
+
+@lru_cache(maxsize=16)  # of the layers being mapped: an entry may hold their zeros
+def _counted_share(layer: Layer, skipped: tuple[str, ...]) -> float:
     records = {name: layer.tensor(name) for name in skipped}
     drawn = prod(record.density for record in records.values() if record.zeros is None)
     known = {
