@@ -36,16 +36,21 @@ def answer(
     return found
 
 
-def check_against_all(case: Case, constraints: Constraints = FREE) -> None:
-    """The bound is below every mapping that obeys, and no value is; that none does is said."""
+def check_against_all(
+    case: Case, constraints: Constraints = FREE, effort: int = EFFORT
+) -> list[Found]:
+    """The bound is below every mapping that obeys, and no value is; that none does is said. The
+    answers, by objective; none where no mapping obeys."""
     layer, machine = case
     try:
         oracle = least(layer, machine, OBJECTIVES, lambda each: admits(constraints, each, *case))
     except MappingError:
         with pytest.raises(MappingError):
             best(Question(layer=layer, machine=machine, constraints=constraints))
-        return
-    for objective in OBJECTIVES:
-        known, found = oracle[objective][0], answer(case, objective, constraints=constraints)
+        return []
+    answers = [answer(case, objective, effort, constraints) for objective in OBJECTIVES]
+    for objective, found in zip(OBJECTIVES, answers, strict=True):
+        known = oracle[objective][0]
         assert found.lower_bound <= known * (1 + ROUNDING), objective
         assert found.value >= known * (1 - ROUNDING), objective
+    return answers

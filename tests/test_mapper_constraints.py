@@ -13,7 +13,7 @@ from hwsim.constraints import Constraints, admits, check
 from hwsim.cost import cost
 from hwsim.dataflow import within_dataflow
 from hwsim.errors import MappingError
-from hwsim.found import Question
+from hwsim.found import EFFORT, Question
 from hwsim.hardware import Accelerator, load_machine
 from hwsim.map_space import sampled
 from hwsim.mapper import best
@@ -75,7 +75,8 @@ def drawn(seed: int, count: int) -> list[tuple[Case, Constraints]]:
 
 @pytest.mark.parametrize("number", range(60))
 def test_no_mapping_that_obeys_is_below_the_bound(number: int) -> None:
-    check_against_all(*drawn(100, 60)[number])
+    found = check_against_all(*drawn(100, 60)[number], EFFORT)
+    assert all(each.space == "whole" for each in found)
 
 
 @pytest.mark.parametrize("key", GIVEN)

@@ -13,7 +13,7 @@ from hwsim.cost import cost
 from hwsim.dataflow import within_dataflow
 from hwsim.dataflow_rules import Dataflow
 from hwsim.errors import ConfigError
-from hwsim.found import Question
+from hwsim.found import EFFORT, Question
 from hwsim.hardware import load_machine
 from hwsim.map_space import sampled
 from hwsim.mapper import best
@@ -49,7 +49,8 @@ def drawn(dataflow: Dataflow, count: int) -> list[Case]:
 @pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_no_mapping_of_the_dataflow_is_below_the_bound(dataflow: Dataflow, number: int) -> None:
-    check_against_all(drawn(dataflow, 6)[number], Constraints(dataflow=dataflow))
+    found = check_against_all(drawn(dataflow, 6)[number], Constraints(dataflow=dataflow), EFFORT)
+    assert all(each.space == "whole" for each in found)
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
