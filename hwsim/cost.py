@@ -12,9 +12,10 @@ from typing import NamedTuple
 from hwsim.hardware import Accelerator
 from hwsim.latency import Arithmetic, latency, own_cycles
 from hwsim.mapping import Mapping
+from hwsim.reuse import MAC
 from hwsim.skipping import compute_cycles, mac_cycles, performed_share, ungated_share
 from hwsim.technology import alu_pj, array_noc_pj_per_bit, memory_pj_per_bit, operation_pj
-from hwsim.traffic import Transfer, code_bits, transfers
+from hwsim.traffic import Transfer, code_bits, coded_bits, transfers
 from hwsim.workload import Layer
 
 COMPONENTS = ("MAC", "spad", "NoC", "GLB", "DRAM", "clock", "leakage")
@@ -161,7 +162,7 @@ def transfer_pj(
     energy["leakage"] = machine.control.leakage_mw * cycles / machine.clock_mhz * 1e3
     for move in moves:
         read_pj, write_pj = memory_pj_per_bit(move.parent, machine.technology)
-        busy = _busy_share(layer, machine, move)
+        busy = busy_share(layer, machine, move.tensor, move.link.parent, move.link.child)
         energy[machine.level(move.link.parent).component] += busy * (
             move.parent_read_bits * read_pj + move.parent_write_bits * write_pj
         )
@@ -174,17 +175,20 @@ def transfer_pj(
     return energy
 
 
-def _busy_share(layer: Layer, machine: Accelerator, move: Transfer) -> float:
-    """The share of the accesses of MACs to a pad that happen: none for a MAC that is skipped. For a
-    zero, a gating PE neither reads the weight nor reads and writes the psum, which stays as it is.
-    Of weights in a code of their own the skipped zeros are no words, but part of what it takes.
+def busy_share(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: str) -> float:
+    """The share of a level's accesses for a lower one, or the `MAC`, that happen: those of MACs to
+    a pad do not for a MAC that is skipped. For a zero, a gating PE neither reads the weight nor
+    reads and writes the psum, which stays as it is. Of weights in a code of their own the skipped
+    zeros are no words, but part of what it takes.
     """
-    if move.child or machine.level(move.link.parent).component != "spad":
+    level = machine.level(parent)
+    memory = level.memory(tensor)
+    if child != MAC or level.component != "spad" or memory is None:
         return 1.0
-    coded = code_bits(layer, move.parent, move.tensor) <= move.parent_word_bits
+    coded = code_bits(layer, memory, tensor) <= coded_bits(layer, memory, tensor)
     but = "weight" if coded else ""
     performed = performed_share(layer, machine.mac, but=but)
-    if move.tensor == "ifmap":
+    if tensor == "ifmap":
         return performed
     return performed * ungated_share(layer, machine.mac, but=but)
 

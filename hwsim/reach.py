@@ -18,8 +18,6 @@ def obstacle(question: Question) -> str:
     layer, machine = question.layer, question.machine
     if not layer.weighted:
         return f"{SEARCH} knows no {layer.op} layers"
-    if machine.mac.zero_skipping:
-        return f"{SEARCH} does not know how long lanes of {machine.name} wait for each other"
     if len(machine.arrays) > 1:
         return f"{SEARCH} knows one array, {machine.name} has {len(machine.arrays)}"
     if machine.homes:

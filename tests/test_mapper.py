@@ -161,7 +161,6 @@ def test_what_a_dataflow_finds_is_not_below_the_bound() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"machine": load_machine("zero_skipping")}, "how long lanes of zero_skipping wait"),
         ({"max_cycles": 10**9}, "max_cycles = 1000000000 is no limit that it knows"),
         ({"machine": HOME}, "knows no tensors that stay in GLB"),
         ({"layer": Layer(name="sum", op=Op.ADD, K=4, P=3, Q=2)}, "knows no add layers"),

@@ -20,6 +20,7 @@ from hwsim.skipping import (
     barrier_cycles,
     column_entries,
     compute_cycles,
+    estimated_cycles,
     expected_cycles,
     lane_work,
     packed_rounds,
@@ -29,7 +30,7 @@ from hwsim.skipping import (
     sync_point,
 )
 from hwsim.sparsity import Format, encoded_bits
-from hwsim.workload import Layer, Storage, Tensor, Zeros
+from hwsim.workload import Layer, Op, Storage, Tensor, Zeros
 from tests.machines import STATIONARY
 from tests.test_lanes import LINEAR, ROWS_APART, densities, masks, nests, seeds, walked
 
@@ -95,6 +96,32 @@ def test_balanced_cycles_miss_what_lanes_wait() -> None:
     assert balanced_cycles(layer, ROWS_APART, mac) == 1200
     assert compute_cycles(layer, ROWS_APART, mac) > 1200
     assert balanced_cycles(layer, ROWS_APART, Mac()) == 4000
+
+
+@settings(deadline=None)
+@given(nest=nests(), density=densities)
+def test_estimated_cycles_lie_between_those_of_even_zeros_and_of_none(
+    nest: tuple[Layer, Mapping, int], density: float
+) -> None:
+    layer, mapping, _ = nest
+    layer = replace(layer, weight=Tensor(density=density))
+    mac, plain = Mac(zero_skipping=("weight",)), Mac()
+    assert balanced_cycles(layer, mapping, mac) <= estimated_cycles(layer, mapping, mac)
+    assert estimated_cycles(layer, mapping, mac) <= compute_cycles(layer, mapping, plain)
+    assert estimated_cycles(layer, mapping, plain) == compute_cycles(layer, mapping, plain)
+
+
+def test_estimated_cycles_are_near_those_that_are_counted() -> None:
+    """Thirty lanes that meet in the end, of 400 products each."""
+    layer = Layer(name="fc", op=Op.LINEAR, K=30, C=400)
+    layer = replace(layer, weight=Tensor(density=0.3))
+    mapping, mac = Mapping((Loop("K", 1, "X"), Loop("C", 1))), Mac(zero_skipping=("weight",))
+    counted = [
+        expected_cycles(layer, mapping, sync=0, skipped=("weight",), seed=seed)
+        for seed in range(50)
+    ]
+    found = estimated_cycles(layer, mapping, mac)
+    assert found == pytest.approx(sum(counted) / len(counted), rel=0.05)
 
 
 def test_masks_of_any_size_are_one_draw() -> None:

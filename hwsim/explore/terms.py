@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.cost import _busy_share
+from hwsim.cost import busy_share
 from hwsim.explore.shape import structure
 from hwsim.hardware import Accelerator, Array, Memory, MemoryLevel
 from hwsim.ports import port_names
@@ -74,7 +74,7 @@ def _drawn(layer: Layer, machine: Accelerator) -> tuple[Records, Floats]:
             at[move.link.parent, move.tensor],
             child,
             move.finished,
-            _busy_share(layer, machine, move),
+            busy_share(layer, machine, move.tensor, move.link.parent, move.link.child),
             move.psum_bits,
             move.parent_word_bits,
             move.child_word_bits,

@@ -4,28 +4,24 @@ What has the lowest bound comes first (see `hwsim.mapper`), until the effort is 
 left below the best mapping.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
-from math import exp, inf, log
-from operator import itemgetter
+from math import exp, inf
 from time import perf_counter
 
 from hwsim.constraints import narrowed
-from hwsim.cost import cost
 from hwsim.dataflow import accumulated
 from hwsim.errors import MappingError
-from hwsim.found import Found, Question, judged
-from hwsim.mapping import Mapping
-from hwsim.objective import value
+from hwsim.found import Found, Question
 from hwsim.search.jobs import Job, guess, jobs
+from hwsim.search.judging import Judge
 from hwsim.search.packed import Packed, packed
 from hwsim.search.parts import Part, room, whole
 from hwsim.search.problem import numbers
 from hwsim.search.raising import effort_of
-from hwsim.search.realise import mappings
-from hwsim.search.structures import Structure
 from hwsim.search.trials import Trials
+from hwsim.search.waiting import PatientJudge
 
 # Rounds that move weights: of every part first, and of one that stays.
 FIRST_ROUNDS, MORE_ROUNDS = 10, 20
@@ -43,26 +39,25 @@ PATIENCE, AT_LEAST = 0.25, 200_000
 # Seeds after which none better is expected.
 TIRED = 30
 DONE = object()
-# What the cost of a mapping takes of the effort.
-JUDGED = 1000
 
 
 class Course:
-    """One question's search, and the best mapping so far."""
+    """One question's search."""
 
     def __init__(self, question: Question, start: Found | None) -> None:
         self.began = perf_counter() - (start.seconds if start else 0)
         self.question = replace(
             question, constraints=narrowed(question.constraints, question.machine)
         )
-        self.best = start
         self.layer = accumulated(question.layer, question.machine)
-        self.effort, self.tried = question.effort, start.evaluated if start else 0
+        judge = PatientJudge if question.machine.mac.zero_skipping else Judge
+        self.judge = judge(self.question, self.layer, start)
+        self.searched = 0
         self.end = self.began + (question.budget_s or inf)
         self.floor, self.whole = inf, True
         self.queue: list[tuple[float, int, Part | Packed]] = []
         self.count, self.sought, self.useful = 0, 0, 0
-        self.trials, self.judged = Trials(), set[tuple[Structure, bytes]]()
+        self.trials = Trials()
 
     def found(self) -> Found:
         """The best mapping when the effort is spent, or the gap closed. Raises MappingError where
@@ -72,30 +67,32 @@ class Course:
         while self.queue and self._goes_on() and self._is_worthwhile():
             if not self._is_sought() or next(seeks, DONE) is DONE:
                 self._go_on(heappop(self.queue)[2])
-        if self.best is None:
+        self.judge.finish(self._goes_on)
+        best = self.judge.best
+        if best is None:
             raise MappingError(self._nothing())
         return replace(
-            self.best,
-            lower_bound=min(max(self._least(), self.best.lower_bound), self.best.value),
-            evaluated=self.tried,
+            best,
+            lower_bound=min(max(self._least(), best.lower_bound), best.value),
+            evaluated=self.judge.tried,
             seconds=perf_counter() - self.began,
-            space="whole" if self.whole else self.best.space,
-            reason="" if self.whole else f"{self._spent()} is too little to search all mappings",
+            space="whole" if self.whole else best.space,
+            reason="" if self.whole else f"{self._run_out()} is too little to search all mappings",
         )
 
     def _least(self) -> float:
         """A lower bound on all mappings."""
         lowest = self.queue[0][0] if self.queue else inf
-        return exp(min(self.floor, lowest, self._limit())) if self.whole else 0.0
+        return exp(min(self.floor, lowest, self.judge.limit)) if self.whole else 0.0
 
     def _nothing(self) -> str:
         """That no mapping was found, and whether there is none."""
         layer, where = f"layer {self.layer.name!r}", f"on {self.question.machine.name}"
         if self.whole and not self.queue and self.floor == inf:
             return f"{layer}: no mapping {where} obeys the constraints"
-        return f"{layer}: {self._spent()} found no mapping {where} that obeys the constraints"
+        return f"{layer}: {self._run_out()} found no mapping {where} that obeys the constraints"
 
-    def _spent(self) -> str:
+    def _run_out(self) -> str:
         """What has run out."""
         asked = self.question
         return f"effort = {asked.effort}" if self.effort <= 0 else f"budget_s = {asked.budget_s}"
@@ -107,24 +104,25 @@ class Course:
         """Whether a better mapping may be left, and bounds that hold that of all mappings down, or
         did not long ago. Mappings cost up to some tenths of a per cent more than the counts of
         their nests: one that was gone through may hold it down for good."""
-        lowest, spent = self.queue[0][0], self.question.effort - self.effort
+        lowest, spent = self.queue[0][0], self.spent
         if lowest < self.floor:
             self.useful = spent
         patience = max(PATIENCE * self.useful, AT_LEAST)
-        return lowest < self._limit() and spent <= self.useful + patience
+        return lowest < self.judge.limit and spent <= self.useful + patience
 
     def _is_sought(self) -> bool:
         """Whether it is time to look for good nests at random."""
-        spent = self.question.effort - self.effort
-        return self.sought < SOUGHT * spent and self.queue[0][0] < self._limit() - CLOSE
+        return self.sought < SOUGHT * self.spent and self.queue[0][0] < self.judge.limit - CLOSE
 
     @property
-    def value(self) -> float:
-        """What the best mapping comes to."""
-        return self.best.value if self.best else inf
+    def spent(self) -> int:
+        """Effort."""
+        return self.searched + self.judge.spent
 
-    def _limit(self) -> float:
-        return log(self.value)
+    @property
+    def effort(self) -> int:
+        """What is left of it."""
+        return self.question.effort - self.spent
 
     def _begin(self) -> None:
         """Bounds all structures, or as many as effort and time allow."""
@@ -140,7 +138,7 @@ class Course:
             part = whole(self.room, job)
             part.learn(known)
             self._raise(part, rounds)
-            if part.least < self._limit() - FAR and self._goes_on():
+            if part.least < self.judge.limit - FAR and self._goes_on():
                 self._raise(part, rounds)
             part.teach(known)
             self._push(part)
@@ -154,25 +152,25 @@ class Course:
         """Looks for good nests of the structures with the lowest bounds, then of the better half of
         them, down to one, and so again; stops after each for what else is to be done."""
         parts = [part for *_, part in sorted(self.queue) if isinstance(part, Part)][:WIDELY]
-        seed, better, known = 0, 0, self.value
-        while ahead := [part for part in parts if part.least < self._limit()]:
+        seed, better, known = 0, 0, self.judge.value
+        while ahead := [part for part in parts if part.least < self.judge.limit]:
             while ahead:
                 if seed - better >= TIRED:
                     return
                 reached = []
                 for at, part in enumerate(ahead):
-                    if part.least < self._limit():
+                    if part.least < self.judge.limit:
                         reached.append((self._sought(part, seed), at))
                         yield
                 ahead = [ahead[at] for _, at in sorted(reached)[: len(reached) // 2]]
-                if self.value < known:
-                    better, known = seed, self.value
+                if self.judge.value < known:
+                    better, known = seed, self.judge.value
                 seed += 1
 
     def _sought(self, part: Part, seed: int) -> float:
         """What the best nest of a part comes to that is found at random."""
         reached, work = part.seek(self.room, seed)
-        self.effort -= work
+        self.searched += work
         self.sought += work
         self._judge(part)
         return reached
@@ -187,17 +185,17 @@ class Course:
                 return
             fresh = {id(own): own.key.size for own in job.options if id(own) not in made}
             made |= fresh.keys()
-            self.effort -= sum(fresh.values())
+            self.searched += sum(fresh.values())
             yield job
 
     def _push(self, part: Part | Packed) -> None:
-        if part.least < self._limit():
+        if part.least < self.judge.limit:
             part.rest()
             heappush(self.queue, (part.least, self.count, part))
             self.count += 1
 
     def _raise(self, part: Part, rounds: int) -> None:
-        self.effort -= part.raise_bound(self.room, self._limit(), rounds) + 1
+        self.searched += part.raise_bound(self.room, self.judge.limit, rounds) + 1
         self._judge(part)
 
     def _go_on(self, part: Part | Packed) -> None:
@@ -207,15 +205,15 @@ class Course:
         elif part.rounds < MORE_ROUNDS:
             self._raise(part, MORE_ROUNDS - part.rounds)
             self._push(part)
-        elif parts := packed(part, self.room, self._limit()):
+        elif parts := packed(part, self.room, self.judge.limit):
             self._push(parts)
         elif not self._closed(part):
             self._cut(part)
 
     def _pop(self, packed: Packed) -> None:
         """Takes a part by places out, if it is not ruled out at once."""
-        part, work = packed.pop(self.room, self._limit(), FIRST_ROUNDS)
-        self.effort -= work + 1
+        part, work = packed.pop(self.room, self.judge.limit, FIRST_ROUNDS)
+        self.searched += work + 1
         if part:
             self._judge(part)
             self._push(part)
@@ -223,8 +221,8 @@ class Course:
 
     def _cut(self, part: Part) -> None:
         """Cuts a part in two; what cannot be cut keeps its bound."""
-        halves, work = self.trials.halves(part, self.room, self._limit())
-        self.effort -= work + 1
+        halves, work = self.trials.halves(part, self.room, self.judge.limit)
+        self.searched += work + 1
         self._judge(part)
         for half in halves:
             self._push(half)
@@ -235,36 +233,14 @@ class Course:
         """Walks through a part if it is small; whether to the end."""
         if part.size >= FEW:
             return False
-        tried, done = part.close(self.room, self._limit(), SHORT)
-        self.effort -= tried + 1
+        tried, done = part.close(self.room, self.judge.limit, SHORT)
+        self.searched += tried + 1
         self._judge(part)
         if done:
             self.floor = min(self.floor, part.least)
         return done
 
     def _judge(self, part: Part) -> None:
-        """Writes down the nests that were found, best first, while one may be the best of all."""
-        for reached, leaf in sorted(part.leaves, key=itemgetter(0)):
-            if reached >= self.value:
-                break
-            known = part.job.structure, leaf.tobytes()
-            if known not in self.judged:
-                self.judged.add(known)
-                asked = self.question
-                found = mappings(
-                    self.layer, asked.machine, part.job.structure, leaf, asked.constraints
-                )
-                self._take(found)
-        part.leaves.clear()
-
-    def _take(self, candidates: Iterable[Mapping]) -> None:
-        asked = self.question
-        for mapping in candidates:
-            self.tried += 1
-            self.effort -= JUDGED
-            found = cost(self.layer, mapping, asked.machine)
-            reached = value(asked.objective, found.energy_pj, found.cycles)
-            if self.best is None:
-                self.best = judged(self.layer, asked.machine, asked.objective, (mapping, found))
-            elif reached < self.best.value:
-                self.best = replace(self.best, mapping=mapping, cost=found, value=reached)
+        """Has the nests judged that were found in a part."""
+        self.judge.note(part)
+        self.judge.go_on(self.searched)

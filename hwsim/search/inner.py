@@ -144,5 +144,14 @@ def _describe(n: Numbers, f: Form, axis: int, o: Pair, out: Floats) -> bool:
             out[MACS - OUTER + t] = mac_words(n, t, axis, o)
         if f.leads[t] >= 0:
             out[LEADS - OUTER + t] = lead(n, f, t, axis, o)
-    out[STEPS - OUTER] = n.logs[o.steps[0, ONES]] + n.logs[o.steps[1, ONES]]
+    for k in range(2):
+        out[STEPS - OUTER] += _steps(n, n.first[axis] if k == 0 else n.second[axis], o, k)
     return True
+
+
+@compiled(inline=True)
+def _steps(n: Numbers, d: int, o: Pair, k: int) -> Any:
+    """The logarithm of a dimension's share in the steps of each place."""
+    if not n.skips:
+        return n.logs[o.steps[k, ONES]]
+    return max(n.logs[n.bounds[d]] - n.logs[o.way[k, PLACES]], 0.0) if d >= 0 else 0.0

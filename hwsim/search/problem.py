@@ -49,7 +49,8 @@ class Numbers(NamedTuple):
     many tiles, on the mean; `steps` [2, 2] stride and dilation, and `coprime` [2, 2] without what
     divides both; `span` [2] padded ifmap size; `x`, `y` places along the array's axes, and `along`
     [8, 2] whether loops over either may step through a dimension; `room` [memory] bits; `shared`
-    [3] whether one word serves all places; `lacks` [3, 8] whether a tensor lacks a dimension.
+    [3] whether one word serves all places; `lacks` [3, 8] whether a tensor lacks a dimension;
+    `skips`: PEs skip zeros, and work may fall evenly on all places, however ragged tiles are.
     """
 
     first: Ints
@@ -72,6 +73,7 @@ class Numbers(NamedTuple):
     room: Floats
     shared: Flags
     lacks: Flags
+    skips: bool
 
 
 class Form(NamedTuple):
@@ -156,6 +158,7 @@ def numbers(layer: Layer, machine: Accelerator, constraints: Constraints = FREE)
         room=_room(machine),
         shared=np.array([array is None or t in array.shared for t in TENSORS], np.bool_),
         lacks=np.array([[dim not in RELEVANT[t] for dim in DIMS] for t in TENSORS], np.bool_),
+        skips=bool(machine.mac.zero_skipping),
     )
 
 

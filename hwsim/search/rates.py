@@ -4,14 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.cost import arithmetic_pj
+from hwsim.cost import arithmetic_pj, busy_share
 from hwsim.hardware import Accelerator, Array
 from hwsim.mapping import Mapping, kept_bits
+from hwsim.reuse import MAC
 from hwsim.search.clock import Timing, timing
 from hwsim.search.maxima import CONST, SUM, Floats
 from hwsim.search.problem import STEPS
 from hwsim.search.structures import inner_levels
-from hwsim.skipping import expected_cycles, mac_cycles, performed_share, ungated_share
+from hwsim.skipping import expected_cycles, mac_cycles
 from hwsim.technology import array_noc_pj_per_bit, memory_pj_per_bit
 from hwsim.traffic import code_bits, coded_bits
 from hwsim.workload import TENSORS, Layer
@@ -71,7 +72,7 @@ def rates_of(layer: Layer, machine: Accelerator) -> Rates:
         elements=(layer.operands, layer.operands if sent else 0),
         ifmap_reads=_ifmap_reads(layer, machine),
         read_back=max(0.0, operations - words * min(reduced, places)),
-        arithmetic=_arithmetic(layer, machine, places),
+        arithmetic=_arithmetic(layer, machine),
         split=inner_levels(machine),
         places=places,
     )
@@ -85,10 +86,9 @@ def _word(layer: Layer, machine: Accelerator, tensor: str, parent: int, child: i
     if above is None or (inside and below is None):
         return [0.0] * 5
     read, write = memory_pj_per_bit(above, machine.technology)
-    share = _share(layer, machine, tensor, levels[parent].component, inside)
-    noc = _noc_pj(
-        layer, machine, tensor, levels[parent].level, levels[child].level if inside else ""
-    )
+    ends = levels[parent].level, levels[child].level if inside else MAC
+    share = busy_share(layer, machine, tensor, *ends)
+    noc = _noc_pj(layer, machine, tensor, *ends)
     fetch, keep = memory_pj_per_bit(below, machine.technology) if below else (0.0, 0.0)
     if tensor == "ofmap":
         up = kept_bits(layer, above, tensor) * share
@@ -99,19 +99,12 @@ def _word(layer: Layer, machine: Accelerator, tensor: str, parent: int, child: i
     return [up * read, 0.0, down * keep + noc, 0.0, 0.0]
 
 
-def _share(layer: Layer, machine: Accelerator, tensor: str, component: str, inside: bool) -> float:
-    """The share of accesses that happen: a MAC that skips or gates spares those to its pad."""
-    if inside or component != "spad":
-        return 1.0
-    performed = performed_share(layer, machine.mac)
-    return performed if tensor == "ifmap" else performed * ungated_share(layer, machine.mac)
-
-
 def _noc_pj(layer: Layer, machine: Accelerator, tensor: str, parent: str, child: str) -> float:
     bits = layer.psum.bits if tensor == "ofmap" else layer.tensor(tensor).bits
     outer = machine.depth(parent)
-    inner = machine.depth(child) if child else len(machine.hierarchy)
-    packed = code_bits(layer, machine.level(child).memory(tensor) if child else None, tensor)
+    within = child != MAC
+    inner = machine.depth(child) if within else len(machine.hierarchy)
+    packed = code_bits(layer, machine.level(child).memory(tensor) if within else None, tensor)
     return sum(
         min(part.word_bits(bits), packed) * array_noc_pj_per_bit(part, machine.technology)
         for part in machine.hierarchy[outer:inner]
@@ -133,15 +126,15 @@ def _cycle_pj(machine: Accelerator) -> float:
     return control.clock_pj_per_cycle + control.leakage_mw / machine.clock_mhz * 1e3
 
 
-def _arithmetic(layer: Layer, machine: Accelerator, places: int) -> Floats:
-    """Cycles of arithmetic, at least: all steps or, where PEs skip zeros, all work on all PEs."""
+def _arithmetic(layer: Layer, machine: Accelerator) -> Floats:
+    """Cycles of arithmetic, at least: all steps or, where PEs skip zeros, as if the work that is
+    left fell evenly on all places."""
     found, skipped = np.zeros(SUM), machine.mac.zero_skipping
-    each = float(mac_cycles(layer, machine.mac))
+    found[STEPS] = float(mac_cycles(layer, machine.mac))
     if layer.weighted and skipped:
         work = expected_cycles(layer, Mapping(()), sync=0, skipped=skipped)
-        found[CONST] = max(1, each * work / places)
-    else:
-        found[STEPS] = each
+        found[STEPS] *= work / layer.operations
+        found[CONST] = 0.0 if work else 1.0
     return found
 
 
