@@ -9,7 +9,7 @@ import pytest
 from hwsim._nest import MOVER, SHARED, TEMPORAL, states, window_words
 from hwsim.search.dominance import undominated
 from hwsim.search.problem import Numbers, numbers
-from hwsim.search.sent import apart, pair
+from hwsim.search.sent import apart, are_disjoint, pair
 from hwsim.search.ways import ABOVE, CHUNK, PADS, PLACES, WIDTH, counted, groups, splits_of
 from hwsim.workload import DIMS, Layer
 from tests import machines
@@ -85,6 +85,35 @@ def test_no_window_brings_fewer_rows_than_placesapart_do(seed: int) -> None:
             own = counted(n, DIMS.index(dim), way[k : k + 1], 1)
             both.way[k], both.steps[k], both.tiles[k] = own.rows[0], own.steps[0], own.tiles[0]
         assert exp(apart(n, 0, both, 0)) <= together * (1 + 1e-9), (layer, down, through)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_row_is_sent_to_two_places_at_a_time_where_they_are_disjoint(seed: int) -> None:
+    draw = random.Random(seed)
+    bounds = draw.randint(2, 16), draw.randint(1, 6)
+    steps = draw.randint(1, 3), draw.randint(1, 2)
+    layer = Layer(name="window", P=bounds[0], R=bounds[1], stride_h=steps[0], dilation_h=steps[1])
+    n = numbers(layer, machines.machine(machines.dram_level(), machines.grid(16, 6)))
+    seen = 0
+    for _ in range(200):
+        loops, way = [], np.ones((2, WIDTH), np.int64)
+        mover = draw.choice([None, 0, 1])
+        for k, bound in enumerate(bounds):
+            above = draw.randint(1, bound)
+            chunk = draw.choice([above, draw.randint(1, above)])
+            tile = draw.randint(1, chunk)
+            kind = MOVER if k == mover else TEMPORAL
+            loops.append(((above, TEMPORAL), (chunk, SHARED), (tile, kind)))
+            way[k, PLACES] = number_of_tiles(above, chunk)
+            way[k, CHUNK], way[k, PADS] = smallest(bound, chunk), smallest(bound, tile)
+        both = pair(n, 0)
+        both.way[:] = way
+        if are_disjoint(n, 0, both, 0):
+            span = 0, layer.H
+            together, summed = window_words(bounds, (loops[0], loops[1]), steps, span)
+            assert together == summed, (layer, loops)
+            seen += (way[:, PLACES] > 1).any()
+    assert seen > 10
 
 
 def test_an_option_is_dropped_only_for_one_of_the_same_places_and_tiles() -> None:

@@ -85,7 +85,22 @@ def _window(n: Numbers, f: Form, axis: int, o: Pair, j: int) -> Any:
     if slides and f.inner_masks[j, e] and o.way[1, before] > r and slides_over(n, axis, 1, p):
         together = min(together, rows(n, axis, x, o.steps[1, before]))
         summed = min(summed, rows(n, axis, u, o.tiles[1, before]))
-    return together, summed
+    return max(together, summed) if are_disjoint(n, axis, o, j) else together, summed
+
+
+@compiled(allocates=False)
+def are_disjoint(n: Numbers, axis: int, o: Pair, j: int) -> bool:
+    """Whether no two places along an axis need the same ifmap row (column) at a time: they differ
+    in one of its dimensions alone, and their tiles are no longer than those lie apart."""
+    d, e = n.first[axis], n.second[axis]
+    stride, dilation = n.steps[axis]
+    p, r = largest(n.bounds[d], o.way[0, PADS + j]), largest(n.bounds[e], o.way[1, PADS + j])
+    long = (p - 1) * stride + r
+    if o.way[0, PLACES] == 1:
+        return p == 1 or (dilation == 1 and long <= o.way[1, CHUNK])
+    if o.way[1, PLACES] == 1:
+        return r == 1 or (dilation == 1 and long <= o.way[0, CHUNK] * stride)
+    return False
 
 
 @compiled(allocates=False)
