@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from hwsim._random_nest import RandomNest
-from hwsim.constraints import FREE, Constraints, admits
+from hwsim.constraints import FREE, Constraints, admits, narrowed
 from hwsim.cost import cost
 from hwsim.hardware import Accelerator
 from hwsim.mapping import Mapping
@@ -53,11 +53,11 @@ def sampled(
 
     Raises MappingError where single words do not fit.
     """
-    chance, found = Random(seed), 0
+    chance, found, rules = Random(seed), 0, narrowed(constraints, machine)
     for _ in range(count * (TRIES if constraints.dataflow else 1)):
         if found == count:
             return
-        mapping = RandomNest(layer, machine, constraints, chance).grown()
+        mapping = RandomNest(layer, machine, rules, chance).grown()
         if admits(constraints, mapping, layer, machine):
             found += 1
             yield mapping
