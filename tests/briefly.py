@@ -47,6 +47,8 @@ CASES: dict[str, object] = {
     "benchmarks.netadapt.SHARES": 4,
 }
 TYPED = ("benchmarks.energy_aware", "benchmarks.netadapt")  # whose options typer reads
+# Programs that are told an effort.
+MAPPED = ("benchmarks.whole_space", "benchmarks.dataflows", "benchmarks.skipped_zeros")
 
 
 def scenario(file: Path) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def run(program: str, *arguments: str) -> None:
         hwsim()
     elif program in TYPED:
         typer.run(import_module(program).main)
-    elif program in ("benchmarks.whole_space", "benchmarks.dataflows"):
+    elif program in MAPPED:
         import_module(program).main(1000)
     else:
         import_module(program).main()

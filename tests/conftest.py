@@ -28,6 +28,7 @@ SEARCHING = (
     "test_mapper.py",
     "test_mapper_constraints.py",
     "test_mapper_dataflows.py",
+    "test_mapper_skipping.py",
     "test_search_options.py",
     "test_search_sets.py",
     "test_simulate.py",

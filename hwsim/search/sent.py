@@ -97,9 +97,9 @@ def are_disjoint(n: Numbers, axis: int, o: Pair, j: int) -> bool:
     p, r = largest(n.bounds[d], o.way[0, PADS + j]), largest(n.bounds[e], o.way[1, PADS + j])
     long = (p - 1) * stride + r
     if o.way[0, PLACES] == 1:
-        return p == 1 or (dilation == 1 and long <= o.way[1, CHUNK])
+        return bool(p == 1 or (dilation == 1 and long <= o.way[1, CHUNK]))
     if o.way[1, PLACES] == 1:
-        return r == 1 or (dilation == 1 and long <= o.way[0, CHUNK] * stride)
+        return bool(r == 1 or (dilation == 1 and long <= o.way[0, CHUNK] * stride))
     return False
 
 
