@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from hwsim._compiled import compiled
 from hwsim.search.dual import Ascent
 from hwsim.search.filling import fits, nothing, room_at, trace
-from hwsim.search.narrow import ROUNDING
 from hwsim.search.outer import BIG, Scratch
 from hwsim.search.pool import Pool
 from hwsim.search.problem import Form, Numbers
@@ -33,16 +32,16 @@ class Classes(NamedTuple):
     """What sets are made of: places on the array, or tiles at a `store`, of each axis those from
     `starts[axis]` to `starts[axis + 1]`.
 
-    `least`: the least score with each class, to whose sum `const` adds; `prices` of the places of
-    each, of which sets that fit have `most` at most.
+    `least`: the least score with each class, to whose sum `const` adds; `sizes`: the PEs that each
+    takes, of which there are `most`, or 1.
     """
 
     store: int
     starts: Ints
     least: Floats
     const: float
-    prices: Floats
-    most: float
+    sizes: Ints
+    most: int
 
 
 def packings(
@@ -58,18 +57,18 @@ def packings(
 ) -> Sets | None:
     """All sets of places, or of tiles of some axes at a store, below `limit`; None where there are
     more than are listed."""
-    w, starts, most = a.weights, t.starts, 0.0
+    w, starts, const, most = a.weights, t.starts, a.const[0], 1
     if store == ON_ARRAY:
-        prices = (t.ends @ w.places).min(axis=1)
-        most = float(w.places @ np.log((n.x, n.y)))
+        const += float(w.places @ np.log((n.x, n.y)))
         w = w._replace(places=np.zeros(2))
+        sizes, most = t.splits[:, 0].prod(axis=1), n.x * n.y
     else:
         starts = np.cumsum([0, *np.where(axes, t.counts[0].size, 1)])
-        prices = np.zeros(starts[-1])
+        sizes = np.ones(starts[-1], np.int64)
     score_all(n, f, t, p, w, s)
     least = np.empty(starts[-1])
     least_scores(n, f, t, p, store, starts, w, s, least)
-    known = Classes(store, starts, least, a.const[0] + most, prices, most)
+    known = Classes(store, starts, least, const, sizes, most)
     are_all, bounds, classes, splits = listed(n, f, t, s, known, limit)
     return Sets(bounds, classes, splits, starts, store) if are_all else None
 
@@ -87,32 +86,41 @@ def _ordered(starts: Ints, least: Floats) -> Any:
 
 
 @compiled()
-def listed(n: Numbers, f: Form, t: Tables, s: Scratch, known: Classes, limit: float) -> Any:
-    """Whether these are all, and bounds, classes and splits of `packings`.
+def _rest(known: Classes) -> Floats:
+    """What the axes from one on cost at least on no more than so many PEs [axis, PEs]: the numbers
+    of those alone that some PEs times as many leave of all."""
+    found = np.full((7, known.most + 1), BIG)
+    found[6] = 0.0
+    for axis in range(5, -1, -1):
+        for left in range(1, known.most + 1):
+            if known.most // (known.most // left) != left:
+                continue
+            for own in range(known.starts[axis], known.starts[axis + 1]):
+                if known.sizes[own] <= left:
+                    least = known.least[own] + found[axis + 1, left // known.sizes[own]]
+                    found[axis, left] = min(found[axis, left], least)
+    return found
 
-    What is left of the array is never worth more than its price: so axes that are yet to come cost
-    no less than at that price, however many places those before leave to them.
-    """
-    starts, least, prices = known.starts, known.least, known.prices
+
+@compiled()
+def listed(n: Numbers, f: Form, t: Tables, s: Scratch, known: Classes, limit: float) -> Any:
+    """Whether these are all, and bounds, classes and splits of `packings`."""
+    starts, least, sizes = known.starts, known.least, known.sizes
     order, counts = _ordered(starts, least)
     bounds, count, tried = np.empty(LISTED), 0, 0
     classes, splits = np.empty((LISTED, 6), np.int64), np.zeros((LISTED, 6), np.int64)
-    rest, dear, cursor = np.zeros(7), np.zeros(7), np.zeros(6, np.int64)
-    for axis in range(5, -1, -1):
-        a, b = starts[axis], starts[axis + 1]
-        rest[axis] = rest[axis + 1] + least[a:b].min()
-        dear[axis] = dear[axis + 1] + (least[a:b] + prices[a:b]).min()
+    rest, cursor, left = _rest(known), np.zeros(6, np.int64), np.full(7, known.most)
     room, filled = room_at(n, f, t, s, known.store), nothing(n)
-    score, paid, at = np.zeros(7), np.zeros(7), 0
-    score[0], paid[0] = known.const, -known.most
+    score, at = np.zeros(7), 0
+    score[0] = known.const
     while at >= 0 and tried < TRIED and count < LISTED:
         own = order[min(starts[at] + cursor[at], starts[at + 1] - 1)]
-        if cursor[at] == counts[at] or score[at] + least[own] + rest[at + 1] >= limit:
+        if cursor[at] == counts[at] or score[at] + least[own] + rest[at + 1, left[at]] >= limit:
             at -= 1
             continue
         cursor[at] += 1
-        score[at + 1], paid[at + 1] = score[at] + least[own], paid[at] + prices[own]
-        if score[at + 1] + paid[at + 1] + dear[at + 1] >= limit + ROUNDING:
+        score[at + 1], left[at + 1] = score[at] + least[own], left[at] // sizes[own]
+        if not left[at + 1] or score[at + 1] + rest[at + 1, left[at + 1]] >= limit:
             continue
         tried += 1
         if not fits(n, f, t, s, known.store, starts, room, filled, at, own):
