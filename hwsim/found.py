@@ -13,7 +13,7 @@ from hwsim.objective import Objective, value
 from hwsim.workload import Layer
 
 # Options of nests: what a layer is worth unless someone says how much. Seconds at most.
-EFFORT = 5_000_000
+EFFORT = 8_000_000
 # What was searched: all mappings, those of a dataflow, or one alone was judged.
 Space = Literal["whole", "dataflow", "mapping"]
 
