@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from hwsim.constraints import Constraints
 from hwsim.cost import Cost, cost
 from hwsim.dataflow import within_dataflow
 from hwsim.found import Question
@@ -86,6 +87,14 @@ def test_a_larger_layer_gains_on_what_the_dataflow_offers() -> None:
     assert found.value < 0.9 * offered.value
     assert found.gap is not None
     assert found.gap < 0.05
+
+
+@pytest.mark.slow
+def test_what_waits_less_still_obeys_constraints() -> None:
+    layer = with_zeros(Layer(name="small", K=24, C=10, P=9, Q=14, R=3, S=2))
+    given = Constraints(tiles={"spad": {"K": 2, "Q": 1}}, spatial={"X": ("Q",)})
+    free = answer((layer, SKIPPING), "cycles")
+    assert free.value <= answer((layer, SKIPPING), "cycles", constraints=given).value
 
 
 def test_lanes_wait_less_the_farther_out_their_tiles_change() -> None:

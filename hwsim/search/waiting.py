@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from math import inf
 
+from hwsim.constraints import admits
 from hwsim.cost import cost
 from hwsim.found import Found, Question
 from hwsim.hardware import Accelerator
-from hwsim.latency import Arithmetic
 from hwsim.mapping import Loop, Mapping, Node, Store, overflow
 from hwsim.objective import value
 from hwsim.search.judging import COST, Judge
@@ -58,20 +58,24 @@ class PatientJudge(Judge):
             vain = 0 if self.value < known else vain + 1
 
     def _draft(self) -> None:
-        """Writes down the nest that promises most, and what it is where lanes wait less."""
+        """Writes down the nest that promises most, and what it is where lanes wait least."""
         for mapping in self.written():
-            for each in {mapping: None, self._least_waiting(mapping): None}:
+            worth = {each: self._estimate(each) for each in self._outwards(mapping)}
+            for each in {mapping: None, min(worth, key=lambda each: worth[each]): None}:
                 self.drafted += 1
-                heappush(self.drafts, (self._worth(each, estimated_cycles), self.drafted, each))
+                heappush(self.drafts, (worth[each], self.drafted, each))
 
-    def _least_waiting(self, mapping: Mapping) -> Mapping:
-        path = outwards(mapping, self.layer, self.question.machine)
-        return min(path, key=lambda each: self._worth(each, estimated_cycles))
+    def _outwards(self, mapping: Mapping) -> Iterator[Mapping]:
+        """The mapping, and those that the constraints admit in which lanes wait less often."""
+        layer, asked = self.layer, self.question
+        for each in outwards(mapping, layer, asked.machine):
+            if admits(asked.constraints, each, layer, asked.machine):
+                yield each
 
-    def _worth(self, mapping: Mapping, arithmetic: Arithmetic) -> float:
-        """What a mapping comes to."""
+    def _estimate(self, mapping: Mapping) -> float:
+        """What a mapping may come to."""
         self.spent += COST
-        found = cost(self.layer, mapping, self.question.machine, arithmetic=arithmetic)
+        found = cost(self.layer, mapping, self.question.machine, arithmetic=estimated_cycles)
         return value(self.question.objective, found.energy_pj, found.cycles)
 
     def _count(self) -> None:
