@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from typer.testing import CliRunner, Result
 
+from hwsim._compiled import folder
 from hwsim.mapping_cache import OFF, VARIABLE
 from tests.shell import Invoke
 
@@ -21,7 +22,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# Tests of the search of all mappings: of those side by side one process alone compiles it.
+# Tests of the search of all mappings: of those side by side one process alone compiles it, unless
+# an earlier run has.
 SEARCHING = (
     "map_verb/test_search.py",
     "test_docs.py",
@@ -40,9 +42,10 @@ SEARCHING = (
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps tests together that compile the same, or are of one file: they share what it makes."""
+    compiles = not any(folder().glob("search_*"))
     for item in items:
         path = str(item.path)
-        group = "search" if path.endswith(SEARCHING) else path
+        group = "search" if compiles and path.endswith(SEARCHING) else path
         item.add_marker(pytest.mark.xdist_group(group))
 
 
